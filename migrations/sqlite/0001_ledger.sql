@@ -1,0 +1,74 @@
+-- Flows, executions and their events. Times are milliseconds since 1970 in UTC.
+
+-- A flow's text as it stood from some moment on; executions keep pointing at the one they started with.
+CREATE TABLE definitions (
+    id INTEGER PRIMARY KEY,
+    text TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE flows (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    uuid TEXT NOT NULL,
+    definition INTEGER NOT NULL REFERENCES definitions (id),
+    description TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    role_arn TEXT,
+    execution_mode TEXT NOT NULL,
+    environment TEXT,
+    external_storage_location TEXT,
+    resource_group_id TEXT,
+    created_at INTEGER NOT NULL,
+    modified_at INTEGER NOT NULL,
+    deleted_at INTEGER
+) STRICT;
+
+-- A name may be used again once its flow is deleted.
+CREATE UNIQUE INDEX flows_name ON flows (name) WHERE deleted_at IS NULL;
+
+CREATE TABLE executions (
+    id INTEGER PRIMARY KEY,
+    flow INTEGER NOT NULL REFERENCES flows (id),
+    name TEXT NOT NULL,
+    status TEXT NOT NULL,
+    last_event_id INTEGER NOT NULL,
+    -- Sum of the bytes of its events' json, one more for each.
+    history_bytes INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    stopped_at INTEGER,
+    definition INTEGER NOT NULL REFERENCES definitions (id),
+    input TEXT NOT NULL,
+    output TEXT,
+    UNIQUE (flow, name)
+) STRICT;
+
+-- A rowid table with an index: large rows in a WITHOUT ROWID table take three times the space.
+CREATE TABLE events (
+    execution INTEGER NOT NULL,
+    event_id INTEGER NOT NULL,
+    -- The event exactly as GetExecutionHistory answers it.
+    json TEXT NOT NULL,
+    -- CRC-32 of execution and event_id (8 bytes each, little-endian) and json.
+    checksum INTEGER NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX events_page ON events (execution, event_id);
+
+-- For people: the fields of every event as columns.
+CREATE VIEW readable_events AS
+SELECT
+    f.name AS flow,
+    x.name AS execution,
+    e.event_id,
+    e.json ->> '$.Type' AS type,
+    e.json ->> '$.Time' AS time,
+    e.json ->> '$.ScheduleEventId' AS schedule_event_id,
+    e.json ->> '$.StepName' AS step_name,
+    e.json ->> '$.EventDetail' AS event_detail
+FROM flows f
+JOIN executions x ON x.flow = f.id
+JOIN events e ON e.execution = x.id
+WHERE f.deleted_at IS NULL;
+
+PRAGMA application_id = 0x464C4447; -- FLDG
+PRAGMA user_version = 1;

@@ -1,0 +1,121 @@
+//! `AppendExecutionEvents`, ours: the write path, called through any SDK's generic request.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{Action, Answer, ApiError, Context, answer, refused};
+use crate::{
+    model::{
+        Name, NewEvent, Timestamp,
+        event::{BATCH_MAX_EVENTS, Batch},
+    },
+    store::AppendEvents,
+};
+
+struct Params {
+    flow_name: Name,
+    execution_name: Name,
+    batch: Batch,
+}
+
+/// An event as it is sent: the fields that GetExecutionHistory answers, most of them optional.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Event {
+    #[serde(rename = "Type")]
+    event_type: String,
+    event_id: Option<i64>,
+    time: Option<String>,
+    schedule_event_id: Option<i64>,
+    event_detail: Option<String>,
+    step_name: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Response {
+    first_event_id: i64,
+    last_event_id: i64,
+}
+
+impl Params {
+    fn read(context: &Context<'_>) -> Result<Self, ApiError> {
+        let params = context.params;
+        let flow_name = context.name("FlowName")?;
+        let execution_name = context.name("ExecutionName")?;
+        let events = read_events(params.required("Events")?)?;
+        let expected = params.integer("ExpectedEventId", 1..=i64::MAX)?;
+        let batch = Batch::new(events, expected).map_err(|(index, fault)| {
+            ApiError::invalid(&format!("Events[{index}].{}", fault.field), fault.rule)
+        })?;
+        Ok(Params {
+            flow_name,
+            execution_name,
+            batch,
+        })
+    }
+}
+
+fn read_events(text: &str) -> Result<Vec<NewEvent>, ApiError> {
+    let rule = format!("must be a JSON array of 1 to {BATCH_MAX_EVENTS} objects");
+    let invalid = |fault: &str| ApiError::invalid("Events", format_args!("{rule}{fault}"));
+    let events: Vec<&RawValue> =
+        serde_json::from_str(text).map_err(|e| invalid(&format!(": {e}")))?;
+    if !(1..=BATCH_MAX_EVENTS).contains(&events.len()) {
+        return Err(invalid(&format!(", not of {}", events.len())));
+    }
+    events
+        .into_iter()
+        .enumerate()
+        .map(|(index, event)| read_event(index, event))
+        .collect()
+}
+
+fn read_event(index: usize, text: &RawValue) -> Result<NewEvent, ApiError> {
+    let invalid = |fault: &str| ApiError::invalid(&format!("Events[{index}]"), fault);
+    if !text.get().starts_with('{') {
+        return Err(invalid("must be an object"));
+    }
+    let event: Event =
+        serde_json::from_str(text.get()).map_err(|e| invalid(&format!("is not an event: {e}")))?;
+    let time = event.time.map(|text| {
+        Timestamp::parse(&text).ok_or_else(|| {
+            ApiError::invalid(
+                &format!("Events[{index}].Time"),
+                "must be RFC 3339, such as 2019-01-01T01:01:01.001Z",
+            )
+        })
+    });
+    Ok(NewEvent {
+        event_type: event.event_type,
+        time: time.transpose()?,
+        schedule_event_id: event.schedule_event_id,
+        event_id: event.event_id,
+        step_name: event.step_name.unwrap_or_default(),
+        event_detail: event.event_detail.unwrap_or_else(|| "{}".to_owned()),
+    })
+}
+
+pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
+    let Params {
+        flow_name,
+        execution_name,
+        batch,
+    } = Params::read(&context)?;
+    context.allow(Action::AppendExecutionEvents, &flow_name)?;
+    let append = AppendEvents {
+        flow: flow_name.clone(),
+        execution: execution_name.clone(),
+        batch,
+        at: context.clock.now(),
+    };
+    let appended = context
+        .store
+        .append_execution_events(append, Some(context.caller.nonce()))
+        .await?
+        .map_err(|refusal| refused(refusal, &flow_name, Some(&execution_name)))?;
+    answer(&Response {
+        first_event_id: appended.first,
+        last_event_id: appended.last,
+    })
+}

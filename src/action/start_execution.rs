@@ -1,0 +1,65 @@
+//! `StartExecution` of the CloudFlow API reference: records that an execution begins, and
+//! writes its event 1. An engine elsewhere does the work.
+
+use super::{
+    Action, Answer, ApiError, Context, answer, describe_execution::Response, name, refused,
+};
+use crate::{
+    model::{Name, execution::INPUT_MAX_BYTES},
+    store::StartExecution,
+    wire::json,
+};
+
+struct Params {
+    flow_name: Name,
+    execution_name: Name,
+    input: String,
+}
+
+impl Params {
+    fn read(context: &Context<'_>) -> Result<Self, ApiError> {
+        let params = context.params;
+        let flow_name = context.name("FlowName")?;
+        let execution_name = match params.optional("ExecutionName") {
+            Some(text) => name("ExecutionName", text)?,
+            None => name(
+                "ExecutionName",
+                &format!("execution-{}", context.clock.uuid()),
+            )?,
+        };
+        let input = params.optional("Input").unwrap_or("{}");
+        if input.len() > INPUT_MAX_BYTES {
+            return Err(ApiError::invalid(
+                "Input",
+                format_args!("must be at most {INPUT_MAX_BYTES} bytes"),
+            ));
+        }
+        json::check_object(input).map_err(|fault| ApiError::invalid("Input", fault))?;
+        Ok(Params {
+            flow_name,
+            execution_name,
+            input: input.to_owned(),
+        })
+    }
+}
+
+pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
+    let Params {
+        flow_name,
+        execution_name,
+        input,
+    } = Params::read(&context)?;
+    context.allow(Action::StartExecution, &flow_name)?;
+    let start = StartExecution {
+        flow: flow_name.clone(),
+        name: execution_name.clone(),
+        input,
+        at: context.clock.now(),
+    };
+    let execution = context
+        .store
+        .start_execution(start, Some(context.caller.nonce()))
+        .await?
+        .map_err(|refusal| refused(refusal, &flow_name, Some(&execution_name)))?;
+    answer(&Response::from(&execution))
+}

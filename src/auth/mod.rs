@@ -1,0 +1,331 @@
+//! Who calls: a signed request in, a `Caller` out. Nothing else can make one.
+//!
+//! Checks come in this order: required common parameters, key, signature, time, nonce. The signed values
+//! decide; an unsigned `x-acs-action` beside an RPC v1 signature, for example, means nothing.
+
+pub mod keys;
+mod nonces;
+
+use arc_swap::ArcSwap;
+use http::HeaderMap;
+use sha2::{Digest, Sha256};
+
+pub use keys::Role;
+use keys::{Key, Keys};
+use nonces::Nonces;
+
+use crate::{
+    model::{Name, Nonce, Timestamp},
+    wire::{
+        error::{ApiError, Code},
+        params::{BodyKind, Params},
+        signature::{acs3, rpc_v1, sha256_hex},
+    },
+};
+
+/// How far a request's time may be from the server's, either way, in milliseconds; the vendor's limit.
+pub const SKEW_MAX_MILLIS: u64 = 15 * 60 * 1000;
+
+/// A caller whose signature held, and what the signature covers of the call.
+#[derive(Debug)]
+pub struct Caller {
+    role: Role,
+    flows: keys::Globs,
+    nonce: Nonce,
+    action: String,
+    version: String,
+}
+
+impl Caller {
+    /// Whether the key has at least this role, and sees this flow.
+    pub fn may(&self, role: Role, flow: &Name) -> bool {
+        self.role >= role && self.flows.allow(flow)
+    }
+
+    pub fn nonce(&self) -> Nonce {
+        self.nonce
+    }
+
+    /// The action that was signed; may be empty or unknown.
+    pub fn action(&self) -> &str {
+        &self.action
+    }
+
+    /// The API version that was signed; may be empty.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+/// A request as it arrived, bounded and decoded.
+pub struct Request<'a> {
+    pub method: &'a str,
+    pub headers: &'a HeaderMap,
+    pub body: &'a [u8],
+}
+
+/// Checks callers against keys that can be replaced while it serves.
+pub struct Authenticator {
+    keys: ArcSwap<Keys>,
+    nonces: Nonces,
+}
+
+/// What a request claims, before anything is proven.
+struct Claim<'a> {
+    key_id: &'a str,
+    security_token: Option<&'a str>,
+    time: &'a str,
+    nonce: &'a str,
+    action: &'a str,
+    version: &'a str,
+    proof: Proof<'a>,
+}
+
+/// A signature, with what it is said to be of.
+enum Proof<'a> {
+    RpcV1(Option<rpc_v1::Signature>),
+    Acs3 {
+        signed_headers: Vec<&'a str>,
+        signature: acs3::Signature,
+    },
+}
+
+impl Authenticator {
+    pub fn new(keys: Keys) -> Self {
+        Authenticator {
+            keys: ArcSwap::from_pointee(keys),
+            nonces: Nonces::default(),
+        }
+    }
+
+    /// Uses other keys from now on.
+    pub fn replace_keys(&self, keys: Keys) {
+        self.keys.store(keys.into());
+    }
+
+    /// Proves who sent `request`. `writes` says which actions must not be forgotten first when memory for
+    /// nonces runs out. Parameters that turn out to be unsigned are removed from `params`.
+    pub fn authenticate(
+        &self,
+        request: &Request<'_>,
+        params: &mut Params<'_>,
+        now: Timestamp,
+        writes: fn(&str) -> bool,
+    ) -> Result<Caller, ApiError> {
+        let keys = self.keys.load();
+        let (caller, without_empty) = {
+            let claim = claim(request, params)?;
+            let key = keys.find(claim.key_id, now);
+            let held = proven(&claim, key.unwrap_or(keys.nobody()), request, params);
+            let key =
+                key.ok_or_else(|| ApiError::new(Code::InvalidAccessKeyId, &[&claim.key_id]))?;
+            let without_empty = held.ok_or_else(|| ApiError::new(Code::SignatureNotMatch, &[]))?;
+            if !key.accepts_token(claim.security_token) {
+                return Err(ApiError::new(Code::InvalidAccessKeyId, &[&claim.key_id]));
+            }
+            let signed_at = check_time(&claim, now)?;
+            let nonce = Nonce {
+                signed_at,
+                digest: digest(claim.key_id, claim.nonce),
+            };
+            if !self.nonces.insert(nonce.digest, now, writes(claim.action)) {
+                return Err(ApiError::new(Code::SignatureNonceUsed, &[]));
+            }
+            let (action, version) = (claim.action.to_owned(), claim.version.to_owned());
+            (
+                Caller {
+                    role: key.role(),
+                    flows: key.flows().clone(),
+                    nonce,
+                    action,
+                    version,
+                },
+                without_empty,
+            )
+        };
+        if without_empty {
+            params.forget_empty();
+        }
+        Ok(caller)
+    }
+}
+
+/// Reads the scheme that the request carries; it must be exactly one.
+fn claim<'a>(request: &Request<'a>, params: &'a Params<'_>) -> Result<Claim<'a>, ApiError> {
+    let authorization =
+        header(request.headers, "authorization")?.filter(|value| value.starts_with("ACS"));
+    match (authorization, params.given("Signature")) {
+        (Some(_), Some(_)) => Err(ApiError::invalid(
+            "Signature",
+            "must not come with an ACS3 Authorization",
+        )),
+        (Some(authorization), None) => claim_acs3(request, params, authorization),
+        (None, _) => claim_rpc_v1(params),
+    }
+}
+
+fn claim_rpc_v1<'a>(params: &'a Params<'_>) -> Result<Claim<'a>, ApiError> {
+    let action = params.given("Action").unwrap_or_default();
+    let signature = params.required("Signature")?;
+    let key_id = params.required("AccessKeyId")?;
+    let time = params.required("Timestamp")?;
+    let nonce = params.required("SignatureNonce")?;
+    if params.required("SignatureMethod")? != "HMAC-SHA1" {
+        return Err(ApiError::invalid("SignatureMethod", "must be HMAC-SHA1"));
+    }
+    // CreateSchedule has a business parameter of this name.
+    if params.required("SignatureVersion")? != "1.0" && action != "CreateSchedule" {
+        return Err(ApiError::invalid("SignatureVersion", "must be 1.0"));
+    }
+    if params.optional("SignatureType").is_some() {
+        return Err(ApiError::invalid("SignatureType", "must be empty"));
+    }
+    if params.body() == Some(BodyKind::Json) {
+        return Err(ApiError::invalid(
+            "The body",
+            "must be a form, because RPC v1 does not sign JSON; or sign with ACS3",
+        ));
+    }
+    Ok(Claim {
+        key_id,
+        security_token: params.optional("SecurityToken"),
+        time,
+        nonce,
+        action,
+        version: params.given("Version").unwrap_or_default(),
+        proof: Proof::RpcV1(rpc_v1::parse_signature(signature)),
+    })
+}
+
+fn claim_acs3<'a>(
+    request: &Request<'a>,
+    params: &'a Params<'_>,
+    authorization: &'a str,
+) -> Result<Claim<'a>, ApiError> {
+    let headers = request.headers;
+    let required = |name| {
+        header(headers, name)?.ok_or_else(|| ApiError::new(Code::MissingRequiredHeader, &[&name]))
+    };
+    let parsed = acs3::Authorization::parse(authorization)
+        .map_err(|fault| ApiError::invalid("Authorization", fault))?;
+    let action = required("x-acs-action")?;
+    let version = required("x-acs-version")?;
+    let time = required("x-acs-date")?;
+    let nonce = required("x-acs-signature-nonce")?;
+    required("x-acs-content-sha256")?;
+    for name in headers
+        .keys()
+        .map(http::HeaderName::as_str)
+        .filter(|name| name.starts_with("x-acs-"))
+    {
+        header(headers, name)?; // not doubled
+        if !parsed.signed_headers.contains(&name) {
+            return Err(ApiError::invalid(name, "must be among SignedHeaders"));
+        }
+    }
+    header(headers, "host")?;
+    for (name, signed) in [("Action", action), ("Version", version)] {
+        if params.given(name).is_some_and(|value| value != signed) {
+            return Err(ApiError::invalid(
+                name,
+                "must be the same in the query and in its header",
+            ));
+        }
+    }
+    Ok(Claim {
+        key_id: parsed.credential,
+        security_token: header(headers, "x-acs-security-token")?,
+        time,
+        nonce,
+        action,
+        version,
+        proof: Proof::Acs3 {
+            signed_headers: parsed.signed_headers,
+            signature: parsed.signature,
+        },
+    })
+}
+
+/// A header's value; refused if it is there twice or is not visible ASCII.
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, ApiError> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(ApiError::invalid(name, "must not be given twice"));
+    }
+    match value.to_str() {
+        Ok("") => Ok(None),
+        Ok(text) => Ok(Some(text)),
+        Err(_) => Err(ApiError::invalid(name, "must be visible ASCII")),
+    }
+}
+
+/// Whether the signature is `key`'s. `Some(true)`: only without the empty business parameters, which the
+/// current Java SDK sends but does not sign under RPC v1.
+fn proven(
+    claim: &Claim<'_>,
+    key: &Key,
+    request: &Request<'_>,
+    params: &Params<'_>,
+) -> Option<bool> {
+    match &claim.proof {
+        Proof::RpcV1(signature) => {
+            let signature = signature.as_ref()?;
+            let signs = |params: &[_]| {
+                key.secret()
+                    .signed_rpc_v1(&rpc_v1::string_to_sign(request.method, params), signature)
+            };
+            if signs(params.all()) {
+                return Some(false);
+            }
+            let signed = params.without_empty();
+            (signed.len() < params.all().len() && signs(&signed)).then_some(true)
+        }
+        Proof::Acs3 {
+            signed_headers,
+            signature,
+        } => {
+            let hash = sha256_hex(request.body);
+            let claimed = request.headers.get("x-acs-content-sha256")?;
+            let canonical = acs3::canonical_request(
+                request.method,
+                params.of_query(),
+                request.headers,
+                signed_headers,
+                &hash,
+            );
+            let held = key
+                .secret()
+                .signed_acs3(&acs3::string_to_sign(&canonical), signature);
+            (held && claimed.as_bytes() == hash.as_bytes()).then_some(false)
+        }
+    }
+}
+
+fn check_time(claim: &Claim<'_>, now: Timestamp) -> Result<Timestamp, ApiError> {
+    let parameter = match claim.proof {
+        Proof::RpcV1(_) => "Timestamp",
+        Proof::Acs3 { .. } => "x-acs-date",
+    };
+    let format = || ApiError::invalid(parameter, "must have the form YYYY-MM-DDThh:mm:ssZ");
+    let time = Timestamp::parse_seconds(claim.time).ok_or_else(format)?;
+    if time.distance(now) > SKEW_MAX_MILLIS {
+        return Err(ApiError::new(
+            Code::RequestTimeTooSkewed,
+            &[&claim.time, &now],
+        ));
+    }
+    Ok(time)
+}
+
+/// Of key id and nonce; NUL cannot be in a key id.
+fn digest(key_id: &str, nonce: &str) -> crate::model::nonce::Digest {
+    let hash = Sha256::new()
+        .chain_update(key_id)
+        .chain_update([0])
+        .chain_update(nonce)
+        .finalize();
+    std::array::from_fn(|at| hash[at])
+}

@@ -1,0 +1,5 @@
+//! The subcommands.
+
+mod demo;
+pub mod health;
+pub mod serve;

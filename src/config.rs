@@ -1,0 +1,105 @@
+//! Flags and environment, checked once into one struct.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+
+/// `flowledger serve`. Each flag can also be an environment variable.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// Address and port to listen on
+    #[arg(
+        long,
+        env = "FLOWLEDGER_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDRESS"
+    )]
+    listen: SocketAddr,
+
+    /// Database; a missing SQLite file is made
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        default_value = "sqlite://flowledger.db",
+        value_name = "URL"
+    )]
+    database_url: String,
+
+    /// TOML file of access keys, read again on SIGHUP
+    #[arg(long, env = "FLOWLEDGER_KEYS", value_name = "FILE")]
+    keys: Option<PathBuf>,
+
+    /// How log lines look; their level is set by RUST_LOG [default: text on a terminal, else json]
+    #[arg(long, env = "FLOWLEDGER_LOG_FORMAT", value_enum, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+
+    /// Serve a few telling executions from a throw-away database, on loopback, with the key demo / demo-secret
+    #[arg(long, conflicts_with_all = ["database_url", "keys"])]
+    demo: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// What `serve` needs to know.
+pub struct Config {
+    pub listen: SocketAddr,
+    pub database_url: String,
+    pub keys: KeySource,
+    pub log_format: Option<LogFormat>,
+    pub demo: bool,
+}
+
+/// Where access keys come from.
+pub struct KeySource {
+    /// Id and secret of an admin key.
+    pub admin: Option<(String, String)>,
+    pub file: Option<PathBuf>,
+    /// The file to use, and to make if it is missing, when there is neither of those.
+    pub generated: PathBuf,
+}
+
+/// The admin key's variables; a flag would show the secret to everybody on the machine.
+const KEY_ID: &str = "FLOWLEDGER_ACCESS_KEY_ID";
+const KEY_SECRET: &str = "FLOWLEDGER_ACCESS_KEY_SECRET";
+
+impl TryFrom<ServeArgs> for Config {
+    /// One line that says what to do.
+    type Error = String;
+
+    fn try_from(args: ServeArgs) -> Result<Self, String> {
+        if args.demo && !args.listen.ip().is_loopback() {
+            return Err("--demo has a key that everybody knows: listen on a loopback address, such as 127.0.0.1:8080".into());
+        }
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let admin = match (variable(KEY_ID), variable(KEY_SECRET)) {
+            (Some(id), Some(secret)) => Some((id, secret)),
+            (None, None) => None,
+            _ => return Err(format!("set both {KEY_ID} and {KEY_SECRET}, or neither")),
+        };
+        let generated = beside(&args.database_url, "flowledger.keys.toml");
+        Ok(Config {
+            listen: args.listen,
+            database_url: args.database_url,
+            keys: KeySource {
+                admin,
+                file: args.keys,
+                generated,
+            },
+            log_format: args.log_format,
+            demo: args.demo,
+        })
+    }
+}
+
+/// `file` in the folder of a SQLite database, or in the current one.
+fn beside(database_url: &str, file: &str) -> PathBuf {
+    let path = database_url
+        .strip_prefix("sqlite:")
+        .map(|path| path.strip_prefix("//").unwrap_or(path));
+    let path = path.map(|path| path.split_once('?').map_or(path, |(path, _)| path));
+    PathBuf::from(path.unwrap_or_default()).with_file_name(file)
+}

@@ -1,0 +1,32 @@
+//! FlowLedger: execution histories of workflow engines, kept durably and in order, and read by the
+//! CloudFlow SDKs that people already have (product `fnf`, version 2019-03-15).
+//!
+//! The house, from the street to the cellar; a module names only lower ones:
+//!
+//! - [`cli`]: the subcommands, except the command line itself (`main.rs`)
+//! - [`server`]: connections, routes, limits, request id, the one log line, graceful stop
+//! - [`action`]: what callers can ask for; outcomes get their codes here
+//! - [`auth`]: a signed request in, a `Caller` out
+//! - [`store`]: where histories are kept
+//! - [`config`]: flags and environment, checked
+//! - [`wire`]: what the vendor dictates: parameters, signatures, errors, the envelope
+//! - [`model`]: the nouns and the pure rules
+//! - [`clock`]: time and ids
+//!
+//! A request passes four rooms: `server` (bounded body, id, parameters), `auth` (the caller), one file of
+//! `action` (typed arguments, one store call), `store` (one statement or one transaction); the answer
+//! goes back through `wire::response`.
+//!
+//! What always holds: an acknowledged append is synced, whole, once and in order. What is read was
+//! verified against its checksum. Nothing about existence is said before rights are checked. No error
+//! leaves that is not in the table of `wire::error`. No secret can be printed.
+
+pub mod action;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod model;
+pub mod server;
+pub mod store;
+pub mod wire;

@@ -1,0 +1,211 @@
+//! Events as they arrive, the rules of a batch, and the JSON in which an event is stored and answered.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::model::{Status, Timestamp};
+
+/// Longest detail of one event, in bytes; the vendor's limit.
+pub const EVENT_DETAIL_MAX_BYTES: usize = 64 * 1024;
+/// Longest step name, in characters; ours, twice the longest name of anything else.
+pub const STEP_NAME_MAX_CHARS: usize = 256;
+/// Longest type, in letters; ours, three times the longest of the vendor's.
+pub const EVENT_TYPE_MAX_CHARS: usize = 64;
+/// Events of one append; ours, as many as one page answers.
+pub const BATCH_MAX_EVENTS: usize = 1000;
+
+/// The type of event 1 of every execution, and of no other event.
+pub const EXECUTION_STARTED: &str = "ExecutionStarted";
+
+/// An event that has no place in a history yet. What is `None` gets its default from that place.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    pub event_type: String,
+    /// Default: when the append arrived.
+    pub time: Option<Timestamp>,
+    /// Default: the EventId before its own.
+    pub schedule_event_id: Option<i64>,
+    /// If given, the one that it must get.
+    pub event_id: Option<i64>,
+    pub step_name: String,
+    pub event_detail: String,
+}
+
+/// An event as it is answered, in the vendor's order of fields.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Rendered<'a> {
+    #[serde(rename = "Type")]
+    event_type: &'a str,
+    event_id: i64,
+    time: Timestamp,
+    schedule_event_id: i64,
+    event_detail: &'a str,
+    step_name: &'a str,
+}
+
+impl NewEvent {
+    /// The event's JSON at its place: compact, text raw but for what JSON must escape.
+    pub fn render(&self, event_id: i64, default_time: Timestamp) -> String {
+        let rendered = Rendered {
+            event_type: &self.event_type,
+            event_id,
+            time: self.time.unwrap_or(default_time),
+            schedule_event_id: self.schedule_event_id.unwrap_or(event_id - 1),
+            event_detail: &self.event_detail,
+            step_name: &self.step_name,
+        };
+        serde_json::to_string(&rendered).expect("strings and integers always serialize")
+    }
+
+    /// Whether `stored` is this event at `event_id`: the same fields, the time only if it was given.
+    pub fn is_stored_as(&self, event_id: i64, stored: &str) -> bool {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Stored<'a> {
+            time: &'a str,
+        }
+        let time = serde_json::from_str::<Stored<'_>>(stored)
+            .ok()
+            .and_then(|s| Timestamp::parse(s.time));
+        time.is_some_and(|time| self.render(event_id, time) == stored)
+    }
+
+    /// The status that this event ends its execution with, if it does.
+    pub fn ends(&self) -> Option<Status> {
+        Status::ended_by(&self.event_type)
+    }
+
+    /// The `output` of the detail, as it is spelled there.
+    pub fn output(&self) -> Option<&str> {
+        #[derive(Deserialize)]
+        struct Detail<'a> {
+            #[serde(borrow)]
+            output: Option<&'a RawValue>,
+        }
+        serde_json::from_str::<Detail<'_>>(&self.event_detail)
+            .ok()?
+            .output
+            .map(RawValue::get)
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        let letters = self.event_type.bytes().all(|b| b.is_ascii_alphabetic());
+        if !letters || self.event_type.is_empty() || self.event_type.len() > EVENT_TYPE_MAX_CHARS {
+            return Err(Fault::new(
+                "Type",
+                format!("must be 1 to {EVENT_TYPE_MAX_CHARS} letters"),
+            ));
+        }
+        if self.step_name.chars().count() > STEP_NAME_MAX_CHARS {
+            return Err(Fault::new(
+                "StepName",
+                format!("must be at most {STEP_NAME_MAX_CHARS} characters"),
+            ));
+        }
+        if self.event_detail.len() > EVENT_DETAIL_MAX_BYTES {
+            return Err(Fault::new(
+                "EventDetail",
+                format!("must be at most {EVENT_DETAIL_MAX_BYTES} bytes"),
+            ));
+        }
+        if self.event_id.is_some_and(|id| id < 1) {
+            return Err(Fault::new("EventId", "must be at least 1"));
+        }
+        if self.schedule_event_id.is_some_and(|id| id < 0) {
+            return Err(Fault::new("ScheduleEventId", "must be at least 0"));
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with one event of a batch.
+#[derive(Debug)]
+pub struct Fault {
+    pub field: &'static str,
+    /// Reads on from the field's name.
+    pub rule: String,
+}
+
+impl Fault {
+    fn new(field: &'static str, rule: impl Into<String>) -> Self {
+        Fault {
+            field,
+            rule: rule.into(),
+        }
+    }
+}
+
+/// Events to be appended together, checked against every rule that needs no history.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    events: Vec<NewEvent>,
+    expected: Option<i64>,
+}
+
+impl Batch {
+    /// `expected` is the EventId that the first event must get; an `EventId` inside says the same.
+    /// A fault comes with the event's index.
+    pub fn new(events: Vec<NewEvent>, mut expected: Option<i64>) -> Result<Self, (usize, Fault)> {
+        for (index, event) in events.iter().enumerate() {
+            let offset = i64::try_from(index).unwrap_or(i64::MAX);
+            event.check().map_err(|fault| (index, fault))?;
+            if let Some(id) = event.event_id {
+                let first = id - offset;
+                if first < 1 || expected.is_some_and(|expected| expected != first) {
+                    return Err((
+                        index,
+                        Fault::new("EventId", "must be the one that the event gets"),
+                    ));
+                }
+                expected = Some(first);
+            }
+        }
+        let batch = Batch { events, expected };
+        batch.check_order()?;
+        match expected.and_then(|first| batch.misfit(first)) {
+            Some(index) => Err((index, Fault::new("ScheduleEventId", Self::SCHEDULE_RULE))),
+            None => Ok(batch),
+        }
+    }
+
+    /// What a ScheduleEventId must be, to be read on from the field's name.
+    pub const SCHEDULE_RULE: &str = "must be smaller than the event's EventId";
+
+    fn check_order(&self) -> Result<(), (usize, Fault)> {
+        for (index, event) in self.events.iter().enumerate() {
+            if event.event_type == EXECUTION_STARTED && (index > 0 || self.expected != Some(1)) {
+                return Err((
+                    index,
+                    Fault::new("Type", format!("{EXECUTION_STARTED} must be event 1")),
+                ));
+            }
+            if event.ends().is_some() && index + 1 < self.events.len() {
+                let rule = format!("{} must be the last event", event.event_type);
+                return Err((index, Fault::new("Type", rule)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The index of the first event whose ScheduleEventId does not lie before it, if the batch begins
+    /// with EventId `first`.
+    pub fn misfit(&self, first: i64) -> Option<usize> {
+        (first..)
+            .zip(&self.events)
+            .position(|(id, event)| event.schedule_event_id.is_some_and(|cause| cause >= id))
+    }
+
+    pub fn events(&self) -> &[NewEvent] {
+        &self.events
+    }
+
+    pub fn expected(&self) -> Option<i64> {
+        self.expected
+    }
+
+    /// The last EventId if the first is `first`.
+    pub fn last(&self, first: i64) -> i64 {
+        first.saturating_add(i64::try_from(self.events.len()).unwrap_or(i64::MAX) - 1)
+    }
+}

@@ -1,0 +1,24 @@
+//! A flow: a name for executions, and the definition that an engine reads.
+
+use crate::model::{Name, Timestamp};
+
+/// A flow as it stands. All texts are kept byte for byte.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// A UUID, new for every flow, also when a name is used again.
+    pub id: String,
+    pub name: Name,
+    pub definition: String,
+    pub description: String,
+    /// `FDL`.
+    pub kind: String,
+    pub role_arn: Option<String>,
+    /// `Standard` or `Express`.
+    pub execution_mode: String,
+    /// JSON: `{"Variables":[…]}`.
+    pub environment: Option<String>,
+    pub external_storage_location: Option<String>,
+    pub resource_group_id: Option<String>,
+    pub created_at: Timestamp,
+    pub modified_at: Timestamp,
+}

@@ -1,0 +1,242 @@
+//! The one signed endpoint: a bounded body, parameters, the caller, the action, an answer, one log line.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::{Instant, timeout};
+
+use super::App;
+use crate::{
+    action::{self, Action, Context},
+    auth::{self, Role},
+    wire::{
+        error::{ApiError, Code, ErrorBody, shortened},
+        params::{BodyKind, Params},
+        response::{Answer, CONTENT_TYPE},
+    },
+};
+
+/// Bytes of a request's body; the vendor's limit.
+const BODY_MAX_BYTES: usize = 1024 * 1024;
+/// From the end of a request's head to the end of its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// What a throttled caller should wait, in milliseconds. Only the vendor's command line does.
+const RETRY_AFTER_MILLIS: &str = "1000";
+/// Longest text of the caller's in a log line, in characters; names are shorter.
+const LOGGED_MAX_CHARS: usize = 128;
+
+/// Answers one request.
+pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
+    let mut line = Line::begin(app.clock.uuid());
+    let (parts, body) = request.into_parts();
+    let result = call(&app, &parts, body, &mut line).await;
+    respond(result, &parts.headers, line)
+}
+
+/// Every other path. Never 404: to clients of this API that means a flow or an execution that is gone.
+pub(super) async fn elsewhere(State(app): State<Arc<App>>, request: Request) -> Response {
+    let line = Line::begin(app.clock.uuid());
+    respond(
+        Err(ApiError::invalid("The path", "must be /")),
+        request.headers(),
+        line,
+    )
+}
+
+/// The answer to a caller for whom there is no place.
+pub(super) fn throttled() -> Response {
+    unattended(ApiError::new(Code::ResourceThrottled, &[]))
+}
+
+/// The answer to a caller whose call panicked: our mistake, and unknown whether it took effect.
+pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    unattended(ApiError::internal("the call panicked"))
+}
+
+/// A refusal by somebody who does not know the request.
+fn unattended(error: ApiError) -> Response {
+    respond(
+        Err(error),
+        &HeaderMap::new(),
+        Line::begin(uuid::Uuid::nil()),
+    )
+}
+
+async fn call(app: &App, parts: &Parts, body: Body, line: &mut Line) -> Result<Answer, ApiError> {
+    if parts.method != Method::GET && parts.method != Method::POST {
+        return Err(ApiError::invalid("The HTTP method", "must be GET or POST"));
+    }
+    let bytes = read(&parts.headers, body).await?;
+    let kind = if bytes.is_empty() {
+        None
+    } else {
+        Some((body_kind(&parts.headers)?, &bytes[..]))
+    };
+    let mut params = Params::parse(parts.uri.query().unwrap_or_default(), kind)?;
+    line.flow = logged(params.given("FlowName").or(params.given("Name")));
+    line.execution = logged(params.given("ExecutionName"));
+
+    let now = app.clock.now();
+    let writes =
+        |action: &str| Action::parse(action).is_some_and(|action| action.role() > Role::Reader);
+    let request = auth::Request {
+        method: parts.method.as_str(),
+        headers: &parts.headers,
+        body: &bytes,
+    };
+    let caller = app
+        .authenticator
+        .authenticate(&request, &mut params, now, writes)?;
+    line.action = logged(Some(caller.action()));
+    action::run(Context {
+        caller: &caller,
+        params: &params,
+        store: &*app.store,
+        clock: &app.clock,
+    })
+    .await
+}
+
+async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+    let too_large = || ApiError::new(Code::EntityTooLarge, &[&BODY_MAX_BYTES]);
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > BODY_MAX_BYTES as u64) {
+        return Err(too_large());
+    }
+    match timeout(BODY_TIMEOUT, Limited::new(body, BODY_MAX_BYTES).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(ApiError::invalid("The body", "must be whole")),
+        Err(_) => Err(ApiError::invalid(
+            "The body",
+            format_args!("must arrive within {BODY_TIMEOUT:?}"),
+        )),
+    }
+}
+
+fn body_kind(headers: &HeaderMap) -> Result<BodyKind, ApiError> {
+    let unsupported = || ApiError::new(Code::UnsupportedMediaType, &[]);
+    if headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity")
+    {
+        return Err(unsupported());
+    }
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .ok_or_else(unsupported)?;
+    let media_type = value.split(';').next().unwrap_or_default().trim();
+    if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        Ok(BodyKind::Form)
+    } else if media_type.eq_ignore_ascii_case("application/json") {
+        Ok(BodyKind::Json)
+    } else {
+        Err(unsupported())
+    }
+}
+
+fn respond(result: Result<Answer, ApiError>, headers: &HeaderMap, mut line: Line) -> Response {
+    let (status, body) = match result {
+        Ok(answer) => {
+            line.code = "OK";
+            (200, answer.finish(&line.request_id))
+        }
+        Err(error) => {
+            line.code = error.code.as_str();
+            let host = headers
+                .get(header::HOST)
+                .and_then(|host| host.to_str().ok())
+                .unwrap_or_default();
+            let body = ErrorBody {
+                request_id: &line.request_id,
+                host_id: shortened(host, LOGGED_MAX_CHARS),
+                code: line.code,
+                message: &error.message,
+            };
+            let body = serde_json::to_string(&body).expect("strings always serialize");
+            let status = error.code.status();
+            line.error = Some(error);
+            (status, body)
+        }
+    };
+    let mut response = (StatusCode::from_u16(status).unwrap_or_default(), body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+    if let Ok(id) = HeaderValue::from_str(&line.request_id) {
+        headers.insert("x-acs-request-id", id);
+    }
+    if line.code == Code::ResourceThrottled.as_str() {
+        headers.insert(
+            "x-acs-retry-after",
+            HeaderValue::from_static(RETRY_AFTER_MILLIS),
+        );
+    }
+    response
+}
+
+/// Text of the caller's, short and without control characters.
+fn logged(text: Option<&str>) -> String {
+    text.map(|text| shortened(text, LOGGED_MAX_CHARS).escape_debug().to_string())
+        .unwrap_or_default()
+}
+
+/// The one log line of a request, written when it ends, also if its client hangs up before that.
+struct Line {
+    begun: Instant,
+    request_id: String,
+    action: String,
+    flow: String,
+    execution: String,
+    code: &'static str,
+    error: Option<ApiError>,
+}
+
+impl Line {
+    fn begin(id: uuid::Uuid) -> Self {
+        Line {
+            begun: Instant::now(),
+            request_id: id
+                .hyphenated()
+                .encode_upper(&mut uuid::Uuid::encode_buffer())
+                .to_owned(),
+            action: String::new(),
+            flow: String::new(),
+            execution: String::new(),
+            code: "HungUp",
+            error: None,
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let elapsed_ms = (self.begun.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        macro_rules! log {
+            ($level:ident, $($more:tt)*) => {
+                tracing::$level!(
+                    action = %self.action, flow.name = %self.flow, execution.name = %self.execution,
+                    code = self.code, elapsed_ms, request.id = %self.request_id,
+                    $($more)*
+                )
+            };
+        }
+        match &self.error {
+            Some(ApiError {
+                source: Some(source),
+                ..
+            }) => log!(error, "the call failed: {source}"),
+            Some(error) => log!(info, "refused: {}", error.message.escape_debug()),
+            None => log!(info, "answered"),
+        }
+    }
+}

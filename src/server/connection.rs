@@ -1,0 +1,157 @@
+//! A connection that closes itself when its peer is too slow.
+//!
+//! The HTTP library has one time-out for a request's head, which also runs while a connection is idle.
+//! Clients keep idle connections for a minute, but nobody needs more than seconds for a head.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Instant, Sleep, sleep_until},
+};
+
+/// From the first byte of a request's head to its last.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Without a byte between two requests. Above the 60 s for which Java clients keep a connection.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(65);
+/// Without the peer taking a byte of the answer.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Whether a request is being worked on; set by whoever works on it. Then the peer may be silent.
+#[derive(Clone, Default)]
+pub struct Busy(Arc<AtomicBool>);
+
+impl Busy {
+    pub fn set(&self, busy: bool) {
+        self.0.store(busy, Relaxed);
+    }
+}
+
+/// A TCP stream under these time-outs. What is late is an error, on which the HTTP library closes.
+pub struct Paced {
+    stream: TcpStream,
+    busy: Busy,
+    /// When the last byte went either way.
+    moved: Instant,
+    /// When the first byte of an unfinished head came.
+    head: Option<Instant>,
+    /// Since when the peer takes nothing.
+    stuck: Option<Instant>,
+    read_timer: Pin<Box<Sleep>>,
+    write_timer: Pin<Box<Sleep>>,
+}
+
+impl Paced {
+    pub fn new(stream: TcpStream, busy: Busy) -> Self {
+        let now = Instant::now();
+        let timer = || Box::pin(sleep_until(now + IDLE_TIMEOUT));
+        Paced {
+            stream,
+            busy,
+            moved: now,
+            head: None,
+            stuck: None,
+            read_timer: timer(),
+            write_timer: timer(),
+        }
+    }
+
+    fn written(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if result.is_ready() {
+            self.stuck = None;
+            self.head = None; // an answer means that the head is over
+            self.moved = Instant::now();
+            return result;
+        }
+        let stuck = *self.stuck.get_or_insert_with(Instant::now);
+        ready!(wait(&mut self.write_timer, stuck + WRITE_TIMEOUT, cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+/// Is ready at `deadline`. A timer set earlier is left to run out first: most are never needed.
+fn wait(timer: &mut Pin<Box<Sleep>>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    if timer.deadline() > deadline {
+        timer.as_mut().reset(deadline);
+    }
+    loop {
+        ready!(timer.as_mut().poll(cx));
+        if timer.deadline() >= deadline {
+            return Poll::Ready(());
+        }
+        timer.as_mut().reset(deadline);
+    }
+}
+
+impl AsyncRead for Paced {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if this.busy.0.load(Relaxed) {
+            this.head = None;
+            return result;
+        }
+        if result.is_ready() {
+            this.moved = Instant::now();
+            this.head.get_or_insert(this.moved);
+            return result;
+        }
+        let deadline = this
+            .head
+            .map_or(this.moved + IDLE_TIMEOUT, |first| first + HEAD_TIMEOUT);
+        ready!(wait(&mut this.read_timer, deadline, cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncWrite for Paced {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.written(cx, result)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
+        this.written(cx, result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}

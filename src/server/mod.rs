@@ -1,0 +1,174 @@
+//! Connections, routes, time-outs and the graceful stop.
+
+mod api;
+mod connection;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{any, get},
+};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use tower::ServiceExt;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{auth::Authenticator, clock::Clock, store::Store};
+use connection::{Busy, Paced};
+
+/// Connections that are served at the same time.
+const CONNECTIONS_MAX: usize = 4096;
+/// Connections beyond those that wait for a place; more are closed at once.
+const WAITING_MAX: usize = 256;
+/// Longest wait for a place, before the caller is told to come again. Terraform never tries again.
+const PLACE_WAIT: Duration = Duration::from_secs(1);
+/// How long a connection without a place may take to hear so.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of a request's head that are read before it is refused.
+const HEAD_MAX_BYTES: usize = 128 * 1024;
+/// Header fields of a request.
+const HEADERS_MAX: usize = 100;
+/// Longest wait for requests in flight once a stop is asked for.
+const STOP_WAIT: Duration = Duration::from_secs(8);
+/// Pause after a connection could not be accepted, for example because there are no file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Descriptors that are not connections: the database, the log, the listener.
+const OTHER_FILES: u64 = 64;
+
+/// What every request works with.
+pub struct App {
+    pub store: Arc<dyn Store>,
+    pub authenticator: Authenticator,
+    pub clock: Clock,
+}
+
+/// Serves until `stop`, then finishes what is in flight. Answers whether all of it was finished.
+pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = ()>) -> bool {
+    let router = router(app);
+    let places = Arc::new(Semaphore::new(connections_max()));
+    let waiting = Arc::new(Semaphore::new(WAITING_MAX));
+    let open = GracefulShutdown::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let (router, watcher) = (router.clone(), open.watcher());
+        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            tokio::spawn(async move { watcher.watch(connection(stream, router, place)).await });
+        } else if let Ok(turn) = Arc::clone(&waiting).try_acquire_owned() {
+            let place = Arc::clone(&places).acquire_owned();
+            tokio::spawn(async move {
+                match timeout(PLACE_WAIT, place).await {
+                    Ok(Ok(place)) => {
+                        drop(turn);
+                        let _ = watcher.watch(connection(stream, router, place)).await;
+                    }
+                    _ => drop(timeout(REFUSAL_TIMEOUT, refuse(stream, turn)).await),
+                }
+            });
+        }
+    }
+    drop(listener);
+    timeout(STOP_WAIT, open.shutdown()).await.is_ok()
+}
+
+/// As many as are allowed, and as the process has descriptors for.
+fn connections_max() -> usize {
+    let files = rlimit::increase_nofile_limit(u64::MAX)
+        .unwrap_or(1024)
+        .saturating_sub(OTHER_FILES);
+    CONNECTIONS_MAX.min(usize::try_from(files).unwrap_or(usize::MAX))
+}
+
+type Connection<S> = http1::Connection<TokioIo<Paced>, S>;
+
+fn http() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.max_buf_size(HEAD_MAX_BYTES)
+        .max_headers(HEADERS_MAX)
+        .header_read_timeout(None);
+    http
+}
+
+fn connection(
+    stream: TcpStream,
+    router: Router,
+    place: OwnedSemaphorePermit,
+) -> Connection<
+    impl hyper::service::Service<
+        Request<Incoming>,
+        Response = Response,
+        Error = Infallible,
+        Future: Send,
+    > + use<>,
+> {
+    let _ = stream.set_nodelay(true);
+    let busy = Busy::default();
+    let stream = TokioIo::new(Paced::new(stream, busy.clone()));
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let _held = &place;
+        busy.set(true);
+        let (router, busy) = (router.clone(), busy.clone());
+        async move {
+            let response = router.oneshot(request.map(axum::body::Body::new)).await;
+            busy.set(false);
+            response
+        }
+    });
+    http().serve_connection(stream, service)
+}
+
+/// Answers the first request with `ResourceThrottled` and closes.
+async fn refuse(stream: TcpStream, _turn: OwnedSemaphorePermit) {
+    let stream = TokioIo::new(Paced::new(stream, Busy::default()));
+    let service = hyper::service::service_fn(async |_: Request<Incoming>| {
+        Ok::<_, Infallible>(api::throttled())
+    });
+    let _ = http()
+        .keep_alive(false)
+        .serve_connection(stream, service)
+        .await;
+}
+
+fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/", any(api::handle))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .fallback(api::elsewhere)
+        .layer(CatchPanicLayer::custom(api::panicked))
+        .with_state(app)
+}
+
+/// 200 if reads and writes can be served now, else 503 and why.
+async fn ready(State(app): State<Arc<App>>) -> Response {
+    let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    match app.store.ready().await {
+        Ok(()) => (headers, "ok\n").into_response(),
+        Err(error) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            headers,
+            format!("{error}\n"),
+        )
+            .into_response(),
+    }
+}

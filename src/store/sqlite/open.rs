@@ -1,0 +1,144 @@
+//! Opening a file: is it ours, is it free, is its schema ours or older; and how its connections are set.
+
+use std::{fs::File, path::PathBuf, str::FromStr, time::Duration};
+
+use sqlx::{
+    ConnectOptions, Connection, SqliteConnection,
+    migrate::Migrator,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{Sqlite, writer::Writer};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Marks a file as ours (`FLDG`); set by the first migration.
+const APPLICATION_ID: i64 = 0x464C_4447;
+
+/// Before 3.51.3 two connections that write and checkpoint at once could lose commits.
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+const _: () = assert!(
+    libsqlite3_sys::SQLITE_VERSION_NUMBER >= SQLITE_VERSION_MIN,
+    "SQLite is too old"
+);
+
+/// Connections that read. Reads take microseconds and a core each; more would only wait for cores.
+const READERS: u32 = 4;
+/// Longest wait for a free reader, before the caller is told to come again.
+const READER_WAIT: Duration = Duration::from_secs(1);
+/// How long SQLite itself waits for a lock. Nobody else should hold one, except a person's shell.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of the file that reads see without copying.
+const MMAP_BYTES: &str = "268435456";
+/// Bytes to which the write-ahead log shrinks back after a checkpoint.
+const WAL_KEPT_BYTES: &str = "67108864";
+
+impl Sqlite {
+    /// Opens `url` (`sqlite://FILE`), makes the file if it is missing, migrates it if it is older.
+    pub async fn open(url: &str) -> Result<Self, String> {
+        let options = SqliteConnectOptions::from_str(url)
+            .map_err(|e| format!("'{url}' is not a SQLite URL: {e}"))?
+            .create_if_missing(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true)
+            .disable_statement_logging();
+        let file = options.get_filename().to_owned();
+        let say = |fault: String| format!("{}: {fault}", file.display());
+        if file.as_os_str().is_empty() || file.as_os_str() == ":memory:" {
+            return Err("the database URL must name a file: sqlite://FILE".to_owned());
+        }
+        let lock = lock(&file).map_err(say)?;
+        inspect(&options).await.map_err(say)?;
+
+        let options = options
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("mmap_size", MMAP_BYTES)
+            .pragma("journal_size_limit", WAL_KEPT_BYTES);
+        let mut writer = options.connect().await.map_err(|e| say(e.to_string()))?;
+        MIGRATIONS
+            .run(&mut writer)
+            .await
+            .map_err(|e| say(format!("its schema cannot be brought up to date: {e}")))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(READER_WAIT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false) // a ping costs as much as a small page
+            .connect_lazy_with(options.read_only(true).create_if_missing(false));
+        Ok(Sqlite {
+            readers,
+            writer: Writer::start(writer),
+            _lock: lock,
+        })
+    }
+}
+
+/// Takes the lock file beside the database. The database itself must not be opened and closed here: that
+/// would drop the locks of SQLite's own connections in this process.
+fn lock(file: &std::path::Path) -> Result<File, String> {
+    let mut path = PathBuf::from(file).into_os_string();
+    path.push(".lock");
+    let lock = File::create(&path).map_err(|e| format!("its lock file cannot be made: {e}"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err("another process has it open; stop that one first".to_owned())
+        }
+        Err(std::fs::TryLockError::Error(e)) => Err(format!("it cannot be locked: {e}")),
+    }
+}
+
+/// Refuses what this program must not touch: an old library, a foreign file, a newer schema.
+async fn inspect(options: &SqliteConnectOptions) -> Result<(), String> {
+    let fault = |e: sqlx::Error| match super::primary_code(&e) {
+        Some(super::SQLITE_NOTADB) => "it is not a SQLite file; name another one".to_owned(),
+        _ => e.to_string(),
+    };
+    let mut connection = options.connect().await.map_err(fault)?;
+    let (version, tables, application, level): (String, i64, i64, i64) = sqlx::query_as(
+        "SELECT sqlite_version(), (SELECT count(*) FROM sqlite_schema), application_id, user_version \
+         FROM pragma_application_id, pragma_user_version",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .map_err(fault)?;
+    connection.close().await.map_err(fault)?;
+    if version_number(&version) < SQLITE_VERSION_MIN {
+        return Err(format!(
+            "SQLite {version} is too old; 3.51.3 or newer is needed"
+        ));
+    }
+    let newest = MIGRATIONS
+        .iter()
+        .map(|m| m.version)
+        .max()
+        .unwrap_or_default();
+    if application == 0 && tables == 0 {
+        Ok(())
+    } else if application != APPLICATION_ID {
+        Err("it belongs to another program; name another file".to_owned())
+    } else if level > newest {
+        Err(format!(
+            "it has schema {level}, this program knows up to {newest}; use a newer flowledger"
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+/// `3.51.3` as SQLite counts it: 3051003.
+fn version_number(version: &str) -> i32 {
+    version.split('.').take(3).fold(0, |number, part| {
+        number * 1000 + part.parse::<i32>().unwrap_or(0)
+    })
+}
+
+/// Runs `PRAGMA wal_checkpoint(TRUNCATE)` and closes: the file alone then holds everything.
+pub(super) async fn close(mut connection: SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+        .execute(&mut connection)
+        .await?;
+    connection.close().await
+}

@@ -1,0 +1,235 @@
+//! The one closed table of error codes. Nothing outside it ever leaves the server.
+//!
+//! Codes, statuses and messages are the vendor's (API reference of fnf 2019-03-15 and its metadata);
+//! names in messages are quoted, because deploy tools search for `Flow 'x' does not exist`.
+
+use std::fmt::Display;
+
+use serde::Serialize;
+
+/// An error code of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    AccessDenied,
+    ActionNotSupported,
+    ApiVersionNotSupported,
+    ConcurrentUpdateError,
+    EntityTooLarge,
+    ExecutionAlreadyCompleted,
+    ExecutionAlreadyExists,
+    ExecutionNotExists,
+    FlowAlreadyExists,
+    FlowNotExists,
+    InternalServerError,
+    InvalidAccessKeyId,
+    InvalidArgument,
+    MissingRequiredHeader,
+    MissingRequiredParams,
+    RequestTimeTooSkewed,
+    ResourceThrottled,
+    SignatureNonceUsed,
+    SignatureNotMatch,
+    UnsupportedMediaType,
+}
+
+impl Code {
+    pub const ALL: [Code; 20] = [
+        Code::AccessDenied,
+        Code::ActionNotSupported,
+        Code::ApiVersionNotSupported,
+        Code::ConcurrentUpdateError,
+        Code::EntityTooLarge,
+        Code::ExecutionAlreadyCompleted,
+        Code::ExecutionAlreadyExists,
+        Code::ExecutionNotExists,
+        Code::FlowAlreadyExists,
+        Code::FlowNotExists,
+        Code::InternalServerError,
+        Code::InvalidAccessKeyId,
+        Code::InvalidArgument,
+        Code::MissingRequiredHeader,
+        Code::MissingRequiredParams,
+        Code::RequestTimeTooSkewed,
+        Code::ResourceThrottled,
+        Code::SignatureNonceUsed,
+        Code::SignatureNotMatch,
+        Code::UnsupportedMediaType,
+    ];
+
+    /// The code as clients compare it, its HTTP status, and its message; `%s` takes an argument.
+    pub const fn row(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Code::AccessDenied => ("AccessDenied", 403, "The resources doesn't belong to you."),
+            Code::ActionNotSupported => (
+                "ActionNotSupported",
+                400,
+                "The requested API operation '%s' is incorrect. Please check.",
+            ),
+            Code::ApiVersionNotSupported => (
+                "APIVersionNotSupported",
+                400,
+                "The requested API version '%s' is not supported yet. Please check.",
+            ),
+            Code::ConcurrentUpdateError => (
+                "ConcurrentUpdateError",
+                409,
+                "Update conflict, please retry. %s",
+            ),
+            Code::EntityTooLarge => (
+                "EntityTooLarge",
+                400,
+                "The payload size exceeds maximum allowed size (%s bytes).",
+            ),
+            Code::ExecutionAlreadyCompleted => (
+                "ExecutionAlreadyCompleted",
+                400,
+                "Execution '%s' for flow '%s' has already completed.",
+            ),
+            Code::ExecutionAlreadyExists => (
+                "ExecutionAlreadyExists",
+                400,
+                "Execution '%s' for flow '%s' already exists.",
+            ),
+            Code::ExecutionNotExists => (
+                "ExecutionNotExists",
+                404,
+                "Execution '%s' for flow '%s' does not exist.",
+            ),
+            Code::FlowAlreadyExists => ("FlowAlreadyExists", 409, "Flow '%s' already exists."),
+            Code::FlowNotExists => ("FlowNotExists", 404, "Flow '%s' does not exist."),
+            Code::InternalServerError => (
+                "InternalServerError",
+                500,
+                "An internal error has occurred. Please retry.",
+            ),
+            Code::InvalidAccessKeyId => (
+                "InvalidAccessKeyID",
+                403,
+                "The AccessKey ID '%s' is invalid.",
+            ),
+            Code::InvalidArgument => ("InvalidArgument", 400, "Parameter error. %s"),
+            Code::MissingRequiredHeader => (
+                "MissingRequiredHeader",
+                400,
+                "The HTTP header '%s' must be specified.",
+            ),
+            Code::MissingRequiredParams => (
+                "MissingRequiredParams",
+                400,
+                "The HTTP query '%s' must be specified.",
+            ),
+            Code::RequestTimeTooSkewed => (
+                "RequestTimeTooSkewed",
+                403,
+                "The difference between the request time %s and the current time %s is too large.",
+            ),
+            Code::ResourceThrottled => (
+                "ResourceThrottled",
+                429,
+                "The request is throttled. Please try again later.",
+            ),
+            Code::SignatureNonceUsed => (
+                "SignatureNonceUsed",
+                400,
+                "Specified signature nonce was used already.",
+            ),
+            Code::SignatureNotMatch => (
+                "SignatureNotMatch",
+                403,
+                "The request signature we calculated does not match the signature you provided. \
+                 Check your access key and signing method.",
+            ),
+            Code::UnsupportedMediaType => (
+                "UnsupportedMediaType",
+                415,
+                "The content type must be \"application/json\".",
+            ),
+        }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    pub const fn status(self) -> u16 {
+        self.row().1
+    }
+}
+
+/// What a refused caller reads (`code`, `message`) and what the log adds (`source`).
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    pub code: Code,
+    pub message: String,
+    /// Never shown to the caller; the body of a 5xx is constant.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Longest text of the caller's that a message repeats, in characters.
+const QUOTED_MAX_CHARS: usize = 128;
+
+impl ApiError {
+    /// Fills the code's message with `arguments`, in order.
+    pub fn new(code: Code, arguments: &[&dyn Display]) -> Self {
+        let mut message = String::new();
+        let mut pieces = code.row().2.split("%s");
+        message.push_str(pieces.next().unwrap_or_default());
+        let mut arguments = arguments.iter();
+        for piece in pieces {
+            let argument = arguments
+                .next()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            message.push_str(shortened(&argument, QUOTED_MAX_CHARS * 4));
+            message.push_str(piece);
+        }
+        debug_assert!(
+            arguments.next().is_none(),
+            "an argument too many for {code:?}"
+        );
+        ApiError {
+            code,
+            message: message.trim_end().to_owned(),
+            source: None,
+        }
+    }
+
+    /// `InvalidArgument` that says which parameter and why: `Limit must be …`.
+    pub fn invalid(parameter: &str, rule: impl Display) -> Self {
+        let parameter = shortened(parameter, QUOTED_MAX_CHARS);
+        ApiError::new(
+            Code::InvalidArgument,
+            &[&format_args!("{parameter} {rule}.")],
+        )
+    }
+
+    pub fn missing(parameter: &str) -> Self {
+        ApiError::new(Code::MissingRequiredParams, &[&parameter])
+    }
+
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        ApiError {
+            source: Some(source.into()),
+            ..ApiError::new(Code::InternalServerError, &[])
+        }
+    }
+}
+
+/// At most `max` characters of `text`.
+pub fn shortened(text: &str, max: usize) -> &str {
+    text.char_indices()
+        .nth(max)
+        .map_or(text, |(end, _)| &text[..end])
+}
+
+/// The body of every refusal. All values are strings: one client asserts that and panics otherwise.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ErrorBody<'a> {
+    pub request_id: &'a str,
+    pub host_id: &'a str,
+    pub code: &'static str,
+    pub message: &'a str,
+}

@@ -1,0 +1,8 @@
+//! What the vendor dictates on the wire, and nothing else: parameters, signatures, error codes and
+//! the envelope of an answer. Pure: no clock, no I/O, no configuration.
+
+pub mod error;
+pub mod json;
+pub mod params;
+pub mod response;
+pub mod signature;

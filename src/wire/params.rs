@@ -1,0 +1,248 @@
+//! A request's parameters, decoded once, from the query and a form or JSON body.
+//!
+//! Signatures are checked over the decoded values (clients spell the same value differently), and the
+//! actions read them through typed getters that name what they miss.
+
+use std::{borrow::Cow, collections::HashSet, ops::RangeInclusive};
+
+use super::{error::ApiError, json};
+
+/// Parameters in one request, query and body together. Real requests have fewer than 25.
+pub const PARAMETERS_MAX: usize = 100;
+
+/// Parameters that carry the call itself; all others are the action's business.
+const COMMON: [&str; 13] = [
+    "Action",
+    "Version",
+    "Format",
+    "Timestamp",
+    "SignatureNonce",
+    "SignatureMethod",
+    "SignatureVersion",
+    "SignatureType",
+    "AccessKeyId",
+    "Signature",
+    "SecurityToken",
+    "BearerToken",
+    "RegionId",
+];
+
+/// Names the actions know. A name that differs from one of these in case only is refused: some client
+/// or proxy would read it as the other.
+const BUSINESS: [&str; 21] = [
+    "FlowName",
+    "ExecutionName",
+    "NextToken",
+    "Limit",
+    "Events",
+    "ExpectedEventId",
+    "Input",
+    "CallbackFnFTaskToken",
+    "Qualifier",
+    "WaitTimeSeconds",
+    "Name",
+    "Definition",
+    "Description",
+    "Type",
+    "RoleArn",
+    "ExecutionMode",
+    "Environment",
+    "ExternalStorageLocation",
+    "ResourceGroupId",
+    "FlowVersion",
+    "RequestId",
+];
+
+/// One parameter, decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Param<'a> {
+    pub name: Cow<'a, str>,
+    pub value: Cow<'a, str>,
+}
+
+/// How the body carries parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyKind {
+    Form,
+    Json,
+}
+
+/// All parameters of a request, no name twice.
+#[derive(Debug)]
+pub struct Params<'a> {
+    all: Vec<Param<'a>>,
+    /// The first so many came in the query.
+    in_query: usize,
+    /// The body's parameters are a JSON object, which RPC v1 does not sign.
+    body: Option<BodyKind>,
+}
+
+impl<'a> Params<'a> {
+    /// Decodes query and body. Refuses what two readers could read differently: a name given twice
+    /// (query, body, or across), a name that is another in different case, bad percent-encoding.
+    pub fn parse(query: &'a str, body: Option<(BodyKind, &'a [u8])>) -> Result<Self, ApiError> {
+        let mut all = Vec::with_capacity(24);
+        decode_pairs(query, "The query", &mut all)?;
+        let in_query = all.len();
+        match body {
+            None => {}
+            Some((BodyKind::Form, bytes)) => {
+                let text = std::str::from_utf8(bytes)
+                    .map_err(|_| ApiError::invalid("The body", "must be UTF-8"))?;
+                decode_pairs(text, "The body", &mut all)?;
+            }
+            Some((BodyKind::Json, bytes)) => {
+                let members = json::parameters(bytes)
+                    .map_err(|fault| ApiError::invalid("The body", fault))?;
+                all.extend(members.into_iter().map(|(name, value)| Param {
+                    name: name.into(),
+                    value,
+                }));
+            }
+        }
+        let params = Params {
+            all,
+            in_query,
+            body: body.map(|(kind, _)| kind),
+        };
+        params.check_names()?;
+        Ok(params)
+    }
+
+    fn check_names(&self) -> Result<(), ApiError> {
+        if self.all.len() > PARAMETERS_MAX {
+            return Err(ApiError::invalid(
+                "The request",
+                format_args!("must have at most {PARAMETERS_MAX} parameters"),
+            ));
+        }
+        let mut seen = HashSet::with_capacity(self.all.len());
+        for Param { name, .. } in &self.all {
+            if !seen.insert(name.as_ref()) {
+                return Err(ApiError::invalid(name, "must not be given twice"));
+            }
+            let twin = |known: &&&str| known.eq_ignore_ascii_case(name) && **known != name.as_ref();
+            if let Some(known) = COMMON.iter().chain(&BUSINESS).find(twin) {
+                return Err(ApiError::invalid(
+                    name,
+                    format_args!("must be spelled {known}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn all(&self) -> &[Param<'a>] {
+        &self.all
+    }
+
+    /// Those of the query, which ACS3 signs one by one (it signs the body as a whole).
+    pub fn of_query(&self) -> &[Param<'a>] {
+        &self.all[..self.in_query]
+    }
+
+    pub fn body(&self) -> Option<BodyKind> {
+        self.body
+    }
+
+    /// All but business parameters with an empty value.
+    pub fn without_empty(&self) -> Vec<Param<'a>> {
+        self.all
+            .iter()
+            .filter(|param| !is_empty_business(param))
+            .cloned()
+            .collect()
+    }
+
+    /// Forgets business parameters with an empty value.
+    pub fn forget_empty(&mut self) {
+        self.in_query = self
+            .of_query()
+            .iter()
+            .filter(|param| !is_empty_business(param))
+            .count();
+        self.all.retain(|param| !is_empty_business(param));
+    }
+
+    /// The value as given, also when it is empty.
+    pub fn given(&self, name: &str) -> Option<&str> {
+        debug_assert!(
+            COMMON.contains(&name) || BUSINESS.contains(&name),
+            "{name} is in no list"
+        );
+        self.all
+            .iter()
+            .find(|p| p.name == name)
+            .map(|p| p.value.as_ref())
+    }
+
+    /// The value; an empty one is an absent one.
+    pub fn optional(&self, name: &str) -> Option<&str> {
+        self.given(name).filter(|value| !value.is_empty())
+    }
+
+    pub fn required(&self, name: &str) -> Result<&str, ApiError> {
+        self.optional(name).ok_or_else(|| ApiError::missing(name))
+    }
+
+    /// A decimal integer in `range`: digits only, no sign, no leading zero but in `0`.
+    pub fn integer(&self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, ApiError> {
+        let Some(text) = self.optional(name) else {
+            return Ok(None);
+        };
+        decimal(text)
+            .filter(|value| range.contains(value))
+            .map(Some)
+            .ok_or_else(|| {
+                let (from, to) = (range.start(), range.end());
+                ApiError::invalid(name, format_args!("must be an integer from {from} to {to}"))
+            })
+    }
+}
+
+fn is_empty_business(param: &Param<'_>) -> bool {
+    param.value.is_empty() && !COMMON.contains(&param.name.as_ref())
+}
+
+fn decimal(text: &str) -> Option<i64> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+fn decode_pairs<'a>(text: &'a str, place: &str, into: &mut Vec<Param<'a>>) -> Result<(), ApiError> {
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        if into.len() > PARAMETERS_MAX {
+            break; // refused by `check_names`; no need to decode them all
+        }
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let fault = || ApiError::invalid(place, "must be percent-encoded UTF-8");
+        into.push(Param {
+            name: decode(name).ok_or_else(fault)?,
+            value: decode(value).ok_or_else(fault)?,
+        });
+    }
+    Ok(())
+}
+
+/// Form decoding: `+` is a space, `%XX` a byte of UTF-8. None for a broken escape or broken UTF-8.
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.bytes().any(|b| b == b'%' || b == b'+') {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => hex_digit(rest.next()?)? << 4 | hex_digit(rest.next()?)?,
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
+}

@@ -1,0 +1,254 @@
+//! A server in this process on a temporary file, and calls to it over real HTTP.
+
+pub mod call;
+
+use std::sync::Arc;
+
+use flowledger::{
+    auth::{Authenticator, keys::Keys},
+    clock::Clock,
+    model::Timestamp,
+    server::{self, App},
+    store,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+pub use call::Call;
+
+/// The time at which fixed clocks stand: 2026-11-22T12:00:00Z.
+pub const NOW: i64 = 1_795_348_800_000;
+
+/// The keys of every test server: one for each role, one that sees some flows only, one with a security
+/// token, one that has expired.
+pub const KEYS: &str = r#"
+[[key]]
+id = "testid"
+secret = "testsecret"
+role = "admin"
+
+[[key]]
+id = "writer"
+secret = "writer-secret"
+role = "writer"
+
+[[key]]
+id = "reader"
+secret = "reader-secret"
+role = "reader"
+
+[[key]]
+id = "narrow"
+secret = "narrow-secret"
+role = "admin"
+flows = ["reader-*", "exact"]
+
+[[key]]
+id = "sts"
+secret = "sts-secret"
+role = "admin"
+security_token = "sts-token"
+expires = "2027-01-01T00:00:00Z"
+
+[[key]]
+id = "expired"
+secret = "expired-secret"
+role = "admin"
+expires = "2026-11-22T12:00:00Z"
+"#;
+
+/// A running server with an empty database. Its clock stands at `NOW` until a test moves it.
+pub struct Server {
+    pub address: std::net::SocketAddr,
+    pub app: Arc<App>,
+    folder: TempDir,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<bool>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub text: String,
+    /// The text as JSON, or null.
+    pub json: Value,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Server::open(tempfile::tempdir().unwrap()).await
+    }
+
+    /// Starts on the database in `folder`, which an earlier server may have left.
+    pub async fn open(folder: TempDir) -> Self {
+        let url = format!("sqlite://{}/test.db", folder.path().display());
+        let app = Arc::new(App {
+            store: store::open(&url).await.unwrap(),
+            authenticator: Authenticator::new(Keys::load(Some(KEYS), None).unwrap()),
+            clock: Clock::fixed(Timestamp::from_millis(NOW).unwrap()),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let served = Arc::clone(&app);
+        let task = tokio::spawn(server::serve(listener, served, async {
+            let _ = stopped.await;
+        }));
+        Server {
+            address,
+            app,
+            folder,
+            stop,
+            task,
+        }
+    }
+
+    /// Stops gracefully and hands the database on.
+    pub async fn stop(self) -> TempDir {
+        self.stop.send(()).unwrap();
+        assert!(
+            self.task.await.unwrap(),
+            "everything in flight was finished"
+        );
+        self.app.store.close().await;
+        self.folder
+    }
+
+    /// A server that has flow `f` with a running execution `e`.
+    pub async fn with_execution() -> Self {
+        let server = Server::start().await;
+        server
+            .ok(Call::new("CreateFlow")
+                .form("Name", "f")
+                .form("Definition", "version: v1")
+                .form("Type", "FDL"))
+            .await;
+        server
+            .ok(Call::new("StartExecution")
+                .form("FlowName", "f")
+                .form("ExecutionName", "e"))
+            .await;
+        server
+    }
+
+    /// Appends to execution `e` of flow `f`; `events` is a JSON array.
+    pub async fn append(&self, events: &Value) -> Value {
+        let append = Call::new("AppendExecutionEvents")
+            .form("FlowName", "f")
+            .form("ExecutionName", "e");
+        self.ok(append.form("Events", &events.to_string())).await
+    }
+
+    pub async fn call(&self, call: Call) -> Answer {
+        self.send(&call.bytes()).await
+    }
+
+    /// The body of a call that must succeed.
+    pub async fn ok(&self, call: Call) -> Value {
+        let answer = self.call(call).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json
+    }
+
+    /// The status, code and message of a call that must be refused.
+    pub async fn refused(&self, call: Call) -> (u16, String, String) {
+        self.call(call).await.refusal()
+    }
+
+    /// Sends bytes as they are over a connection of their own.
+    pub async fn send(&self, request: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        Answer::read(&mut stream).await
+    }
+}
+
+impl Answer {
+    /// Reads one answer, which must announce its length.
+    pub async fn read(stream: &mut TcpStream) -> Self {
+        let mut bytes = Vec::new();
+        let head_end = loop {
+            if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at;
+            }
+            let read = stream.read_buf(&mut bytes).await.unwrap();
+            assert!(
+                read > 0,
+                "the connection ended after {:?}",
+                String::from_utf8_lossy(&bytes)
+            );
+        };
+        let head = String::from_utf8(bytes[..head_end].to_vec()).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines
+            .next()
+            .unwrap()
+            .split(' ')
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
+        let headers: Vec<_> = lines
+            .map(|line| {
+                line.split_once(": ")
+                    .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+                    .unwrap()
+            })
+            .collect();
+        let length = headers
+            .iter()
+            .find(|(name, _)| name == "content-length")
+            .expect("Content-Length")
+            .1
+            .parse()
+            .unwrap();
+        let mut body = bytes[head_end + 4..].to_vec();
+        while body.len() < length {
+            assert!(
+                stream.read_buf(&mut body).await.unwrap() > 0,
+                "the connection ended within the body"
+            );
+        }
+        assert_eq!(body.len(), length);
+        let text = String::from_utf8(body).unwrap();
+        Answer {
+            status,
+            headers,
+            json: serde_json::from_str(&text).unwrap_or_default(),
+            text,
+        }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Status, code and message; checks the form that all refusals have.
+    pub fn refusal(&self) -> (u16, String, String) {
+        assert!(self.status >= 400, "{}", self.text);
+        let text = |name: &str| {
+            self.json[name]
+                .as_str()
+                .unwrap_or_else(|| panic!("{name} in {}", self.text))
+                .to_owned()
+        };
+        assert_eq!(
+            self.header("x-acs-request-id"),
+            Some(text("RequestId").as_str())
+        );
+        text("HostId");
+        (self.status, text("Code"), text("Message"))
+    }
+}
