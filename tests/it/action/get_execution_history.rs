@@ -2,12 +2,37 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Call, Server};
+use crate::support::{Call, Server, invalid_names};
 
 fn history() -> Call {
     Call::new("GetExecutionHistory")
         .query("FlowName", "f")
         .query("ExecutionName", "e")
+}
+
+/// A server whose execution `e` has `count` events.
+async fn with_events(count: usize) -> Server {
+    let server = Server::with_execution().await;
+    let event = json!({"Type": "StepEntered", "StepName": "s"});
+    for _ in 0..(count - 1) / 1000 {
+        server
+            .append(&Value::Array(vec![event.clone(); 1000]))
+            .await;
+    }
+    match (count - 1) % 1000 {
+        0 => {}
+        rest => drop(server.append(&Value::Array(vec![event; rest])).await),
+    }
+    server
+}
+
+fn ids(page: &Value) -> Vec<i64> {
+    page["Events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["EventId"].as_i64().unwrap())
+        .collect()
 }
 
 #[tokio::test]
@@ -30,4 +55,209 @@ async fn an_event_is_answered_with_every_field_in_the_vendors_form() {
         Some("application/json;charset=utf-8")
     );
     assert_eq!(answer.header("x-acs-request-id"), Some(id));
+    let form = |at, c: char| {
+        if [8, 13, 18, 23].contains(&at) {
+            c == '-'
+        } else {
+            c.is_ascii_digit() || c.is_ascii_uppercase()
+        }
+    };
+    assert!(
+        id.len() == 36 && id.char_indices().all(|(at, c)| form(at, c)),
+        "an upper-case UUID: {id}"
+    );
+}
+
+#[tokio::test]
+async fn a_page_has_60_events_unless_a_limit_is_given() {
+    let server = with_events(130).await;
+    for (limit, expected) in [
+        (None, 60),
+        (Some("1"), 1),
+        (Some("7"), 7),
+        (Some("130"), 130),
+        (Some("1000"), 130),
+    ] {
+        let call = limit.map_or_else(history, |limit| history().query("Limit", limit));
+        let page = server.ok(call).await;
+        assert_eq!(
+            ids(&page),
+            (1..=expected).collect::<Vec<_>>(),
+            "Limit {limit:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_next_token_is_the_event_id_with_which_the_next_page_begins() {
+    let server = with_events(5).await;
+    let page = server.ok(history().query("Limit", "2")).await;
+    assert_eq!((ids(&page), &page["NextToken"]), (vec![1, 2], &json!("3")));
+    let page = server
+        .ok(history().query("Limit", "2").query("NextToken", "3"))
+        .await;
+    assert_eq!((ids(&page), &page["NextToken"]), (vec![3, 4], &json!("5")));
+    let page = server
+        .ok(history().query("Limit", "2").query("NextToken", "5"))
+        .await;
+    assert_eq!((ids(&page), page.get("NextToken")), (vec![5], None));
+}
+
+#[tokio::test]
+async fn a_page_that_ends_with_the_last_event_has_no_token() {
+    let server = with_events(4).await;
+    let page = server.ok(history().query("Limit", "4")).await;
+    assert_eq!((ids(&page).len(), page.get("NextToken")), (4, None));
+}
+
+#[tokio::test]
+async fn a_token_beyond_the_end_answers_no_events_and_no_token() {
+    let server = with_events(3).await;
+    for token in ["4", "5000000000", "9223372036854775807"] {
+        let page = server.ok(history().query("NextToken", token)).await;
+        assert_eq!(
+            (&page["Events"], page.get("NextToken")),
+            (&json!([]), None),
+            "token {token}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_a_thousand_joins_what_was_appended_in_batches() {
+    let server = with_events(2500).await;
+    let mut all = Vec::new();
+    let mut call = history().query("Limit", "1000");
+    loop {
+        let page = server.ok(call).await;
+        all.extend(ids(&page));
+        let Some(token) = page.get("NextToken") else {
+            break;
+        };
+        call = history()
+            .query("Limit", "1000")
+            .query("NextToken", token.as_str().unwrap());
+    }
+    assert_eq!(all, (1..=2500).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_empty_optional_value_is_an_absent_one() {
+    let server = with_events(3).await;
+    let page = server
+        .ok(history().query("NextToken", "").query("Limit", ""))
+        .await;
+    assert_eq!(ids(&page), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn it_may_be_posted_and_unknown_parameters_are_ignored() {
+    let server = with_events(3).await;
+    let call = Call::new("GetExecutionHistory")
+        .form("FlowName", "f")
+        .form("ExecutionName", "e")
+        .form("Later", "x");
+    assert_eq!(ids(&server.ok(call).await), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn bad_arguments_are_refused_by_name() {
+    let server = Server::with_execution().await;
+    for limit in [
+        "0",
+        "1001",
+        "-1",
+        "1.0",
+        "1e3",
+        " 1",
+        "+1",
+        "007",
+        "x",
+        "١",
+        "99999999999999999999",
+    ] {
+        let refusal = server.refused(history().query("Limit", limit)).await;
+        let message = "Parameter error. Limit must be an integer from 1 to 1000.".to_owned();
+        assert_eq!(
+            refusal,
+            (400, "InvalidArgument".to_owned(), message),
+            "Limit {limit}"
+        );
+    }
+    for token in ["0", "-1", "abc", "1.5", "9223372036854775808", "flow_xxx"] {
+        let (status, code, message) = server.refused(history().query("NextToken", token)).await;
+        assert_eq!(
+            (status, code.as_str()),
+            (400, "InvalidArgument"),
+            "NextToken {token}"
+        );
+        assert!(
+            message.starts_with("Parameter error. NextToken must be an integer from 1 "),
+            "{message}"
+        );
+    }
+    let call = |flow: &str, execution: &str| {
+        Call::new("GetExecutionHistory")
+            .query("FlowName", flow)
+            .query("ExecutionName", execution)
+    };
+    for name in invalid_names() {
+        for (parameter, call) in [
+            ("FlowName", call(&name, "e")),
+            ("ExecutionName", call("f", &name)),
+        ] {
+            let (status, code, message) = server.refused(call).await;
+            assert_eq!(
+                (status, code.as_str()),
+                (400, "InvalidArgument"),
+                "{name:?}"
+            );
+            assert!(
+                message.starts_with(&format!("Parameter error. {parameter} must be 1 to 128 ")),
+                "{message}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named() {
+    let server = Server::with_execution().await;
+    let call = |name| Call::new("GetExecutionHistory").query(name, "f");
+    for (call, missing) in [
+        (call("ExecutionName"), "FlowName"),
+        (call("FlowName"), "ExecutionName"),
+    ] {
+        let message = format!("The HTTP query '{missing}' must be specified.");
+        assert_eq!(
+            server.refused(call).await,
+            (400, "MissingRequiredParams".to_owned(), message)
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_404_and_says_which_of_the_two() {
+    let server = Server::with_execution().await;
+    let call = |flow, execution| {
+        Call::new("GetExecutionHistory")
+            .query("FlowName", flow)
+            .query("ExecutionName", execution)
+    };
+    assert_eq!(
+        server.refused(call("g", "e")).await,
+        (
+            404,
+            "FlowNotExists".to_owned(),
+            "Flow 'g' does not exist.".to_owned()
+        )
+    );
+    assert_eq!(
+        server.refused(call("f", "E")).await,
+        (
+            404,
+            "ExecutionNotExists".to_owned(),
+            "Execution 'E' for flow 'f' does not exist.".to_owned()
+        )
+    );
 }

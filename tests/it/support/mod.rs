@@ -252,3 +252,24 @@ impl Answer {
         (self.status, text("Code"), text("Message"))
     }
 }
+
+/// Names that no flow and no execution may have.
+pub fn invalid_names() -> Vec<String> {
+    let mut names: Vec<String> = [
+        "1a",
+        "-a",
+        "a b",
+        "a.b",
+        "a/b",
+        "a:b",
+        "é",
+        "流程",
+        "a\0",
+        "a\n",
+        "' OR 1=1 --",
+    ]
+    .map(str::to_owned)
+    .into();
+    names.push("a".repeat(129));
+    names
+}

@@ -1,0 +1,51 @@
+//! DescribeFlow: a flow as it was created.
+
+use crate::support::{Call, Server};
+
+#[tokio::test]
+async fn it_answers_what_create_flow_answered() {
+    let server = Server::start().await;
+    let create = Call::new("CreateFlow")
+        .form("Name", "f")
+        .form("Definition", "定义\n\n")
+        .form("Type", "FDL");
+    let mut created = server.ok(create.form("RoleArn", "acs:ram::1:role/x")).await;
+    let mut described = server
+        .ok(Call::new("DescribeFlow").query("Name", "f"))
+        .await;
+    for flow in [&mut created, &mut described] {
+        flow.as_object_mut().unwrap().remove("RequestId");
+    }
+    assert_eq!(created, described);
+}
+
+#[tokio::test]
+async fn a_missing_flow_is_404_by_its_name() {
+    let server = Server::start().await;
+    assert_eq!(
+        server
+            .refused(Call::new("DescribeFlow").query("Name", "f"))
+            .await,
+        (
+            404,
+            "FlowNotExists".to_owned(),
+            "Flow 'f' does not exist.".to_owned()
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_bad_name_and_a_missing_one_are_refused() {
+    let server = Server::start().await;
+    assert_eq!(
+        server
+            .refused(Call::new("DescribeFlow").query("Name", "1f"))
+            .await
+            .1,
+        "InvalidArgument"
+    );
+    assert_eq!(
+        server.refused(Call::new("DescribeFlow")).await.1,
+        "MissingRequiredParams"
+    );
+}

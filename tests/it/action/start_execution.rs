@@ -1,0 +1,158 @@
+//! StartExecution: a running execution with event 1, or the one that runs already.
+
+use serde_json::json;
+
+use crate::support::{Call, NOW, Server, call::seconds, invalid_names};
+
+fn start(execution: &str) -> Call {
+    Call::new("StartExecution")
+        .form("FlowName", "f")
+        .form("ExecutionName", execution)
+}
+
+fn history(execution: &str) -> Call {
+    Call::new("GetExecutionHistory")
+        .query("FlowName", "f")
+        .query("ExecutionName", execution)
+}
+
+#[tokio::test]
+async fn an_execution_runs_from_event_1_which_holds_its_input() {
+    let server = Server::with_execution().await;
+    let input = r#"{ "k": "v *~+/%&=", "中文":"\u503c" }"#;
+    let mut execution = server.ok(start("x").form("Input", input)).await;
+    execution.as_object_mut().unwrap().remove("RequestId");
+    let time = seconds(NOW).replace('Z', ".000Z");
+    assert_eq!(
+        execution,
+        json!({"FlowName": "f", "Name": "x", "Status": "Running", "Input": input, "FlowDefinition": "version: v1",
+            "StartedTime": time})
+    );
+    let events = server.ok(history("x")).await["Events"].take();
+    assert_eq!(
+        events,
+        json!([{"Type": "ExecutionStarted", "EventId": 1, "Time": time, "ScheduleEventId": 0, "StepName": "",
+            "EventDetail": format!("{{\"input\":{input}}}")}])
+    );
+}
+
+#[tokio::test]
+async fn no_input_is_an_empty_one_and_no_name_is_a_new_one() {
+    let server = Server::with_execution().await;
+    let one = server
+        .ok(Call::new("StartExecution").form("FlowName", "f"))
+        .await;
+    let two = server
+        .ok(Call::new("StartExecution").form("FlowName", "f"))
+        .await;
+    assert_eq!(one["Input"], "{}");
+    assert_ne!(one["Name"], two["Name"]);
+    server.ok(history(one["Name"].as_str().unwrap())).await;
+}
+
+#[tokio::test]
+async fn one_that_runs_is_answered_and_one_that_ended_is_refused() {
+    let server = Server::with_execution().await;
+    let first = server.ok(start("x").form("Input", "{\"n\":1}")).await;
+    let again = server.ok(start("x").form("Input", "{\"n\":2}")).await;
+    assert_eq!(
+        (&again["Input"], &again["StartedTime"]),
+        (&first["Input"], &first["StartedTime"])
+    );
+    assert_eq!(
+        server.ok(history("x")).await["Events"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+
+    server
+        .append(&json!([{"Type": "ExecutionSucceeded"}]))
+        .await;
+    assert_eq!(
+        server.refused(start("e")).await,
+        (
+            400,
+            "ExecutionAlreadyExists".to_owned(),
+            "Execution 'e' for flow 'f' already exists.".to_owned()
+        )
+    );
+}
+
+#[tokio::test]
+async fn the_input_is_one_json_object_within_limits() {
+    let server = Server::with_execution().await;
+    let nested = |depth: usize| {
+        format!(
+            "{}{}",
+            "{\"a\":".repeat(depth - 1) + "{}",
+            "}".repeat(depth - 1)
+        )
+    };
+    let filled = |bytes: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(bytes - 8));
+    for (name, input) in [
+        ("deep", nested(32)),
+        ("long", filled(65_526)),
+        ("spaced", " {} ".to_owned()),
+    ] {
+        assert_eq!(
+            server.ok(start(name).form("Input", &input)).await["Input"],
+            json!(input)
+        );
+    }
+    for input in [
+        "[]",
+        "1",
+        "null",
+        "\"{}\"",
+        "{",
+        "{}x",
+        "{\"a\":1,\"a\":2}",
+        "{\"a\":\"\\ud800\"}",
+        "{\"a\":1e999}",
+        "{'a':1}",
+        "{\"a\":\"\0\"}",
+        &nested(33),
+        &filled(65_527),
+        &"[".repeat(100_000),
+    ] {
+        let (status, code, message) = server.refused(start("x").form("Input", input)).await;
+        assert_eq!(
+            (status, code.as_str()),
+            (400, "InvalidArgument"),
+            "{input:.40}"
+        );
+        assert!(
+            message.starts_with("Parameter error. Input must be "),
+            "{message}"
+        );
+    }
+    assert_eq!(server.refused(history("x")).await.1, "ExecutionNotExists");
+}
+
+#[tokio::test]
+async fn bad_names_and_missing_flows_are_refused() {
+    let server = Server::with_execution().await;
+    for name in invalid_names() {
+        assert_eq!(
+            server.refused(start(&name)).await.1,
+            "InvalidArgument",
+            "{name:?}"
+        );
+    }
+    assert_eq!(
+        server
+            .refused(Call::new("StartExecution").form("ExecutionName", "x"))
+            .await
+            .1,
+        "MissingRequiredParams"
+    );
+    assert_eq!(
+        server
+            .refused(Call::new("StartExecution").form("FlowName", "g"))
+            .await
+            .1,
+        "FlowNotExists"
+    );
+}
