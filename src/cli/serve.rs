@@ -48,8 +48,8 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         tokio::spawn(demo::grow(Arc::clone(&app)));
         return serve(listener, app, None).await;
     }
-    let keys = load_keys(&config.keys, &clock)?;
     let store = store::open(&config.database_url).await?;
+    let keys = load_keys(&config.keys, &clock)?;
     let app = Arc::new(App {
         store,
         authenticator: Authenticator::new(keys),

@@ -83,8 +83,11 @@ impl NewEvent {
             #[serde(borrow)]
             output: Option<&'a RawValue>,
         }
-        serde_json::from_str::<Detail<'_>>(&self.event_detail)
-            .ok()?
+        // An array would do for the struct too.
+        let object = self.event_detail.trim_start().starts_with('{');
+        object
+            .then(|| serde_json::from_str::<Detail<'_>>(&self.event_detail).ok())
+            .flatten()?
             .output
             .map(RawValue::get)
     }
@@ -191,7 +194,7 @@ impl Batch {
     /// The index of the first event whose ScheduleEventId does not lie before it, if the batch begins
     /// with EventId `first`.
     pub fn misfit(&self, first: i64) -> Option<usize> {
-        (first..)
+        (first..=i64::MAX)
             .zip(&self.events)
             .position(|(id, event)| event.schedule_event_id.is_some_and(|cause| cause >= id))
     }

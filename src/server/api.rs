@@ -8,8 +8,9 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
 use tokio::time::{Instant, timeout};
 
 use super::App;
@@ -24,7 +25,10 @@ use crate::{
 };
 
 /// Bytes of a request's body; the vendor's limit.
-const BODY_MAX_BYTES: usize = 1024 * 1024;
+const BODY_MAX_BYTES: u64 = 1024 * 1024;
+/// Bytes of a body too large that are still taken in: most clients read no answer before they have sent
+/// everything, and would only see a broken connection.
+const DISCARD_MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// From the end of a request's head to the end of its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// What a throttled caller should wait, in milliseconds. Only the vendor's command line does.
@@ -73,7 +77,7 @@ async fn call(app: &App, parts: &Parts, body: Body, line: &mut Line) -> Result<A
     if parts.method != Method::GET && parts.method != Method::POST {
         return Err(ApiError::invalid("The HTTP method", "must be GET or POST"));
     }
-    let bytes = read(&parts.headers, body).await?;
+    let bytes = read(body).await?;
     let kind = if bytes.is_empty() {
         None
     } else {
@@ -104,23 +108,43 @@ async fn call(app: &App, parts: &Parts, body: Body, line: &mut Line) -> Result<A
     .await
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
-    let too_large = || ApiError::new(Code::EntityTooLarge, &[&BODY_MAX_BYTES]);
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > BODY_MAX_BYTES as u64) {
+async fn read(body: Body) -> Result<Bytes, ApiError> {
+    if body.size_hint().lower() > DISCARD_MAX_BYTES {
         return Err(too_large());
     }
-    match timeout(BODY_TIMEOUT, Limited::new(body, BODY_MAX_BYTES).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(ApiError::invalid("The body", "must be whole")),
-        Err(_) => Err(ApiError::invalid(
+    let late = |_| {
+        ApiError::invalid(
             "The body",
             format_args!("must arrive within {BODY_TIMEOUT:?}"),
-        )),
+        )
+    };
+    timeout(BODY_TIMEOUT, collect(body)).await.map_err(late)?
+}
+
+async fn collect(mut body: Body) -> Result<Bytes, ApiError> {
+    let mut bytes = BytesMut::new();
+    let mut received = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ApiError::invalid("The body", "must be whole"))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        received += data.len() as u64;
+        match received {
+            ..=BODY_MAX_BYTES => bytes.extend_from_slice(&data),
+            ..=DISCARD_MAX_BYTES => bytes.clear(),
+            _ => return Err(too_large()),
+        }
     }
+    if received > BODY_MAX_BYTES {
+        Err(too_large())
+    } else {
+        Ok(bytes.freeze())
+    }
+}
+
+fn too_large() -> ApiError {
+    ApiError::new(Code::EntityTooLarge, &[&BODY_MAX_BYTES])
 }
 
 fn body_kind(headers: &HeaderMap) -> Result<BodyKind, ApiError> {

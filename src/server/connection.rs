@@ -107,6 +107,10 @@ impl AsyncRead for Paced {
         let result = Pin::new(&mut this.stream).poll_read(cx, buf);
         if this.busy.0.load(Relaxed) {
             this.head = None;
+            if result.is_pending() {
+                // The HTTP library will not ask again when the answer is written: wake it up later.
+                let _ = wait(&mut this.read_timer, Instant::now() + IDLE_TIMEOUT, cx);
+            }
             return result;
         }
         if result.is_ready() {

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 
-from aliyunsdkcore.acs_exception.exceptions import ServerException
+from aliyunsdkcore.acs_exception.exceptions import ClientException, ServerException
 from aliyunsdkcore.client import AcsClient
 from aliyunsdkcore.request import CommonRequest
 from aliyunsdkfnf.request.v20190315.CreateFlowRequest import CreateFlowRequest
@@ -34,6 +34,8 @@ class Client:
             raise scenario.ApiError(
                 error.get_error_code(), error.get_http_status(), error.get_error_msg()
             ) from error
+        except ClientException as error:  # no answer at all, as after a broken connection
+            raise scenario.ApiError(error.get_error_code(), None, error.get_error_msg()) from error
 
     def create_flow(self, name, definition, description, role_arn=None):
         request = CreateFlowRequest()

@@ -99,7 +99,8 @@ def answer(method, request):
 
 
 def api_error(error):
-    return scenario.ApiError(error.code, error.data["statusCode"], error.message)
+    answer = error.data or {}  # nothing when there was no answer at all, as after a broken connection
+    return scenario.ApiError(error.code, answer.get("statusCode"), error.message)
 
 
 def common(nonce=None, time=None):
@@ -142,7 +143,8 @@ def generic_requests():
         )
     for minutes in [-20, 20]:
         scenario.check_error(
-            f"a request {minutes} minutes from now", "RequestTimeTooSkewed", 403, "The difference between the request time",
+            f"a request {minutes} minutes from now", "RequestTimeTooSkewed", 403,
+            "The difference between the request time",
             client.call, "DescribeFlow", {"Name": flow}, **common(time=scenario.out_of_time(minutes * 60)),
         )
     client.call("DescribeFlow", {"Name": flow}, **common(time=scenario.out_of_time(-14 * 60)))

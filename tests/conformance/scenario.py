@@ -139,14 +139,15 @@ def event_to_send(number):
     if number == LAST:
         return {"Type": "ExecutionSucceeded", "EventDetail": '{"output":' + OUTPUT + "}"}
     event = {"Type": TYPES[number % len(TYPES)]}
+    text = AWKWARD[number // 4 % len(AWKWARD)]
     if number % 5 != 0:
         event["StepName"] = LONG_NAMES.get(number, AWKWARD[number % len(AWKWARD)])
     if number in LARGE_DETAILS:
         event["EventDetail"] = LARGE_DETAILS[number]
     elif number % 4 == 1:
-        event["EventDetail"] = json.dumps({"n": number, "text": AWKWARD[number // 4 % len(AWKWARD)]}, ensure_ascii=False)
+        event["EventDetail"] = json.dumps({"n": number, "text": text}, ensure_ascii=False)
     elif number % 4 == 2:
-        event["EventDetail"] = AWKWARD[number // 4 % len(AWKWARD)]
+        event["EventDetail"] = text
     if number % 3 == 0:
         event["ScheduleEventId"] = number // 2
     elif number % 9 == 1:
@@ -365,23 +366,33 @@ def check_refused_events(client, flow):
         "Events that are no JSON", "InvalidArgument", 400, "Events",
         client.append_execution_events, flow, "refused", '[{"Type":"StepEntered"}', 2,
     )
-    check_error(
-        "a body over 1 MiB", "EntityTooLarge", 400, "The payload size exceeds maximum allowed size (1048576 bytes).",
-        client.append_execution_events, flow, "refused", json.dumps([dict(good, EventDetail="a" * 60000)] * 20), 2,
-    )
+    for count in [20, 50]:
+        large = json.dumps([dict(good, EventDetail="a" * 60000)] * count)
+        check_error(
+            f"a body of {count * 60} KB", "EntityTooLarge", 400,
+            "The payload size exceeds maximum allowed size (1048576 bytes).",
+            client.append_execution_events, flow, "refused", large, 2,
+        )
 
 
 def arguments(client, flow):
     history = client.get_execution_history
-    check_error("unknown flow", "FlowNotExists", 404, "Flow 'no-such-flow' does not exist.", history, "no-such-flow", "main")
-    check_error("unknown flow", "FlowNotExists", 404, "Flow 'no-such-flow' does not exist.", client.describe_flow, "no-such-flow")
+    missing = "Flow 'no-such-flow' does not exist."
+    for action, *values in [
+        (history, "no-such-flow", "main"),
+        (client.describe_flow, "no-such-flow"),
+        (client.describe_execution, "no-such-flow", "main"),
+        (client.start_execution, "no-such-flow", "main"),
+        (client.append_execution_events, "no-such-flow", "main", '[{"Type":"StepEntered"}]'),
+    ]:
+        check_error(f"{action.__name__} of an unknown flow", "FlowNotExists", 404, missing, action, *values)
     missing = f"Execution 'no-such-one' for flow '{flow}' does not exist."
-    check_error("unknown execution", "ExecutionNotExists", 404, missing, history, flow, "no-such-one")
-    check_error("unknown execution", "ExecutionNotExists", 404, missing, client.describe_execution, flow, "no-such-one")
-    check_error(
-        "append to an unknown execution", "ExecutionNotExists", 404, missing,
-        client.append_execution_events, flow, "no-such-one", '[{"Type":"StepEntered"}]',
-    )
+    for action, *values in [
+        (history, flow, "no-such-one"),
+        (client.describe_execution, flow, "no-such-one"),
+        (client.append_execution_events, flow, "no-such-one", '[{"Type":"StepEntered"}]'),
+    ]:
+        check_error(f"{action.__name__} of an unknown one", "ExecutionNotExists", 404, missing, action, *values)
     for limit in [0, 1001, -1]:
         check_error(f"Limit {limit}", "InvalidArgument", 400, "Limit", history, flow, "main", limit)
     for token in ["abc", "0", "-1", "1.0", str(2**63)]:

@@ -3,4 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
 mod action;
+mod cli;
+mod conformance;
+mod server;
 mod support;

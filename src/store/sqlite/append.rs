@@ -2,7 +2,10 @@
 //! one moves the ends of all histories, one remembers all nonces. What is bound is JSON that
 //! `json_each` unfolds, because each statement costs two changes of threads.
 
-use std::{collections::HashMap, fmt::Write};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write,
+};
 
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, SqliteConnection};
@@ -54,16 +57,16 @@ pub(super) async fn append_all(
     let places = look_up(connection, &jobs).await?;
     let mut states: HashMap<i64, State> = HashMap::new();
     let mut pending = Pending::default();
-    let mut nonces = Vec::with_capacity(jobs.len());
+    let mut nonces = HashSet::with_capacity(jobs.len());
     for (job, place) in jobs.into_iter().zip(places) {
-        if place.nonce_used != 0 {
+        let nonce = job
+            .nonce
+            .map(|nonce| (nonce.signed_at.millis(), hex(&nonce.digest)));
+        // Used by an earlier transaction, or by an earlier append of this one.
+        if place.nonce_used != 0 || nonce.is_some_and(|nonce| !nonces.insert(nonce)) {
             job.outcome = Some(Err(Refusal::NonceUsed));
             continue;
         }
-        nonces.extend(
-            job.nonce
-                .map(|nonce| (nonce.signed_at.millis(), hex(&nonce.digest))),
-        );
         job.outcome = Some(match place {
             Place {
                 execution: Some(id),
@@ -95,6 +98,7 @@ pub(super) async fn append_all(
     pending.write(connection).await?;
     let states: Vec<_> = states.into_values().collect();
     execute(connection, UPDATE_EXECUTIONS, &states).await?;
+    let nonces: Vec<_> = nonces.into_iter().collect();
     execute(connection, INSERT_NONCES, &nonces).await
 }
 

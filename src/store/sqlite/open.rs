@@ -1,6 +1,6 @@
 //! Opening a file: is it ours, is it free, is its schema ours or older; and how its connections are set.
 
-use std::{fs::File, path::PathBuf, str::FromStr, time::Duration};
+use std::{fs::File, path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
     ConnectOptions, Connection, SqliteConnection,
@@ -22,6 +22,9 @@ const _: () = assert!(
     "SQLite is too old"
 );
 
+/// What may follow `?` in a URL. Anything else would read or keep something other than the file.
+const PARAMETERS: [&str; 3] = ["", "mode=rwc", "mode=rw"];
+
 /// Connections that read. Reads take microseconds and a core each; more would only wait for cores.
 const READERS: u32 = 4;
 /// Longest wait for a free reader, before the caller is told to come again.
@@ -36,17 +39,23 @@ const WAL_KEPT_BYTES: &str = "67108864";
 impl Sqlite {
     /// Opens `url` (`sqlite://FILE`), makes the file if it is missing, migrates it if it is older.
     pub async fn open(url: &str) -> Result<Self, String> {
+        let (path, parameters) = url.split_once('?').unwrap_or((url, ""));
+        if path.ends_with([':', '/']) || path.ends_with(":memory:") {
+            return Err("the database URL must name a file: sqlite://FILE".to_owned());
+        }
+        if !PARAMETERS.contains(&parameters) {
+            return Err(format!(
+                "'{url}' has a parameter that is not known; only ?mode=rwc and ?mode=rw are"
+            ));
+        }
         let options = SqliteConnectOptions::from_str(url)
             .map_err(|e| format!("'{url}' is not a SQLite URL: {e}"))?
-            .create_if_missing(true)
+            .create_if_missing(parameters != "mode=rw")
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
             .disable_statement_logging();
         let file = options.get_filename().to_owned();
         let say = |fault: String| format!("{}: {fault}", file.display());
-        if file.as_os_str().is_empty() || file.as_os_str() == ":memory:" {
-            return Err("the database URL must name a file: sqlite://FILE".to_owned());
-        }
         let lock = lock(&file).map_err(say)?;
         inspect(&options).await.map_err(say)?;
 
@@ -75,12 +84,19 @@ impl Sqlite {
     }
 }
 
-/// Takes the lock file beside the database. The database itself must not be opened and closed here: that
-/// would drop the locks of SQLite's own connections in this process.
-fn lock(file: &std::path::Path) -> Result<File, String> {
-    let mut path = PathBuf::from(file).into_os_string();
+/// Takes the lock file beside the database, wherever a link leads. The database itself must not be opened
+/// and closed here: that would drop the locks of SQLite's own connections in this process.
+fn lock(file: &Path) -> Result<File, String> {
+    let mut path = file
+        .canonicalize()
+        .unwrap_or_else(|_| file.to_owned())
+        .into_os_string();
     path.push(".lock");
-    let lock = File::create(&path).map_err(|e| format!("its lock file cannot be made: {e}"))?;
+    let lock = File::options()
+        .create(true)
+        .append(true) // somebody else may call a file of his so
+        .open(&path)
+        .map_err(|e| format!("its lock file cannot be made: {e}"))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(std::fs::TryLockError::WouldBlock) => {

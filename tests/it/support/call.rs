@@ -21,6 +21,7 @@ pub struct Call {
     pub form: Vec<(String, String)>,
     /// Content type and text of a body that is no form.
     pub body: Option<(String, Vec<u8>)>,
+    pub host: String,
     pub headers: Vec<(String, String)>,
     pub key: (String, String),
     pub security_token: Option<String>,
@@ -47,6 +48,7 @@ impl Call {
             query: Vec::new(),
             form: Vec::new(),
             body: None,
+            host: "flowledger.test".to_owned(),
             headers: Vec::new(),
             key: ("testid".to_owned(), "testsecret".to_owned()),
             security_token: None,
@@ -70,6 +72,11 @@ impl Call {
     pub fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some((content_type.to_owned(), body.into()));
         self.method = "POST";
+        self
+    }
+
+    pub fn host(mut self, host: &str) -> Self {
+        self.host = host.to_owned();
         self
     }
 
@@ -126,7 +133,7 @@ impl Call {
             ),
         };
         let mut query = self.query.clone();
-        let mut headers = vec![("Host".to_owned(), "flowledger.test".to_owned())];
+        let mut headers = vec![("Host".to_owned(), self.host.clone())];
         if !content_type.is_empty() {
             headers.push(("Content-Type".to_owned(), content_type));
         }

@@ -2,7 +2,7 @@
 
 pub mod call;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use flowledger::{
     auth::{Authenticator, keys::Keys},
@@ -109,6 +109,14 @@ impl Server {
             folder,
             stop,
             task,
+        }
+    }
+
+    /// Sets the clock, in milliseconds since 1970.
+    pub fn set_time(&self, now: i64) {
+        match &self.app.clock {
+            Clock::Fixed { millis, .. } => millis.store(now, Relaxed),
+            Clock::System => panic!("a test's clock is fixed"),
         }
     }
 

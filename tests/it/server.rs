@@ -1,0 +1,294 @@
+//! Connections: who is too slow, too large or too many, and what a stop does. Time is virtual here where
+//! it can be: it jumps to the next timer whenever everybody waits.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+
+use crate::support::{Answer, Call, Server};
+
+const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+
+async fn connect(server: &Server) -> TcpStream {
+    TcpStream::connect(server.address).await.unwrap()
+}
+
+/// Waits until the server closes; answers how long that took, in seconds of the virtual clock.
+async fn closes_after(mut stream: TcpStream, since: Instant) -> u64 {
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
+    assert_eq!(
+        String::from_utf8_lossy(&rest),
+        "",
+        "it is closed without a word"
+    );
+    since.elapsed().as_secs()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dripping_head_is_cut_off_ten_seconds_after_its_first_byte() {
+    let server = Server::start().await;
+    let stream = connect(&server).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let first = Instant::now();
+    let (reader, mut writer) = stream.into_split();
+    let drip = tokio::spawn(async move {
+        for byte in HEALTH {
+            if writer.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let mut reader = reader;
+    let _ = reader.read_to_end(&mut Vec::new()).await;
+    assert_eq!(first.elapsed().as_secs(), 10);
+    drip.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_kept_for_a_minute_and_not_much_longer() {
+    let server = Server::start().await;
+    let mut used = connect(&server).await;
+    for _ in 0..3 {
+        used.write_all(HEALTH).await.unwrap();
+        assert_eq!(Answer::read(&mut used).await.status, 200);
+        tokio::time::sleep(Duration::from_secs(61)).await;
+    }
+    used.write_all(HEALTH).await.unwrap();
+    assert_eq!(Answer::read(&mut used).await.status, 200);
+    assert_eq!(closes_after(used, Instant::now()).await, 65);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_is_closed() {
+    let server = Server::start().await;
+    assert_eq!(
+        closes_after(connect(&server).await, Instant::now()).await,
+        65
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_body_is_refused_after_twenty_seconds() {
+    let server = Server::start().await;
+    let mut stream = connect(&server).await;
+    let started = Instant::now();
+    let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\na=";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (status, code, message) = Answer::read(&mut stream).await.refusal();
+    assert_eq!(
+        (status, code.as_str(), message.as_str()),
+        (
+            400,
+            "InvalidArgument",
+            "Parameter error. The body must arrive within 20s."
+        )
+    );
+    assert_eq!(started.elapsed().as_secs(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_reads_is_cut_off_after_twenty_seconds() {
+    let server = Server::start().await;
+    let stream = connect(&server).await;
+    let (_reader, mut writer) = stream.into_split();
+    let many = HEALTH.repeat(1000);
+    // Answers pile up until no buffer takes more; then nothing moves in either direction.
+    let begun = Instant::now();
+    while writer.write_all(&many).await.is_ok() {}
+    assert_eq!(begun.elapsed().as_secs(), 20);
+}
+
+#[tokio::test]
+async fn a_huge_body_is_refused_from_its_announced_size() {
+    let server = Server::start().await;
+    for length in ["8388609", "107374182400", "9223372036854775807"] {
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n"
+        );
+        let (status, code, message) = server.send(head.as_bytes()).await.refusal();
+        let expected = "The payload size exceeds maximum allowed size (1048576 bytes).";
+        assert_eq!(
+            (status, code.as_str(), message.as_str()),
+            (400, "EntityTooLarge", expected)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_somewhat_too_large_is_taken_in_before_it_is_refused() {
+    let server = Server::start().await;
+    for length in [1_048_577, 5_000_000] {
+        let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+        let request = [head.into_bytes(), vec![b'a'; length]].concat();
+        assert_eq!(server.send(&request).await.refusal().1, "EntityTooLarge");
+    }
+}
+
+#[tokio::test]
+async fn endless_chunks_are_refused_at_the_limit() {
+    let server = Server::start().await;
+    let mut stream = connect(&server).await;
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .await
+        .unwrap();
+    let chunk = format!("10000\r\n{}\r\n", "a".repeat(0x10000));
+    for _ in 0..129 {
+        if stream.write_all(chunk.as_bytes()).await.is_err() {
+            break;
+        }
+    }
+    assert_eq!(
+        Answer::read(&mut stream).await.refusal().1,
+        "EntityTooLarge"
+    );
+}
+
+#[tokio::test]
+async fn a_chunked_form_is_a_form() {
+    let server = Server::with_execution().await;
+    let call = Call::new("DescribeExecution")
+        .form("FlowName", "f")
+        .form("ExecutionName", "e");
+    let request = String::from_utf8(call.bytes()).unwrap();
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let head = head.replace(
+        &format!("Content-Length: {}", body.len()),
+        "Transfer-Encoding: chunked",
+    );
+    let chunks = format!(
+        "{head}\r\n\r\n3\r\n{}\r\n{:x}\r\n{}\r\n0\r\n\r\n",
+        &body[..3],
+        body.len() - 3,
+        &body[3..]
+    );
+    assert_eq!(server.send(chunks.as_bytes()).await.status, 200);
+}
+
+#[tokio::test]
+async fn absurd_heads_are_refused_and_the_server_lives_on() {
+    let server = Server::start().await;
+    let long_target = format!(
+        "GET /?a={} HTTP/1.1\r\nHost: x\r\n\r\n",
+        "a".repeat(1_000_000)
+    );
+    let many_headers = format!(
+        "GET / HTTP/1.1\r\nHost: x\r\n{}\r\n",
+        "A: b\r\n".repeat(3000)
+    );
+    for request in [
+        long_target.as_str(),
+        &many_headers,
+        "\0\0\0\0\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
+        let mut stream = connect(&server).await;
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = timeout(Duration::from_secs(5), stream.read_to_end(&mut answer))
+            .await
+            .expect("it is closed");
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+            "{answer}"
+        );
+    }
+    assert_eq!(server.send(HEALTH).await.status, 200);
+}
+
+#[tokio::test]
+async fn one_place_too_many_is_throttled_after_a_second_and_served_once_there_is_room() {
+    let server = Server::start().await;
+    let mut held = Vec::new();
+    for _ in 0..4096 {
+        let mut stream = connect(&server).await;
+        stream.write_all(HEALTH).await.unwrap();
+        assert_eq!(Answer::read(&mut stream).await.status, 200);
+        held.push(stream);
+    }
+    let begun = Instant::now();
+    let answer = server
+        .call(Call::new("DescribeFlow").query("Name", "f"))
+        .await;
+    assert_eq!(
+        (answer.status, answer.json["Code"].as_str()),
+        (429, Some("ResourceThrottled"))
+    );
+    assert_eq!(answer.header("x-acs-retry-after"), Some("1000"));
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    held.pop();
+    assert_eq!(
+        server
+            .refused(Call::new("DescribeFlow").query("Name", "f"))
+            .await
+            .1,
+        "FlowNotExists"
+    );
+}
+
+#[tokio::test]
+async fn a_stop_answers_what_is_in_flight_and_closes_the_rest() {
+    let server = Server::with_execution().await;
+    let mut idle = connect(&server).await;
+    idle.write_all(HEALTH).await.unwrap();
+    Answer::read(&mut idle).await;
+    let call = Call::new("DescribeExecution")
+        .form("FlowName", "f")
+        .form("ExecutionName", "e")
+        .bytes();
+    let (begin, end) = call.split_at(call.len() - 5);
+    let mut in_flight = connect(&server).await;
+    in_flight.write_all(begin).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+
+    let address = server.address;
+    let stopped = tokio::spawn(server.stop());
+    assert_eq!(
+        idle.read(&mut [0]).await.unwrap(),
+        0,
+        "the idle connection is closed"
+    );
+    in_flight.write_all(end).await.unwrap();
+    let answer = Answer::read(&mut in_flight).await;
+    assert_eq!(
+        (answer.status, answer.header("connection")),
+        (200, Some("close"))
+    );
+    let folder = stopped.await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+    let left: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
+    assert!(
+        !left
+            .iter()
+            .any(|name| name.to_string_lossy().ends_with("-wal")),
+        "the file alone holds everything: {left:?}"
+    );
+}
+
+#[tokio::test]
+async fn health_and_readiness_need_no_signature() {
+    let server = Server::start().await;
+    for path in ["/healthz", "/readyz"] {
+        let answer = server
+            .send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())
+            .await;
+        assert_eq!((answer.status, answer.text.as_str()), (200, "ok\n"));
+    }
+    server.app.store.close().await;
+    let answer = server
+        .send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(server.send(HEALTH).await.status, 200);
+}
