@@ -42,7 +42,7 @@ CREATE TABLE executions (
     UNIQUE (flow, name)
 ) STRICT;
 
--- A rowid table with an index: large rows in a WITHOUT ROWID table take three times the space.
+-- A rowid table with an index: WITHOUT ROWID would move rows beyond a quarter of a page to overflow pages.
 CREATE TABLE events (
     execution INTEGER NOT NULL,
     event_id INTEGER NOT NULL,
