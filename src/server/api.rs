@@ -130,10 +130,10 @@ async fn collect(mut body: Body) -> Result<Bytes, ApiError> {
             continue;
         };
         received += data.len() as u64;
-        match received {
-            ..=BODY_MAX_BYTES => bytes.extend_from_slice(&data),
-            ..=DISCARD_MAX_BYTES => bytes.clear(),
-            _ => return Err(too_large()),
+        if received <= BODY_MAX_BYTES {
+            bytes.extend_from_slice(&data);
+        } else if received > DISCARD_MAX_BYTES {
+            break;
         }
     }
     if received > BODY_MAX_BYTES {

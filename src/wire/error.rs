@@ -32,127 +32,52 @@ pub enum Code {
     UnsupportedMediaType,
 }
 
-impl Code {
-    pub const ALL: [Code; 20] = [
-        Code::AccessDenied,
-        Code::ActionNotSupported,
-        Code::ApiVersionNotSupported,
-        Code::ConcurrentUpdateError,
-        Code::EntityTooLarge,
-        Code::ExecutionAlreadyCompleted,
-        Code::ExecutionAlreadyExists,
-        Code::ExecutionNotExists,
-        Code::FlowAlreadyExists,
-        Code::FlowNotExists,
-        Code::InternalServerError,
-        Code::InvalidAccessKeyId,
-        Code::InvalidArgument,
-        Code::MissingRequiredHeader,
-        Code::MissingRequiredParams,
-        Code::RequestTimeTooSkewed,
-        Code::ResourceThrottled,
-        Code::SignatureNonceUsed,
-        Code::SignatureNotMatch,
-        Code::UnsupportedMediaType,
-    ];
+/// Each code as clients compare it, its HTTP status, and its message, in which each `%s` takes an argument.
+/// In the order of the enum.
+#[rustfmt::skip]
+const TABLE: [(Code, &str, u16, &str); 20] = [
+    (Code::AccessDenied, "AccessDenied", 403, "The resources doesn't belong to you."),
+    (Code::ActionNotSupported, "ActionNotSupported", 400, "The requested API operation '%s' is incorrect. Please check."),
+    (Code::ApiVersionNotSupported, "APIVersionNotSupported", 400, "The requested API version '%s' is not supported yet. Please check."),
+    (Code::ConcurrentUpdateError, "ConcurrentUpdateError", 409, "Update conflict, please retry. %s"),
+    (Code::EntityTooLarge, "EntityTooLarge", 400, "The payload size exceeds maximum allowed size (%s bytes)."),
+    (Code::ExecutionAlreadyCompleted, "ExecutionAlreadyCompleted", 400, "Execution '%s' for flow '%s' has already completed."),
+    (Code::ExecutionAlreadyExists, "ExecutionAlreadyExists", 400, "Execution '%s' for flow '%s' already exists."),
+    (Code::ExecutionNotExists, "ExecutionNotExists", 404, "Execution '%s' for flow '%s' does not exist."),
+    (Code::FlowAlreadyExists, "FlowAlreadyExists", 409, "Flow '%s' already exists."),
+    (Code::FlowNotExists, "FlowNotExists", 404, "Flow '%s' does not exist."),
+    (Code::InternalServerError, "InternalServerError", 500, "An internal error has occurred. Please retry."),
+    (Code::InvalidAccessKeyId, "InvalidAccessKeyID", 403, "The AccessKey ID '%s' is invalid."),
+    (Code::InvalidArgument, "InvalidArgument", 400, "Parameter error. %s"),
+    (Code::MissingRequiredHeader, "MissingRequiredHeader", 400, "The HTTP header '%s' must be specified."),
+    (Code::MissingRequiredParams, "MissingRequiredParams", 400, "The HTTP query '%s' must be specified."),
+    (Code::RequestTimeTooSkewed, "RequestTimeTooSkewed", 403, "The difference between the request time %s and the current time %s is too large."),
+    (Code::ResourceThrottled, "ResourceThrottled", 429, "The request is throttled. Please try again later."),
+    (Code::SignatureNonceUsed, "SignatureNonceUsed", 400, "Specified signature nonce was used already."),
+    (Code::SignatureNotMatch, "SignatureNotMatch", 403, "The request signature we calculated does not match the signature you provided. Check your access key and signing method."),
+    (Code::UnsupportedMediaType, "UnsupportedMediaType", 415, "The content type must be \"application/json\"."),
+];
 
-    /// The code as clients compare it, its HTTP status, and its message; `%s` takes an argument.
-    pub const fn row(self) -> (&'static str, u16, &'static str) {
-        match self {
-            Code::AccessDenied => ("AccessDenied", 403, "The resources doesn't belong to you."),
-            Code::ActionNotSupported => (
-                "ActionNotSupported",
-                400,
-                "The requested API operation '%s' is incorrect. Please check.",
-            ),
-            Code::ApiVersionNotSupported => (
-                "APIVersionNotSupported",
-                400,
-                "The requested API version '%s' is not supported yet. Please check.",
-            ),
-            Code::ConcurrentUpdateError => (
-                "ConcurrentUpdateError",
-                409,
-                "Update conflict, please retry. %s",
-            ),
-            Code::EntityTooLarge => (
-                "EntityTooLarge",
-                400,
-                "The payload size exceeds maximum allowed size (%s bytes).",
-            ),
-            Code::ExecutionAlreadyCompleted => (
-                "ExecutionAlreadyCompleted",
-                400,
-                "Execution '%s' for flow '%s' has already completed.",
-            ),
-            Code::ExecutionAlreadyExists => (
-                "ExecutionAlreadyExists",
-                400,
-                "Execution '%s' for flow '%s' already exists.",
-            ),
-            Code::ExecutionNotExists => (
-                "ExecutionNotExists",
-                404,
-                "Execution '%s' for flow '%s' does not exist.",
-            ),
-            Code::FlowAlreadyExists => ("FlowAlreadyExists", 409, "Flow '%s' already exists."),
-            Code::FlowNotExists => ("FlowNotExists", 404, "Flow '%s' does not exist."),
-            Code::InternalServerError => (
-                "InternalServerError",
-                500,
-                "An internal error has occurred. Please retry.",
-            ),
-            Code::InvalidAccessKeyId => (
-                "InvalidAccessKeyID",
-                403,
-                "The AccessKey ID '%s' is invalid.",
-            ),
-            Code::InvalidArgument => ("InvalidArgument", 400, "Parameter error. %s"),
-            Code::MissingRequiredHeader => (
-                "MissingRequiredHeader",
-                400,
-                "The HTTP header '%s' must be specified.",
-            ),
-            Code::MissingRequiredParams => (
-                "MissingRequiredParams",
-                400,
-                "The HTTP query '%s' must be specified.",
-            ),
-            Code::RequestTimeTooSkewed => (
-                "RequestTimeTooSkewed",
-                403,
-                "The difference between the request time %s and the current time %s is too large.",
-            ),
-            Code::ResourceThrottled => (
-                "ResourceThrottled",
-                429,
-                "The request is throttled. Please try again later.",
-            ),
-            Code::SignatureNonceUsed => (
-                "SignatureNonceUsed",
-                400,
-                "Specified signature nonce was used already.",
-            ),
-            Code::SignatureNotMatch => (
-                "SignatureNotMatch",
-                403,
-                "The request signature we calculated does not match the signature you provided. \
-                 Check your access key and signing method.",
-            ),
-            Code::UnsupportedMediaType => (
-                "UnsupportedMediaType",
-                415,
-                "The content type must be \"application/json\".",
-            ),
-        }
+impl Code {
+    pub fn all() -> impl Iterator<Item = Code> {
+        TABLE.iter().map(|row| row.0)
+    }
+
+    const fn row(self) -> (Code, &'static str, u16, &'static str) {
+        TABLE[self as usize]
     }
 
     pub const fn as_str(self) -> &'static str {
-        self.row().0
+        self.row().1
     }
 
     pub const fn status(self) -> u16 {
-        self.row().1
+        self.row().2
+    }
+
+    /// The message before its arguments are filled in.
+    pub const fn template(self) -> &'static str {
+        self.row().3
     }
 }
 
@@ -174,7 +99,7 @@ impl ApiError {
     /// Fills the code's message with `arguments`, in order.
     pub fn new(code: Code, arguments: &[&dyn Display]) -> Self {
         let mut message = String::new();
-        let mut pieces = code.row().2.split("%s");
+        let mut pieces = code.template().split("%s");
         message.push_str(pieces.next().unwrap_or_default());
         let mut arguments = arguments.iter();
         for piece in pieces {

@@ -119,8 +119,7 @@ impl Process {
 
     /// The code with which a call by this key is answered, `OK` if it is not refused.
     fn code(&self, key: (&str, &str)) -> String {
-        let now =
-            chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp_millis();
+        let now = flowledger::clock::Clock::System.now().millis();
         let nonce = format!("{}-{now}", seconds(now));
         let call = Call::new("DescribeFlow")
             .query("Name", "none")

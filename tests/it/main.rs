@@ -1,9 +1,14 @@
 //! Every test that needs more than one module, as one binary.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
+#![allow(clippy::too_many_lines, reason = "a table of cases is one thing")]
 
 mod action;
 mod cli;
 mod conformance;
+mod migration;
+mod properties;
 mod server;
+mod store;
 mod support;
+mod tidy;

@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, SqliteConnection};
 
-use super::writer::Job;
+use super::job::Job;
 use crate::{
     model::{NewEvent, Status, Timestamp, nonce::Digest},
     store::{AppendEvents, Appended, Error, Refusal, checksum::checksum},

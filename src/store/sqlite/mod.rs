@@ -1,8 +1,13 @@
 //! The store in one SQLite file: a pool of readers and one writer task.
 
 mod append;
+mod columns;
+mod executions;
+mod flows;
+mod history;
+mod job;
+mod nonces;
 mod open;
-mod reader;
 mod writer;
 
 use async_trait::async_trait;
@@ -16,7 +21,7 @@ pub struct Sqlite {
     readers: SqlitePool,
     writer: writer::Writer,
     /// Held as long as the store is open; a second process finds it taken.
-    _lock: std::fs::File,
+    lock: std::fs::File,
 }
 
 #[async_trait]
@@ -26,7 +31,7 @@ impl Store for Sqlite {
     }
 
     async fn describe_flow(&self, name: &Name) -> Outcome<Flow> {
-        reader::describe_flow(&self.readers, name).await
+        flows::describe_flow(&self.readers, name).await
     }
 
     async fn start_execution(
@@ -38,7 +43,7 @@ impl Store for Sqlite {
     }
 
     async fn describe_execution(&self, flow: &Name, execution: &Name) -> Outcome<Execution> {
-        reader::describe_execution(&self.readers, flow, execution).await
+        executions::describe_execution(&self.readers, flow, execution).await
     }
 
     async fn append_execution_events(
@@ -55,7 +60,7 @@ impl Store for Sqlite {
         execution: &Name,
         cursor: Cursor,
     ) -> Outcome<Page> {
-        reader::get_execution_history(&self.readers, flow, execution, cursor).await
+        history::get_execution_history(&self.readers, flow, execution, cursor).await
     }
 
     async fn ready(&self) -> Result<(), Error> {
@@ -70,6 +75,7 @@ impl Store for Sqlite {
     async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+        let _ = self.lock.unlock(); // or the system does, when the process ends
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fs::File, path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
-    ConnectOptions, Connection, SqliteConnection,
+    ConnectOptions, Connection,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -79,7 +79,7 @@ impl Sqlite {
         Ok(Sqlite {
             readers,
             writer: Writer::start(writer),
-            _lock: lock,
+            lock,
         })
     }
 }
@@ -149,12 +149,4 @@ fn version_number(version: &str) -> i32 {
     version.split('.').take(3).fold(0, |number, part| {
         number * 1000 + part.parse::<i32>().unwrap_or(0)
     })
-}
-
-/// Runs `PRAGMA wal_checkpoint(TRUNCATE)` and closes: the file alone then holds everything.
-pub(super) async fn close(mut connection: SqliteConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-        .execute(&mut connection)
-        .await?;
-    connection.close().await
 }

@@ -5,16 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{append, open, reader};
+use super::{append, executions, flows, job::Job, nonces};
 use crate::{
-    model::{
-        Execution, Flow, NewEvent, Nonce, Status, event::EXECUTION_STARTED,
-        execution::started_detail,
-    },
-    store::{AppendEvents, Appended, Error, Outcome, Refusal, StartExecution},
+    model::{Execution, Flow, Nonce},
+    store::{AppendEvents, Appended, Error, Outcome, StartExecution},
 };
 
 /// Writes that wait for the writer. More would wait longer than their clients do.
@@ -25,28 +22,6 @@ const QUEUE_WAIT: Duration = Duration::from_secs(1);
 const GROUP_MAX: usize = 256;
 /// Transactions between two deletions of expired nonces.
 const NONCE_SWEEP: u64 = 100;
-/// How long a nonce is kept, counted from the time that its request signed: twice the 15 minutes by which
-/// that may be off, and one for the sweep.
-const NONCE_KEPT: Duration = Duration::from_secs(31 * 60);
-
-/// A write on its way: what is asked, what came out, and who waits for it.
-pub(super) struct Job<C, T> {
-    pub ask: C,
-    pub nonce: Option<Nonce>,
-    pub outcome: Option<Result<T, Refusal>>,
-    reply: oneshot::Sender<Outcome<T>>,
-}
-
-impl<C, T> Job<C, T> {
-    fn answer(self, committed: &Result<(), Error>) {
-        let undone = || Error::Other("the write was not reached".to_owned());
-        let outcome = committed
-            .clone()
-            .and_then(|()| self.outcome.ok_or_else(undone));
-        let _ = self.reply.send(outcome); // whoever asked may be gone
-    }
-}
-
 enum Write {
     CreateFlow(Box<Job<Flow, Flow>>),
     StartExecution(Job<StartExecution, Execution>),
@@ -181,7 +156,7 @@ async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Write>,
             return; // never to write again: a second sync that succeeds says nothing about the first
         }
     }
-    if let Err(error) = open::close(connection).await {
+    if let Err(error) = close(connection).await {
         tracing::warn!(%error, "the write-ahead log stays beside the database");
     }
 }
@@ -198,12 +173,7 @@ async fn transaction(
     let result = async {
         perform(connection, group).await?;
         if sweep {
-            sqlx::query(
-                "DELETE FROM nonces WHERE signed_at < (SELECT max(signed_at) FROM nonces) - ?1",
-            )
-            .bind(i64::try_from(NONCE_KEPT.as_millis()).unwrap_or(i64::MAX))
-            .execute(&mut *connection)
-            .await?;
+            nonces::sweep(connection).await?;
         }
         sqlx::query("COMMIT").execute(&mut *connection).await?;
         Ok(())
@@ -220,9 +190,11 @@ async fn perform(connection: &mut SqliteConnection, group: &mut [Write]) -> Resu
     let is_append = |write: &Write| matches!(write, Write::Append(_));
     for run in group.chunk_by_mut(|a, b| is_append(a) && is_append(b)) {
         match run {
-            [Write::CreateFlow(job)] => job.outcome = Some(create_flow(connection, job).await?),
+            [Write::CreateFlow(job)] => {
+                job.outcome = Some(flows::create_flow(connection, job).await?)
+            }
             [Write::StartExecution(job)] => {
-                job.outcome = Some(start_execution(connection, job).await?)
+                job.outcome = Some(executions::start_execution(connection, job).await?)
             }
             appends => {
                 let jobs = appends.iter_mut().filter_map(|write| match write {
@@ -236,100 +208,10 @@ async fn perform(connection: &mut SqliteConnection, group: &mut [Write]) -> Resu
     Ok(())
 }
 
-/// Remembers a nonce; false if it was there.
-async fn use_nonce(connection: &mut SqliteConnection, nonce: Option<Nonce>) -> Result<bool, Error> {
-    let Some(nonce) = nonce else { return Ok(true) };
-    let inserted = sqlx::query(
-        "INSERT INTO nonces (signed_at, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-    )
-    .bind(nonce.signed_at.millis())
-    .bind(&nonce.digest[..])
-    .execute(connection)
-    .await?;
-    Ok(inserted.rows_affected() == 1)
-}
-
-async fn create_flow(
-    connection: &mut SqliteConnection,
-    job: &Job<Flow, Flow>,
-) -> Result<Result<Flow, Refusal>, Error> {
-    let flow = &job.ask;
-    if !use_nonce(connection, job.nonce).await? {
-        return Ok(Err(Refusal::NonceUsed));
-    }
-    if reader::describe_flow(&mut *connection, &flow.name)
-        .await?
-        .is_ok()
-    {
-        return Ok(Err(Refusal::FlowAlreadyExists));
-    }
-    let definition: i64 = sqlx::query("INSERT INTO definitions (text) VALUES (?1) RETURNING id")
-        .bind(&flow.definition)
-        .fetch_one(&mut *connection)
-        .await?
-        .try_get(0)?;
-    sqlx::query(
-        "INSERT INTO flows (name, uuid, definition, description, kind, role_arn, execution_mode, environment, \
-             external_storage_location, resource_group_id, created_at, modified_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-    )
-    .bind(flow.name.as_str())
-    .bind(&flow.id)
-    .bind(definition)
-    .bind(&flow.description)
-    .bind(&flow.kind)
-    .bind(&flow.role_arn)
-    .bind(&flow.execution_mode)
-    .bind(&flow.environment)
-    .bind(&flow.external_storage_location)
-    .bind(&flow.resource_group_id)
-    .bind(flow.created_at.millis())
-    .bind(flow.modified_at.millis())
-    .execute(connection)
-    .await?;
-    Ok(Ok(flow.clone()))
-}
-
-async fn start_execution(
-    connection: &mut SqliteConnection,
-    job: &Job<StartExecution, Execution>,
-) -> Result<Result<Execution, Refusal>, Error> {
-    let start = &job.ask;
-    if !use_nonce(connection, job.nonce).await? {
-        return Ok(Err(Refusal::NonceUsed));
-    }
-    if let Some(execution) =
-        reader::find_execution(&mut *connection, &start.flow, &start.name).await?
-    {
-        return Ok(match execution.status {
-            Status::Running => Ok(execution),
-            _ => Err(Refusal::ExecutionAlreadyExists),
-        });
-    }
-    let id = sqlx::query(
-        "INSERT INTO executions (flow, name, status, last_event_id, history_bytes, started_at, definition, input) \
-         SELECT id, ?2, ?3, 0, 0, ?4, definition, ?5 FROM flows WHERE name = ?1 AND deleted_at IS NULL \
-         RETURNING id",
-    )
-    .bind(start.flow.as_str())
-    .bind(start.name.as_str())
-    .bind(Status::Running.as_str())
-    .bind(start.at.millis())
-    .bind(&start.input)
-    .fetch_optional(&mut *connection)
-    .await?;
-    let Some(id) = id else {
-        return Ok(Err(Refusal::FlowNotExists));
-    };
-    let started = NewEvent {
-        event_type: EXECUTION_STARTED.to_owned(),
-        time: Some(start.at),
-        schedule_event_id: None,
-        event_id: None,
-        step_name: String::new(),
-        event_detail: started_detail(&start.input),
-    };
-    append::append_first(connection, id.try_get(0)?, &started, start.at).await?;
-    let execution = reader::find_execution(connection, &start.flow, &start.name).await?;
-    Ok(execution.ok_or(Refusal::ExecutionNotExists))
+/// Runs `PRAGMA wal_checkpoint(TRUNCATE)` and closes: the file alone then holds everything.
+async fn close(mut connection: SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+        .execute(&mut connection)
+        .await?;
+    connection.close().await
 }

@@ -1,0 +1,20 @@
+//! Columns that hold nouns.
+
+use sqlx::{Row, sqlite::SqliteRow};
+
+use crate::{
+    model::{Name, Timestamp},
+    store::Error,
+};
+
+pub(super) fn name_at(row: &SqliteRow, index: usize) -> Result<Name, Error> {
+    Name::parse(row.try_get(index)?).ok_or_else(|| damaged("name"))
+}
+
+pub(super) fn time_at(row: &SqliteRow, index: usize) -> Result<Timestamp, Error> {
+    Timestamp::from_millis(row.try_get(index)?).ok_or_else(|| damaged("time"))
+}
+
+pub(super) fn damaged(what: &str) -> Error {
+    Error::Corrupt(format!("a {what} is not one"))
+}

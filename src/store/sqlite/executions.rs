@@ -1,0 +1,115 @@
+//! Executions: one statement or one transaction each, and a second statement only to say which of two
+//! names is missing.
+
+use sqlx::{Row, SqliteConnection, SqliteExecutor, SqlitePool};
+
+use super::{
+    append,
+    columns::{damaged, name_at, time_at},
+    job::Job,
+    nonces,
+};
+use crate::{
+    model::{
+        Execution, Name, NewEvent, Status, event::EXECUTION_STARTED, execution::started_detail,
+    },
+    store::{Error, Outcome, Refusal, StartExecution},
+};
+
+/// Within the transaction of a group.
+pub(super) async fn start_execution(
+    connection: &mut SqliteConnection,
+    job: &Job<StartExecution, Execution>,
+) -> Result<Result<Execution, Refusal>, Error> {
+    let start = &job.ask;
+    if !nonces::use_one(connection, job.nonce).await? {
+        return Ok(Err(Refusal::NonceUsed));
+    }
+    if let Some(execution) = find_execution(&mut *connection, &start.flow, &start.name).await? {
+        return Ok(match execution.status {
+            Status::Running => Ok(execution),
+            _ => Err(Refusal::ExecutionAlreadyExists),
+        });
+    }
+    let id = sqlx::query(
+        "INSERT INTO executions (flow, name, status, last_event_id, history_bytes, started_at, definition, input) \
+         SELECT id, ?2, ?3, 0, 0, ?4, definition, ?5 FROM flows WHERE name = ?1 AND deleted_at IS NULL \
+         RETURNING id",
+    )
+    .bind(start.flow.as_str())
+    .bind(start.name.as_str())
+    .bind(Status::Running.as_str())
+    .bind(start.at.millis())
+    .bind(&start.input)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(id) = id else {
+        return Ok(Err(Refusal::FlowNotExists));
+    };
+    let started = NewEvent {
+        event_type: EXECUTION_STARTED.to_owned(),
+        time: Some(start.at),
+        schedule_event_id: None,
+        event_id: None,
+        step_name: String::new(),
+        event_detail: started_detail(&start.input),
+    };
+    append::append_first(connection, id.try_get(0)?, &started, start.at).await?;
+    let execution = find_execution(connection, &start.flow, &start.name).await?;
+    Ok(execution.ok_or(Refusal::ExecutionNotExists))
+}
+
+pub(super) async fn describe_execution(
+    pool: &SqlitePool,
+    flow: &Name,
+    name: &Name,
+) -> Outcome<Execution> {
+    match find_execution(pool, flow, name).await? {
+        Some(execution) => Ok(Ok(execution)),
+        None => missing(pool, flow).await.map(Err),
+    }
+}
+
+pub(super) async fn find_execution(
+    executor: impl SqliteExecutor<'_>,
+    flow: &Name,
+    name: &Name,
+) -> Result<Option<Execution>, Error> {
+    let row = sqlx::query(
+        "SELECT f.name, x.name, x.status, x.input, x.output, d.text, x.started_at, x.stopped_at \
+         FROM flows f JOIN executions x ON x.flow = f.id AND x.name = ?2 JOIN definitions d ON d.id = x.definition \
+         WHERE f.name = ?1 AND f.deleted_at IS NULL",
+    )
+    .bind(flow.as_str())
+    .bind(name.as_str())
+    .fetch_optional(executor)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let stopped_at = match row.try_get::<Option<i64>, _>(7)? {
+        Some(_) => Some(time_at(&row, 7)?),
+        None => None,
+    };
+    Ok(Some(Execution {
+        flow: name_at(&row, 0)?,
+        name: name_at(&row, 1)?,
+        status: Status::parse(row.try_get(2)?).ok_or_else(|| damaged("status"))?,
+        input: row.try_get(3)?,
+        output: row.try_get(4)?,
+        definition: row.try_get(5)?,
+        started_at: time_at(&row, 6)?,
+        stopped_at,
+    }))
+}
+
+/// Which of the two is missing, when no execution was found.
+pub(super) async fn missing(pool: &SqlitePool, flow: &Name) -> Result<Refusal, Error> {
+    let found = sqlx::query("SELECT 1 FROM flows WHERE name = ?1 AND deleted_at IS NULL")
+        .bind(flow.as_str())
+        .fetch_optional(pool)
+        .await?;
+    Ok(if found.is_some() {
+        Refusal::ExecutionNotExists
+    } else {
+        Refusal::FlowNotExists
+    })
+}
