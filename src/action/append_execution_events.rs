@@ -72,12 +72,14 @@ fn read_events(text: &str) -> Result<Vec<NewEvent>, ApiError> {
 }
 
 fn read_event(index: usize, text: &RawValue) -> Result<NewEvent, ApiError> {
-    let invalid = |fault: &str| ApiError::invalid(&format!("Events[{index}]"), fault);
     if !text.get().starts_with('{') {
-        return Err(invalid("must be an object"));
+        return Err(ApiError::invalid(
+            &format!("Events[{index}]"),
+            "must be an object",
+        ));
     }
     let event: Event =
-        serde_json::from_str(text.get()).map_err(|e| invalid(&format!("is not an event: {e}")))?;
+        serde_json::from_str(text.get()).map_err(|_| misformed(index, text.get()))?;
     let time = event.time.map(|text| {
         Timestamp::parse(&text).ok_or_else(|| {
             ApiError::invalid(
@@ -94,6 +96,19 @@ fn read_event(index: usize, text: &RawValue) -> Result<NewEvent, ApiError> {
         step_name: event.step_name.unwrap_or_default(),
         event_detail: event.event_detail.unwrap_or_else(|| "{}".to_owned()),
     })
+}
+
+/// Says which field of an event that cannot be read is wrong, and how.
+fn misformed(index: usize, text: &str) -> ApiError {
+    let event = &mut serde_json::Deserializer::from_str(text);
+    let Err(error) = serde_path_to_error::deserialize::<_, Event>(event) else {
+        return ApiError::invalid(&format!("Events[{index}]"), "must be one object");
+    };
+    let place = match error.path().to_string().as_str() {
+        "." => format!("Events[{index}]"),
+        field => format!("Events[{index}].{field}"),
+    };
+    ApiError::invalid(&place, format_args!("is misformed: {}", error.inner()))
 }
 
 pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {

@@ -199,6 +199,10 @@ fn respond(result: Result<Answer, ApiError>, headers: &HeaderMap, mut line: Line
     if let Ok(id) = HeaderValue::from_str(&line.request_id) {
         headers.insert("x-acs-request-id", id);
     }
+    if line.code == Code::EntityTooLarge.as_str() {
+        // What is left of the body is not read.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if line.code == Code::ResourceThrottled.as_str() {
         headers.insert(
             "x-acs-retry-after",

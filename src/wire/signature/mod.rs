@@ -1,6 +1,6 @@
 //! The two signature schemes: what is signed (`rpc_v1`, `acs3`) and the key that signs it.
 //!
-//! Values in, values out. The recorded requests of real clients are the judge, see `tests/it/signature.rs`.
+//! Values in, values out. The recorded requests of real clients are the judge, see `tests/it/signature`.
 
 pub mod acs3;
 pub mod rpc_v1;

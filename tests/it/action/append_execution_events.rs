@@ -292,7 +292,7 @@ async fn a_bad_event_is_refused_by_its_index_and_the_whole_batch_with_it() {
         ),
         (
             json!({"Type": 1}),
-            "Events[1] is not an event: invalid type",
+            "Events[1].Type is misformed: invalid type",
         ),
         (
             json!({"Type": "A", "Colour": "red"}),
@@ -300,7 +300,7 @@ async fn a_bad_event_is_refused_by_its_index_and_the_whole_batch_with_it() {
         ),
         (
             json!({"Type": "A", "EventDetail": {}}),
-            "Events[1] is not an event: invalid type: map",
+            "Events[1].EventDetail is misformed: invalid type: map",
         ),
         (
             json!({"Type": "A", "EventDetail": "x".repeat(65_537)}),
@@ -330,14 +330,17 @@ async fn a_bad_event_is_refused_by_its_index_and_the_whole_batch_with_it() {
             json!({"Type": "A", "Time": "9999-12-31T23:59:59-01:00"}),
             "Events[1].Time must be RFC 3339",
         ),
-        (json!({"Type": "A", "Time": 5}), "Events[1] is not an event"),
+        (
+            json!({"Type": "A", "Time": 5}),
+            "Events[1].Time is misformed",
+        ),
         (
             json!({"Type": "A", "EventId": 3.0}),
-            "Events[1] is not an event",
+            "Events[1].EventId is misformed",
         ),
         (
             json!({"Type": "A", "EventId": "3"}),
-            "Events[1] is not an event",
+            "Events[1].EventId is misformed",
         ),
         (
             json!({"Type": "A", "EventId": 0}),
