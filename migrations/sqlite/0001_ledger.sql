@@ -1,16 +1,9 @@
 -- Flows, executions and their events. Times are milliseconds since 1970 in UTC.
 
--- A flow's text as it stood from some moment on; executions keep pointing at the one they started with.
-CREATE TABLE definitions (
-    id INTEGER PRIMARY KEY,
-    text TEXT NOT NULL
-) STRICT;
-
 CREATE TABLE flows (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
     uuid TEXT NOT NULL,
-    definition INTEGER NOT NULL REFERENCES definitions (id),
     description TEXT NOT NULL,
     kind TEXT NOT NULL,
     role_arn TEXT,
@@ -26,6 +19,15 @@ CREATE TABLE flows (
 -- A name may be used again once its flow is deleted.
 CREATE UNIQUE INDEX flows_name ON flows (name) WHERE deleted_at IS NULL;
 
+-- A flow's text from some moment on; the newest is in force. Executions keep pointing at theirs.
+CREATE TABLE definitions (
+    id INTEGER PRIMARY KEY,
+    flow INTEGER NOT NULL REFERENCES flows (id),
+    text TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX definitions_flow ON definitions (flow);
+
 CREATE TABLE executions (
     id INTEGER PRIMARY KEY,
     flow INTEGER NOT NULL REFERENCES flows (id),
@@ -36,7 +38,7 @@ CREATE TABLE executions (
     history_bytes INTEGER NOT NULL,
     started_at INTEGER NOT NULL,
     stopped_at INTEGER,
-    definition INTEGER NOT NULL REFERENCES definitions (id),
+    definition INTEGER NOT NULL, -- no REFERENCES: checking it would need one more index
     input TEXT NOT NULL,
     output TEXT,
     UNIQUE (flow, name)

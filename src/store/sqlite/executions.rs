@@ -33,7 +33,7 @@ pub(super) async fn start_execution(
     }
     let id = sqlx::query(
         "INSERT INTO executions (flow, name, status, last_event_id, history_bytes, started_at, definition, input) \
-         SELECT id, ?2, ?3, 0, 0, ?4, definition, ?5 FROM flows WHERE name = ?1 AND deleted_at IS NULL \
+         SELECT id, ?2, ?3, 0, 0, ?4, (SELECT max(id) FROM definitions WHERE flow = flows.id), ?5 FROM flows WHERE name = ?1 AND deleted_at IS NULL \
          RETURNING id",
     )
     .bind(start.flow.as_str())

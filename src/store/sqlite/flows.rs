@@ -24,19 +24,13 @@ pub(super) async fn create_flow(
     if describe_flow(&mut *connection, &flow.name).await?.is_ok() {
         return Ok(Err(Refusal::FlowAlreadyExists));
     }
-    let definition: i64 = sqlx::query("INSERT INTO definitions (text) VALUES (?1) RETURNING id")
-        .bind(&flow.definition)
-        .fetch_one(&mut *connection)
-        .await?
-        .try_get(0)?;
-    sqlx::query(
-        "INSERT INTO flows (name, uuid, definition, description, kind, role_arn, execution_mode, environment, \
+    let id: i64 = sqlx::query(
+        "INSERT INTO flows (name, uuid, description, kind, role_arn, execution_mode, environment, \
              external_storage_location, resource_group_id, created_at, modified_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING id",
     )
     .bind(flow.name.as_str())
     .bind(&flow.id)
-    .bind(definition)
     .bind(&flow.description)
     .bind(&flow.kind)
     .bind(&flow.role_arn)
@@ -46,16 +40,32 @@ pub(super) async fn create_flow(
     .bind(&flow.resource_group_id)
     .bind(flow.created_at.millis())
     .bind(flow.modified_at.millis())
-    .execute(connection)
-    .await?;
+    .fetch_one(&mut *connection)
+    .await?
+    .try_get(0)?;
+    define(connection, id, &flow.definition).await?;
     Ok(Ok(flow.clone()))
+}
+
+/// From now on this is the flow's definition.
+async fn define(
+    connection: &mut SqliteConnection,
+    flow: i64,
+    definition: &str,
+) -> Result<(), Error> {
+    sqlx::query("INSERT INTO definitions (flow, text) VALUES (?1, ?2)")
+        .bind(flow)
+        .bind(definition)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 pub(super) async fn describe_flow(executor: impl SqliteExecutor<'_>, name: &Name) -> Outcome<Flow> {
     let row = sqlx::query(
         "SELECT f.uuid, f.name, d.text, f.description, f.kind, f.role_arn, f.execution_mode, f.environment, \
              f.external_storage_location, f.resource_group_id, f.created_at, f.modified_at \
-         FROM flows f JOIN definitions d ON d.id = f.definition \
+         FROM flows f JOIN definitions d ON d.id = (SELECT max(id) FROM definitions WHERE flow = f.id) \
          WHERE f.name = ?1 AND f.deleted_at IS NULL",
     )
     .bind(name.as_str())

@@ -1,6 +1,8 @@
 //! A server in this process on a temporary file, and calls to it over real HTTP.
 
 pub mod call;
+pub mod ledger;
+pub mod source;
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 

@@ -1,0 +1,170 @@
+//! Keys: which ids, secrets and tokens are known.
+
+use super::{append, both, changed, history};
+use crate::support::{NOW, Server};
+
+#[tokio::test]
+async fn an_unsigned_request_is_refused() {
+    let server = Server::with_execution().await;
+    let unsigned =
+        b"GET /?Action=GetExecutionHistory&FlowName=f&ExecutionName=e HTTP/1.1\r\nHost: x\r\n\r\n";
+    let (status, code, message) = server.send(unsigned).await.refusal();
+    assert_eq!((status, code.as_str()), (400, "MissingRequiredParams"));
+    assert!(message.contains("Signature"), "{message}");
+    let without = changed(&history(), "&Signature=", "&Sign=");
+    assert_eq!(server.code_of(&without).await, "MissingRequiredParams");
+    let without = changed(&history().acs3(), "Authorization:", "Authorisation:");
+    assert_eq!(server.code_of(&without).await, "MissingRequiredParams");
+}
+
+#[tokio::test]
+async fn each_common_parameter_is_required_under_rpc_v1() {
+    let server = Server::with_execution().await;
+    for name in [
+        "AccessKeyId",
+        "Timestamp",
+        "SignatureNonce",
+        "SignatureMethod",
+        "SignatureVersion",
+        "Signature",
+    ] {
+        for replacement in [format!("&Not{name}="), format!("&{name}=&X=")] {
+            let request = changed(&history(), &format!("&{name}="), &replacement);
+            let (status, code, message) = server.send(&request).await.refusal();
+            assert_eq!(
+                (status, code.as_str()),
+                (400, "MissingRequiredParams"),
+                "{name}"
+            );
+            assert!(message.contains(&format!("'{name}'")), "{message}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_common_header_is_required_under_acs3() {
+    let server = Server::with_execution().await;
+    for name in [
+        "x-acs-action",
+        "x-acs-version",
+        "x-acs-date",
+        "x-acs-signature-nonce",
+        "x-acs-content-sha256",
+    ] {
+        for replacement in [format!("\r\nnot-{name}: "), format!("\r\n{name}:\r\nx: ")] {
+            let request = changed(&history().acs3(), &format!("\r\n{name}: "), &replacement);
+            let (status, code, message) = server.send(&request).await.refusal();
+            assert_eq!(
+                (status, code.as_str()),
+                (400, "MissingRequiredHeader"),
+                "{name}"
+            );
+            assert!(message.contains(&format!("'{name}'")), "{message}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_key_and_an_expired_one_are_refused_alike() {
+    let server = Server::with_execution().await;
+    for call in both(&history()) {
+        for (id, secret) in [
+            ("nobody", "testsecret"),
+            ("nobody", "nobody"), // the stand-in against which unknown keys are checked
+            ("TESTID", "testsecret"),
+            ("expired", "expired-secret"),
+        ] {
+            let (status, code, message) = server.refused(call.clone().key(id, secret)).await;
+            assert_eq!((status, code.as_str()), (403, "InvalidAccessKeyID"));
+            assert_eq!(message, format!("The AccessKey ID '{id}' is invalid."));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_expires_to_the_millisecond() {
+    let server = Server::with_execution().await;
+    for call in both(&history().key("expired", "expired-secret")) {
+        server.set_time(NOW - 1);
+        assert_eq!(server.code(call.clone()).await, "OK");
+        server.set_time(NOW);
+        assert_eq!(server.code(call.nonce("later")).await, "InvalidAccessKeyID");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_signature_is_refused_with_the_vendors_words() {
+    let server = Server::with_execution().await;
+    for call in both(&history()) {
+        let refused = server.refused(call.key("testid", "another")).await;
+        let message = "The request signature we calculated does not match the signature you provided. \
+             Check your access key and signing method.";
+        assert_eq!(
+            refused,
+            (403, "SignatureNotMatch".to_owned(), message.to_owned())
+        );
+    }
+}
+
+#[tokio::test]
+async fn temporary_credentials_need_their_own_security_token() {
+    let server = Server::with_execution().await;
+    for call in both(&history().key("sts", "sts-secret")) {
+        for (token, expected) in [
+            (None, "InvalidAccessKeyID"),
+            (Some("sts-toke"), "InvalidAccessKeyID"),
+            (Some("sts-token2"), "InvalidAccessKeyID"),
+            (Some("STS-TOKEN"), "InvalidAccessKeyID"),
+            (Some("sts-token"), "OK"),
+        ] {
+            let mut call = call.clone().nonce(&format!("{token:?} {}", call.acs3));
+            call.security_token = token.map(str::to_owned);
+            assert_eq!(server.code(call).await, expected, "{token:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_security_token_counts_where_the_scheme_signs_it() {
+    let server = Server::with_execution().await;
+    let call = history().key("sts", "sts-secret");
+    let in_header = call.clone().header("x-acs-security-token", "sts-token");
+    assert_eq!(server.code(in_header).await, "InvalidAccessKeyID");
+    let in_query = call.clone().acs3().query("SecurityToken", "sts-token");
+    assert_eq!(server.code(in_query).await, "InvalidAccessKeyID");
+    let unsigned = changed(
+        &call.clone().acs3(),
+        "\r\nAuthorization:",
+        "\r\nx-acs-security-token: sts-token\r\nAuthorization:",
+    );
+    assert_eq!(server.code_of(&unsigned).await, "InvalidArgument");
+    let unsigned = changed(&call, "/?", "/?SecurityToken=sts-token&");
+    assert_eq!(server.code_of(&unsigned).await, "SignatureNotMatch");
+}
+
+#[tokio::test]
+async fn a_key_that_needs_no_token_does_not_mind_one() {
+    let server = Server::with_execution().await;
+    for call in both(&history().token("any")) {
+        assert_eq!(server.code(call).await, "OK");
+    }
+}
+
+#[tokio::test]
+async fn keys_are_replaced_while_serving_and_nonces_stay() {
+    let server = Server::with_execution().await;
+    let seen = history();
+    assert_eq!(server.code(seen.clone()).await, "OK");
+    server.use_keys("[[key]]\nid = \"new\"\nsecret = \"new-secret\"\nrole = \"reader\"\n");
+    for call in both(&history()) {
+        assert_eq!(server.code(call.clone()).await, "InvalidAccessKeyID");
+        assert_eq!(server.code(call.key("new", "new-secret")).await, "OK");
+    }
+    server.use_keys("[[key]]\nid = \"testid\"\nsecret = \"testsecret\"\nrole = \"reader\"\n");
+    assert_eq!(server.code(seen).await, "SignatureNonceUsed");
+    assert_eq!(
+        server.code(history().key("new", "new-secret")).await,
+        "InvalidAccessKeyID"
+    );
+    assert_eq!(server.code(append()).await, "AccessDenied");
+}

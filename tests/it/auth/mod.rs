@@ -1,0 +1,77 @@
+//! Who is let in, over real HTTP.
+
+mod keys;
+mod meaning;
+mod order;
+mod replay;
+mod rights;
+mod time;
+
+use flowledger::auth::keys::Keys;
+
+use crate::support::{Answer, Call, Server};
+
+const SECOND: i64 = 1000;
+const MINUTE: i64 = 60 * SECOND;
+
+fn history() -> Call {
+    Call::new("GetExecutionHistory")
+        .query("FlowName", "f")
+        .query("ExecutionName", "e")
+}
+
+fn create(name: &str) -> Call {
+    Call::new("CreateFlow")
+        .form("Name", name)
+        .form("Definition", "version: v1")
+        .form("Type", "FDL")
+}
+
+fn start(flow: &str, execution: &str) -> Call {
+    Call::new("StartExecution")
+        .form("FlowName", flow)
+        .form("ExecutionName", execution)
+}
+
+fn append() -> Call {
+    Call::new("AppendExecutionEvents")
+        .form("FlowName", "f")
+        .form("ExecutionName", "e")
+        .form("Events", r#"[{"Type":"StepEntered"}]"#)
+}
+
+/// The same call under each scheme, each time with a nonce of its own.
+fn both(call: &Call) -> [Call; 2] {
+    let acs3 = format!("{} under ACS3", call.nonce);
+    [call.clone(), call.clone().nonce(&acs3).acs3()]
+}
+
+/// The request of `call` with a text in it replaced after it was signed.
+fn changed(call: &Call, from: &str, to: &str) -> Vec<u8> {
+    let request = String::from_utf8(call.bytes()).unwrap();
+    assert!(request.contains(from), "{from} in {request}");
+    request.replacen(from, to, 1).into_bytes()
+}
+
+/// The code of an answer, `OK` for a success.
+fn code(answer: &Answer) -> String {
+    match answer.status {
+        200 => "OK".to_owned(),
+        _ => answer.refusal().1,
+    }
+}
+
+impl Server {
+    async fn code(&self, call: Call) -> String {
+        code(&self.call(call).await)
+    }
+
+    async fn code_of(&self, request: &[u8]) -> String {
+        code(&self.send(request).await)
+    }
+
+    fn use_keys(&self, keys: &str) {
+        let keys = Keys::load(Some(keys), None).unwrap();
+        self.app.authenticator.replace_keys(keys);
+    }
+}

@@ -1,0 +1,208 @@
+//! Replays: nothing that was signed once is done twice.
+
+use super::{MINUTE, SECOND, append, both, changed, create, history, start};
+use crate::support::{Call, NOW, Server};
+
+#[tokio::test]
+async fn the_same_bytes_are_accepted_once() {
+    let server = Server::with_execution().await;
+    for call in both(&history()) {
+        let request = call.bytes();
+        assert_eq!(server.code_of(&request).await, "OK");
+        for _ in 0..3 {
+            let (status, code, message) = server.send(&request).await.refusal();
+            assert_eq!((status, code.as_str()), (400, "SignatureNonceUsed"));
+            assert_eq!(message, "Specified signature nonce was used already.");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_replay_is_known_however_it_is_spelled() {
+    let server = Server::with_execution().await;
+    let call = history().query("Limit", "1").nonce("a nonce/+é");
+    assert_eq!(server.code(call.clone()).await, "OK");
+    for (from, to) in [
+        ("/?", "/?&&"),
+        ("&Limit=1", "&&&Limit=1&"),
+        ("Limit=1", "%4c%69mit=%31"),
+        ("a%20nonce%2F%2B%C3%A9", "a+nonce/%2b%c3%a9"),
+        ("a%20nonce", "%61%20nonce"),
+        ("/?", "/?NextToken=&"),
+        ("GET /?", "GET http://elsewhere/?"),
+        ("Host: flowledger.test", "Host: elsewhere"),
+    ] {
+        let request = changed(&call, from, to);
+        assert_eq!(server.code_of(&request).await, "SignatureNonceUsed", "{to}");
+    }
+    let request = String::from_utf8(call.bytes()).unwrap();
+    let (head, signature) = request.split_once("&Signature=").unwrap();
+    let (signature, rest) = signature.split_once(' ').unwrap();
+    let signature_first = head.replacen("/?", &format!("/?Signature={signature}&"), 1);
+    let reordered = format!("{signature_first} {rest}");
+    assert_eq!(
+        server.code_of(reordered.as_bytes()).await,
+        "SignatureNonceUsed"
+    );
+    let unpadded = changed(&call, "%3D HTTP", " HTTP");
+    assert_eq!(server.code_of(&unpadded).await, "SignatureNotMatch");
+}
+
+#[tokio::test]
+async fn a_replay_under_acs3_is_known_however_it_is_spelled() {
+    let server = Server::with_execution().await;
+    let call = history().acs3().query("Input", "步骤");
+    assert_eq!(server.code(call.clone()).await, "OK");
+    for (from, to) in [
+        ("/?", "/?&"),
+        ("%E6%AD%A5", "%e6%ad%a5"),
+        ("FlowName=f&ExecutionName=e", "ExecutionName=e&FlowName=f"),
+        ("x-acs-signature-nonce: ", "X-ACS-Signature-Nonce:    "),
+        (",SignedHeaders", ",  SignedHeaders"),
+        ("\r\n\r\n", "\r\nx-unsigned: 1\r\n\r\n"),
+    ] {
+        let request = changed(&call, from, to);
+        assert_eq!(server.code_of(&request).await, "SignatureNonceUsed", "{to}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_identical_parallel_requests_one_is_accepted() {
+    let server = std::sync::Arc::new(Server::with_execution().await);
+    for call in both(&history()).into_iter().chain(both(&append())) {
+        let request = call.bytes();
+        let tasks: Vec<_> = (0..64)
+            .map(|_| {
+                let (server, request) = (server.clone(), request.clone());
+                tokio::spawn(async move { server.code_of(&request).await })
+            })
+            .collect();
+        let mut accepted = 0;
+        for task in tasks {
+            match task.await.unwrap().as_str() {
+                "OK" => accepted += 1,
+                other => assert_eq!(other, "SignatureNonceUsed"),
+            }
+        }
+        assert_eq!(accepted, 1);
+    }
+    let events = &server.ok(history()).await["Events"];
+    assert_eq!(events.as_array().unwrap().len(), 1 + 2);
+}
+
+#[tokio::test]
+async fn a_nonce_is_each_keys_own() {
+    let server = Server::with_execution().await;
+    let call = history().nonce("shared");
+    for (id, secret) in [("testid", "testsecret"), ("reader", "reader-secret")] {
+        assert_eq!(server.code(call.clone().key(id, secret)).await, "OK");
+        assert_eq!(
+            server.code(call.clone().key(id, secret)).await,
+            "SignatureNonceUsed"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_nonce_is_used_for_both_schemes_and_every_action_and_time() {
+    let server = Server::with_execution().await;
+    let call = history().nonce("used");
+    assert_eq!(server.code(call.clone()).await, "OK");
+    for again in [
+        call.clone().acs3(),
+        call.at(NOW + MINUTE),
+        append().nonce("used"),
+    ] {
+        assert_eq!(server.code(again).await, "SignatureNonceUsed");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_proves_nothing_uses_up_no_nonce() {
+    let server = Server::with_execution().await;
+    let call = history().nonce("precious");
+    for (forgery, expected) in [
+        (call.clone().key("testid", "wrong"), "SignatureNotMatch"),
+        (call.clone().at(NOW - 16 * MINUTE), "RequestTimeTooSkewed"),
+    ] {
+        assert_eq!(server.code(forgery).await, expected);
+    }
+    assert_eq!(server.code(call).await, "OK");
+}
+
+#[tokio::test]
+async fn a_replay_is_never_accepted_as_long_as_its_time_would_be() {
+    let server = Server::with_execution().await;
+    for call in both(&history().at(NOW + 15 * MINUTE)) {
+        server.set_time(NOW);
+        assert_eq!(server.code(call.clone()).await, "OK");
+        for minute in 0..=30 {
+            server.set_time(NOW + minute * MINUTE);
+            assert_eq!(
+                server.code(call.clone()).await,
+                "SignatureNonceUsed",
+                "{minute}"
+            );
+        }
+        server.set_time(NOW + 30 * MINUTE + SECOND);
+        assert_eq!(server.code(call).await, "RequestTimeTooSkewed");
+    }
+}
+
+#[tokio::test]
+async fn a_replayed_write_is_refused_after_a_restart() {
+    let server = Server::with_execution().await;
+    let mut writes = Vec::new();
+    for (name, acs3) in [("one", false), ("two", true)] {
+        for call in [create(name), start("f", name), append()] {
+            writes.push(Call { acs3, ..call });
+        }
+    }
+    for call in &writes {
+        assert_eq!(server.code(call.clone()).await, "OK");
+    }
+    let server = Server::open(server.stop().await).await;
+    for call in &writes {
+        let code = server.code(call.clone()).await;
+        assert_eq!(code, "SignatureNonceUsed", "{}", call.action);
+        let again = call.clone().nonce(&format!("again {}", call.nonce));
+        let expected = match call.action.as_str() {
+            "CreateFlow" => "FlowAlreadyExists",
+            _ => "OK",
+        };
+        assert_eq!(server.code(again).await, expected, "{}", call.action);
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_was_refused_stays_refused_after_a_restart() {
+    let server = Server::with_execution().await;
+    let append_to = |flow: &str, execution: &str| {
+        Call::new("AppendExecutionEvents")
+            .form("FlowName", flow)
+            .form("ExecutionName", execution)
+            .form("Events", r#"[{"Type":"StepEntered"}]"#)
+    };
+    let refused = [
+        (append_to("g", "later"), "FlowNotExists"),
+        (append_to("f", "later"), "ExecutionNotExists"),
+        (
+            append().form("ExpectedEventId", "2000"),
+            "ConcurrentUpdateError",
+        ),
+        (start("g", "later"), "FlowNotExists"),
+        (create("f"), "FlowAlreadyExists"),
+    ];
+    for (call, expected) in &refused {
+        assert_eq!(server.code(call.clone()).await, *expected);
+    }
+    // What was missing is there now, so nothing but the nonce stands in a replay's way.
+    for call in [create("g"), start("g", "other"), start("f", "later")] {
+        assert_eq!(server.code(call).await, "OK");
+    }
+    let server = Server::open(server.stop().await).await;
+    for (call, _) in refused {
+        let action = call.action.clone();
+        assert_eq!(server.code(call).await, "SignatureNonceUsed", "{action}");
+    }
+}

@@ -1,0 +1,273 @@
+//! Migrations: a database of any age climbs to the newest schema with its rows, and no released file of
+//! `migrations/` ever changes.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use flowledger::{
+    model::Status,
+    store::{Page, Refusal},
+};
+use sha2::{Digest, Sha256};
+use sqlx::{Connection, SqliteConnection, migrate::Migrator};
+
+use crate::{
+    store::sqlite::connect,
+    support::{
+        call::hex,
+        ledger::{Place, detailed, event, flow, name},
+    },
+};
+
+/// Every migration for SQLite with the SHA-256 of its file.
+const RELEASED: [(&str, &str); 2] = [
+    (
+        "0001_ledger.sql",
+        "fd82f7be442026d0d3de0351ee71c4e8161594f89517019141e4c027b9e82084",
+    ),
+    (
+        "0002_nonces.sql",
+        "502b55d5358c1ff81088bf9f7dd86a68306e98f7539f2bcd4ec6f590c6e17fce",
+    ),
+];
+
+/// Rows as they were written under 0001: a flow with all fields and one with as few as possible, an
+/// execution that has ended and one that runs.
+const ROWS: &str = r#"
+INSERT INTO flows VALUES
+    (5, 'f', '0fd6b2c1-0000-4000-8000-000000000001', 'about', 'FDL', 'acs:ram::1:role/r', 'Express',
+     '{"Variables":[]}', 'oss://bucket/', 'rg-1', 1767225600000, 1767225600001, NULL),
+    (6, 'bare', '0fd6b2c1-0000-4000-8000-000000000002', '', 'FDL', NULL, 'Standard',
+     NULL, NULL, NULL, 1767225600000, 1767225600000, NULL);
+INSERT INTO definitions VALUES (2, 5, 'old'), (3, 5, 'version: v1 步骤'), (4, 6, 'old');
+INSERT INTO executions VALUES
+    (7, 5, 'e', 'Succeeded', 3, 414, 1767225600000, 1767225600002, 2, '{}', '1'),
+    (8, 5, 'running', 'Running', 1, 139, 1767225600003, NULL, 3, '{}', NULL);
+INSERT INTO events VALUES
+    (7, 1, '{"Type":"ExecutionStarted","EventId":1,"Time":"2026-01-01T00:00:00.000Z","ScheduleEventId":0,"EventDetail":"{\"input\":{}}","StepName":""}', 2208081288),
+    (7, 2, '{"Type":"StepEntered","EventId":2,"Time":"2026-01-01T00:00:00.001Z","ScheduleEventId":1,"EventDetail":"步骤 \u0001","StepName":"s"}', 1197634004),
+    (7, 3, '{"Type":"ExecutionSucceeded","EventId":3,"Time":"2026-01-01T00:00:00.002Z","ScheduleEventId":2,"EventDetail":"{\"output\":1}","StepName":""}', 1770364476),
+    (8, 1, '{"Type":"ExecutionStarted","EventId":1,"Time":"2026-01-01T00:00:00.003Z","ScheduleEventId":0,"EventDetail":"{\"input\":{}}","StepName":""}', 1290713073);
+"#;
+
+fn folder(backend: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("migrations")
+        .join(backend)
+}
+
+fn names(backend: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder(backend)).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Applies the migrations up to this one, as the program of that time did.
+async fn migrate(connection: &mut SqliteConnection, newest: &str) {
+    let applied = tempfile::tempdir().unwrap();
+    for name in names("sqlite")
+        .into_iter()
+        .filter(|name| name.as_str() <= newest)
+    {
+        fs::copy(folder("sqlite").join(&name), applied.path().join(&name)).unwrap();
+    }
+    Migrator::new(applied.path())
+        .await
+        .unwrap()
+        .run(connection)
+        .await
+        .unwrap();
+}
+
+async fn user_version(connection: &mut SqliteConnection) -> i64 {
+    sqlx::query_scalar("PRAGMA user_version")
+        .fetch_one(connection)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_database_of_any_age_is_served_with_its_rows() {
+    for (age, _) in RELEASED {
+        let place = Place::sqlite();
+        let mut connection = connect(&place.file("test.db")).await;
+        migrate(&mut connection, RELEASED[0].0).await;
+        sqlx::raw_sql(ROWS).execute(&mut connection).await.unwrap();
+        migrate(&mut connection, age).await;
+        connection.close().await.unwrap();
+        its_rows_are_served(&place).await;
+        its_executions_go_on(&place).await;
+        let mut connection = connect(&place.file("test.db")).await;
+        assert_eq!(
+            user_version(&mut connection).await,
+            RELEASED.len() as i64,
+            "from {age}"
+        );
+        let faults: String = sqlx::query_scalar("PRAGMA integrity_check")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(faults, "ok", "from {age}");
+    }
+}
+
+async fn its_rows_are_served(place: &Place) {
+    let ledger = place.open().await;
+    let f = ledger
+        .store
+        .describe_flow(&name("f"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        format!("{f:?}"),
+        "Flow { id: \"0fd6b2c1-0000-4000-8000-000000000001\", name: Name(\"f\"), definition: \"version: v1 步骤\", \
+         description: \"about\", kind: \"FDL\", role_arn: Some(\"acs:ram::1:role/r\"), execution_mode: \"Express\", \
+         environment: Some(\"{\\\"Variables\\\":[]}\"), external_storage_location: Some(\"oss://bucket/\"), \
+         resource_group_id: Some(\"rg-1\"), created_at: Timestamp(1767225600000), modified_at: Timestamp(1767225600001) }"
+    );
+    let bare = ledger
+        .store
+        .describe_flow(&name("bare"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (bare.role_arn, bare.environment, bare.resource_group_id),
+        (None, None, None)
+    );
+    let ended = ledger.describe("e").await;
+    assert_eq!(
+        (ended.status, ended.definition.as_str()),
+        (Status::Succeeded, "old")
+    );
+    assert_eq!(
+        (ended.output.as_deref(), ended.stopped_at.unwrap().millis()),
+        (Some("1"), 1_767_225_600_002)
+    );
+    let events = ROWS
+        .lines()
+        .filter(|line| line.contains("(7, ") && line.contains("'{\"Type\""));
+    let events: Vec<_> = events
+        .map(|line| line.split('\'').nth(1).unwrap())
+        .collect();
+    let whole = Page {
+        events: events.join(","),
+        next: None,
+    };
+    assert_eq!(ledger.page(1, 1000).await, whole);
+    assert_eq!(
+        ledger.append(&[event("A")], 4).await,
+        Err(Refusal::ExecutionAlreadyCompleted)
+    );
+    ledger.close().await;
+}
+
+async fn its_executions_go_on(place: &Place) {
+    let ledger = place.open().await;
+    let events = [detailed("StepEntered", "步骤"), event("ExecutionFailed")];
+    assert_eq!(
+        ledger.append_to("running", &events, 2).await.unwrap().last,
+        3
+    );
+    assert_eq!(
+        ledger.append_to("running", &events, 2).await.unwrap().last,
+        3
+    );
+    assert_eq!(ledger.details("running").await, ["步骤", "{}"]);
+    assert_eq!(
+        ledger.start("e").await,
+        Err(Refusal::ExecutionAlreadyExists)
+    );
+    assert_eq!(ledger.start("new").await, Ok(()));
+    let taken = ledger.store.create_flow(flow("bare"), None).await.unwrap();
+    assert_eq!(taken.unwrap_err(), Refusal::FlowAlreadyExists);
+    ledger
+        .store
+        .create_flow(flow("new"), None)
+        .await
+        .unwrap()
+        .unwrap();
+    ledger.close().await;
+}
+
+#[test]
+fn released_migrations_never_change() {
+    let found = names("sqlite");
+    for (name, sha256) in RELEASED {
+        assert!(
+            found.iter().any(|found| found == name),
+            "{name} is gone, but databases have it applied"
+        );
+        let file = fs::read(folder("sqlite").join(name)).unwrap();
+        assert_eq!(
+            hex(&Sha256::digest(file)),
+            sha256,
+            "{name} has changed, but databases have it applied: add a new migration instead"
+        );
+    }
+    let released = RELEASED.map(|(name, _)| name);
+    assert_eq!(
+        found, released,
+        "a new migration is listed in RELEASED with the SHA-256 of its file"
+    );
+}
+
+#[test]
+fn migrations_are_numbered_without_a_gap_and_say_their_number() {
+    for (number, name) in (1..).zip(names("sqlite")) {
+        let text = fs::read_to_string(folder("sqlite").join(&name)).unwrap();
+        assert!(
+            name.starts_with(&format!("{number:04}_")),
+            "{name} should have number {number:04}"
+        );
+        assert!(
+            text.starts_with("-- "),
+            "{name} should begin with a comment that says what it is for"
+        );
+        let versions: Vec<_> = text
+            .lines()
+            .filter(|line| line.contains("user_version"))
+            .collect();
+        assert_eq!(
+            versions,
+            [format!("PRAGMA user_version = {number};")],
+            "in {name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_table_is_strict() {
+    let place = Place::sqlite();
+    place.open().await.close().await;
+    let mut connection = connect(&place.file("test.db")).await;
+    let loose: Vec<String> = sqlx::query_scalar(
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND NOT strict \
+         AND name NOT LIKE 'sqlite~_%' ESCAPE '~' AND name != '_sqlx_migrations'",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(loose, [""; 0]);
+}
+
+#[test]
+fn every_backend_has_the_same_migrations() {
+    for entry in fs::read_dir(folder("")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            let backend = entry.file_name().into_string().unwrap();
+            assert_eq!(
+                names(&backend),
+                names("sqlite"),
+                "{backend} and sqlite are twins"
+            );
+        }
+    }
+}

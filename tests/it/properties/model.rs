@@ -1,0 +1,167 @@
+//! An execution as a plain list of events: what the store is compared with. It is written from the
+//! contract and shares no rule with the store.
+
+use flowledger::{
+    model::{NewEvent, Status, Timestamp},
+    store::{Appended, Page, Refusal},
+};
+
+use crate::support::ledger::{at, detailed};
+
+pub const ENDS: [(&str, Status); 4] = [
+    ("ExecutionSucceeded", Status::Succeeded),
+    ("ExecutionFailed", Status::Failed),
+    ("ExecutionStopped", Status::Stopped),
+    ("ExecutionTimedOut", Status::TimedOut),
+];
+
+/// Details of ending events with their outputs.
+pub const OUTPUTS: [(&str, Option<&str>); 4] = [
+    ("{}", None),
+    ("{\"output\": {\"步\" : 1.50} }", Some("{\"步\" : 1.50}")),
+    ("{\"x\":[],\"output\":\"\\u6b65\"}", Some("\"\\u6b65\"")),
+    ("output", None),
+];
+
+pub struct Model {
+    /// Each with the time and the cause that it got.
+    pub events: Vec<NewEvent>,
+    pub status: Status,
+}
+
+impl Model {
+    pub fn started() -> Self {
+        let started = NewEvent {
+            time: Some(at(0)),
+            schedule_event_id: Some(0),
+            ..detailed("ExecutionStarted", "{\"input\":{}}")
+        };
+        Model {
+            events: vec![started],
+            status: Status::Running,
+        }
+    }
+
+    /// The EventId that the next event gets.
+    pub fn next(&self) -> i64 {
+        i64::try_from(self.events.len()).unwrap() + 1
+    }
+
+    pub fn append(
+        &mut self,
+        events: &[NewEvent],
+        expected: Option<i64>,
+        now: Timestamp,
+    ) -> Result<Appended, Refusal> {
+        let next = self.next();
+        let first = expected.unwrap_or(next);
+        let last = first.saturating_add(i64::try_from(events.len()).unwrap() - 1);
+        let conflict = Err(Refusal::Conflict {
+            next_event_id: next,
+        });
+        if first > next {
+            return conflict;
+        }
+        if first < next {
+            let places = usize::try_from(first - 1).unwrap()..usize::try_from(last).unwrap();
+            let standing = self.events.get(places).unwrap_or_default();
+            let mut pairs = (first..).zip(events).zip(standing);
+            let whole = standing.len() == events.len();
+            return match whole && pairs.all(|((id, sent), stands)| same(id, sent, stands)) {
+                true => Ok(Appended { first, last }),
+                false => conflict,
+            };
+        }
+        if self.status != Status::Running {
+            return Err(Refusal::ExecutionAlreadyCompleted);
+        }
+        if let Some(index) = Model::misfit(events, first) {
+            return Err(Refusal::Misfit(index));
+        }
+        for (id, event) in (first..).zip(events) {
+            let mut event = event.clone();
+            event.time.get_or_insert(now);
+            event.schedule_event_id.get_or_insert(id - 1);
+            let end = ENDS
+                .iter()
+                .find(|(event_type, _)| *event_type == event.event_type);
+            self.status = end.map_or(Status::Running, |(_, status)| *status);
+            self.events.push(event);
+        }
+        Ok(Appended { first, last })
+    }
+
+    /// The first of these events that would come no later than its cause.
+    pub fn misfit(events: &[NewEvent], first: i64) -> Option<usize> {
+        (0..events.len()).find(|&index| {
+            let id = first.saturating_add(i64::try_from(index).unwrap());
+            events[index]
+                .schedule_event_id
+                .is_some_and(|cause| cause >= id)
+        })
+    }
+
+    /// Written from the rules: six fields in order, short escapes, control characters by number, all other
+    /// text as it is.
+    pub fn page(&self, first: i64, limit: i64) -> Page {
+        let end = self.next().min(first + limit);
+        let events = (first..end).map(|id| {
+            let event = &self.events[usize::try_from(id - 1).unwrap()];
+            format!(
+                "{{\"Type\":\"{}\",\"EventId\":{id},\"Time\":\"{}\",\"ScheduleEventId\":{},\"EventDetail\":{},\"StepName\":{}}}",
+                event.event_type,
+                event.time.unwrap(),
+                event.schedule_event_id.unwrap(),
+                quoted(&event.event_detail),
+                quoted(&event.step_name),
+            )
+        });
+        Page {
+            events: events.collect::<Vec<_>>().join(","),
+            next: (first.max(end) < self.next()).then_some(end),
+        }
+    }
+
+    /// The event that ended the execution, if one did.
+    fn end(&self) -> Option<&NewEvent> {
+        self.events
+            .last()
+            .filter(|_| self.status != Status::Running)
+    }
+
+    pub fn stopped_at(&self) -> Option<Timestamp> {
+        self.end()?.time
+    }
+
+    pub fn output(&self) -> Option<&'static str> {
+        let detail = &self.end()?.event_detail;
+        OUTPUTS.iter().find(|(known, _)| known == detail)?.1
+    }
+}
+
+/// Whether what stands there is what was sent; a time that was not sent matches any.
+fn same(id: i64, sent: &NewEvent, stands: &NewEvent) -> bool {
+    stands.event_type == sent.event_type
+        && stands.step_name == sent.step_name
+        && stands.event_detail == sent.event_detail
+        && stands.schedule_event_id == sent.schedule_event_id.or(Some(id - 1))
+        && (sent.time.is_none() || stands.time == sent.time)
+}
+
+fn quoted(text: &str) -> String {
+    let escaped: String = text
+        .chars()
+        .map(|c| match c {
+            '"' => "\\\"".to_owned(),
+            '\\' => "\\\\".to_owned(),
+            '\n' => "\\n".to_owned(),
+            '\r' => "\\r".to_owned(),
+            '\t' => "\\t".to_owned(),
+            '\u{8}' => "\\b".to_owned(),
+            '\u{c}' => "\\f".to_owned(),
+            c if c < ' ' => format!("\\u{:04x}", u32::from(c)),
+            c => c.to_string(),
+        })
+        .collect();
+    format!("\"{escaped}\"")
+}

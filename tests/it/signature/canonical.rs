@@ -1,0 +1,223 @@
+//! The canonical forms of any parameters, however they are spelled on the wire, against a plain reading of
+//! the vendor's description.
+
+use std::collections::{BTreeMap, HashSet};
+
+use flowledger::wire::{
+    params::{BodyKind, Params},
+    signature::{acs3, rpc_v1, sha256_hex},
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use proptest::{
+    collection::{btree_map, vec},
+    prelude::*,
+    test_runner::RngSeed,
+};
+
+use super::{Pair, joined, owned, rpc_v1_text};
+
+/// The same cases at every run.
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 400,
+        rng_seed: RngSeed::Fixed(20_190_315),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+/// Any text, with many of the characters that encoders disagree about.
+fn text() -> impl Strategy<Value = String> {
+    let reserved: Vec<char> = " +*~%&=!()'/?#:;,@$[]\"<>\\^`{|}-_.".chars().collect();
+    let character = prop_oneof![
+        3 => prop::sample::select(reserved),
+        3 => prop::char::range('0', 'z'),
+        2 => any::<char>(),
+    ];
+    vec(character, 0..10).prop_map(String::from_iter)
+}
+
+/// Parameters with different names, in any order.
+fn pairs() -> impl Strategy<Value = Vec<Pair>> {
+    btree_map(text(), text(), 0..12)
+        .prop_map(Vec::from_iter)
+        .prop_shuffle()
+}
+
+/// How to spell each byte of a text in turn.
+fn style() -> impl Strategy<Value = Vec<u8>> {
+    vec(0..4_u8, 1..30)
+}
+
+/// `text` in one of the ways in which clients write it.
+fn spelled(text: &str, style: &[u8]) -> String {
+    let mut spelled = String::new();
+    for (byte, style) in text.bytes().zip(style.iter().cycle()) {
+        match (byte, style) {
+            (b' ', 0 | 1) => spelled.push('+'),
+            (b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~', 0..=2)
+            | (b'!' | b'(' | b')' | b'*' | b'\'' | b'/' | b':' | b',' | b'@', 0) => {
+                spelled.push(char::from(byte));
+            }
+            (_, 0 | 2) => spelled.push_str(&format!("%{byte:02X}")),
+            _ => spelled.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    spelled
+}
+
+/// A query or form of `pairs`, with some `&` too many, and `name` for an empty value.
+fn wire(pairs: &[Pair], style: &[u8]) -> String {
+    let mut wire = String::new();
+    for ((name, value), style_here) in pairs.iter().zip(style.iter().cycle()) {
+        wire.push_str(&"&".repeat(usize::from(*style_here)));
+        wire.push_str(&spelled(name, style));
+        if !(value.is_empty() && *style_here == 1) || name.is_empty() {
+            wire.push('=');
+        }
+        wire.push_str(&spelled(value, style));
+        wire.push('&');
+    }
+    wire
+}
+
+/// What a query or form means, without a thought for speed; None if it is broken.
+fn meaning(wire: &str) -> Option<Vec<Pair>> {
+    fn decoded(text: &str) -> Option<String> {
+        let text = text.replace('+', " ");
+        let mut pieces = text.split('%');
+        let mut bytes = pieces.next()?.as_bytes().to_vec();
+        for piece in pieces {
+            let (digits, rest) = piece.split_at_checked(2)?;
+            let digits = Some(digits).filter(|it| it.bytes().all(|b| b.is_ascii_hexdigit()))?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            bytes.extend(rest.as_bytes());
+        }
+        String::from_utf8(bytes).ok()
+    }
+    let pairs = wire.split('&').filter(|pair| !pair.is_empty());
+    let pairs: Option<Vec<_>> = pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Some((decoded(name)?, decoded(value)?))
+        })
+        .collect();
+    let mut seen = HashSet::new();
+    pairs.filter(|pairs| pairs.iter().all(|(name, _)| seen.insert(name.clone())))
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn any_parameters_mean_the_same_however_they_are_spelled(
+        pairs in pairs(), in_query in 0..12_usize, style in style(),
+    ) {
+        let in_query = in_query.min(pairs.len());
+        let query = wire(&pairs[..in_query], &style);
+        let form = wire(&pairs[in_query..], &style);
+        let params = Params::parse(&query, Some((BodyKind::Form, form.as_bytes()))).unwrap();
+        prop_assert_eq!(&owned(&params), &pairs);
+        prop_assert_eq!(params.of_query().len(), in_query);
+
+        let text = rpc_v1::string_to_sign("POST", params.all());
+        prop_assert_eq!(text, rpc_v1_text("POST", &pairs));
+
+        let mut sorted = pairs[..in_query].to_vec();
+        sorted.sort();
+        let canonical = acs3::canonical_request("POST", params.of_query(), &HeaderMap::new(), &[], "hash");
+        let expected = format!("POST\n/\n{}\n\n\nhash", joined(&sorted));
+        prop_assert_eq!(String::from_utf8(canonical).unwrap(), expected);
+    }
+
+    #[test]
+    fn any_text_comes_through_percent_encoding_unchanged(text in text(), style in style()) {
+        let query = format!("Input={}", spelled(&text, &style));
+        let params = Params::parse(&query, None).unwrap();
+        prop_assert_eq!(params.given("Input"), Some(text.as_str()));
+    }
+
+    #[test]
+    fn any_bytes_are_either_decoded_or_refused_as_broken_or_doubled(
+        wire in "[ab%0-9A-Fa-fGg+=&é]{0,16}",
+    ) {
+        let params = Params::parse(&wire, None);
+        prop_assert_eq!(params.ok().map(|params| owned(&params)), meaning(&wire));
+    }
+
+    #[test]
+    fn any_headers_are_signed_trimmed_and_joined_in_order(
+        headers in btree_map("x-[a-z]{1,5}", vec("[!-~]([ -~]{0,8}[!-~])?", 1..4), 0..6),
+        blanks in "[ \t]{0,3}",
+        body in vec(any::<u8>(), 0..40),
+    ) {
+        let mut sent = HeaderMap::new();
+        for (name, values) in &headers {
+            for value in values {
+                let value = HeaderValue::from_str(&format!("{blanks}{value}{blanks}")).unwrap();
+                sent.append(name.parse::<HeaderName>().unwrap(), value);
+            }
+        }
+        let names: Vec<_> = headers.keys().map(String::as_str).collect();
+        let lines: String = headers
+            .iter()
+            .map(|(name, values)| {
+                let mut values = values.clone();
+                values.sort();
+                format!("{name}:{}\n", values.join(","))
+            })
+            .collect();
+        let hash = sha256_hex(&body);
+        let canonical = acs3::canonical_request("GET", &[], &sent, &names, &hash);
+        let expected = format!("GET\n/\n\n{lines}\n{}\n{hash}", names.join(";"));
+        prop_assert_eq!(String::from_utf8(canonical).unwrap(), expected);
+    }
+
+    #[test]
+    fn empty_values_are_forgotten_wherever_they_are_and_nothing_else_is(
+        pairs in pairs(), in_query in 0..12_usize, style in style(),
+    ) {
+        let in_query = in_query.min(pairs.len());
+        let query = wire(&pairs[..in_query], &style) + "RegionId=&RoleArn=";
+        let form = wire(&pairs[in_query..], &style);
+        let mut params = Params::parse(&query, Some((BodyKind::Form, form.as_bytes()))).unwrap();
+        let mut left: Vec<_> = params.without_empty();
+        params.forget_empty();
+        prop_assert_eq!(params.all(), &left[..]);
+        let kept = |pair: &&Pair| !pair.1.is_empty();
+        prop_assert_eq!(params.of_query().len(), 1 + pairs[..in_query].iter().filter(kept).count());
+        left.retain(|param| param.name != "RegionId");
+        let left: BTreeMap<_, _> = left.into_iter().map(|p| (p.name.into_owned(), p.value.into_owned())).collect();
+        prop_assert_eq!(left, pairs.iter().filter(kept).cloned().collect());
+    }
+}
+
+#[test]
+fn names_are_sorted_by_their_bytes_and_values_are_encoded_by_rfc_3986() {
+    let query = "b=1&B=2&a%2B=3&a=4&%C3%A9=5&%EF%BC%A1=6&z=+!*'()~-_./&aa=";
+    let params = Params::parse(query, None).unwrap();
+    let canonical =
+        acs3::canonical_request("GET", params.of_query(), &HeaderMap::new(), &["host"], "h");
+    assert_eq!(
+        String::from_utf8(canonical).unwrap(),
+        "GET\n/\nB=2&a=4&a%2B=3&aa=&b=1&z=%20%21%2A%27%28%29~-_.%2F&%C3%A9=5&%EF%BC%A1=6\nhost:\n\nhost\nh"
+    );
+    let text = rpc_v1::string_to_sign("GET", params.all());
+    assert_eq!(
+        text,
+        "GET&%2F&B%3D2%26a%3D4%26a%252B%3D3%26aa%3D%26b%3D1%26z%3D%2520%2521%252A%2527%2528%2529~-_.%252F\
+         %26%25C3%25A9%3D5%26%25EF%25BC%25A1%3D6"
+    );
+}
+
+#[test]
+fn a_header_is_signed_byte_for_byte_also_beyond_ascii() {
+    let mut headers = HeaderMap::new();
+    let value = HeaderValue::from_bytes(b" Fl\xc3\xb6w/\xff 1 ").unwrap();
+    headers.append("user-agent", value);
+    let canonical = acs3::canonical_request("GET", &[], &headers, &["user-agent"], "h");
+    assert_eq!(
+        canonical,
+        b"GET\n/\n\nuser-agent:Fl\xc3\xb6w/\xff 1\n\nuser-agent\nh"
+    );
+}

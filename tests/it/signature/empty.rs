@@ -1,0 +1,128 @@
+//! Empty values: absent ones, but for the few that mean something. One client does not even sign them.
+
+use super::{create_flow, file, history};
+use crate::support::{Call, Server};
+
+/// The request of `call`, with something put into its query after it was signed.
+fn with_query(call: &Call, more: &str) -> Vec<u8> {
+    let request = String::from_utf8(call.bytes()).unwrap();
+    request
+        .replacen("/?", &format!("/?{more}&"), 1)
+        .into_bytes()
+}
+
+#[test]
+fn the_current_java_client_sends_empty_values_unsigned_and_they_count_as_absent() {
+    let recorded = file("java-tea-fnf-2.0.1__history_reserved");
+    assert!(recorded.request.target.contains("&NextToken=&"));
+    let accepted = recorded.replay(&recorded.request).unwrap();
+    let mut expected = recorded.expected.query.clone();
+    expected.retain(|(name, _)| name != "NextToken");
+    assert_eq!(accepted.params, expected);
+}
+
+#[tokio::test]
+async fn an_empty_value_added_by_a_stranger_changes_nothing() {
+    let server = Server::with_execution().await;
+    let plain = server.ok(history()).await;
+    let answer = server
+        .send(&with_query(&history(), "NextToken=&Limit=&Qualifier"))
+        .await;
+    assert_eq!(answer.json["Events"], plain["Events"], "{}", answer.text);
+
+    let request = with_query(
+        &create_flow().form("RoleArn", "acs:ram::1:role/r"),
+        "Description=&Environment=",
+    );
+    let created = server.send(&request).await;
+    assert_eq!(
+        created.json["RoleArn"], "acs:ram::1:role/r",
+        "{}",
+        created.text
+    );
+}
+
+#[tokio::test]
+async fn an_empty_value_cannot_be_put_in_place_of_a_signed_one_or_beside_it() {
+    let server = Server::with_execution().await;
+    let call = history().query("Limit", "1");
+    let request = String::from_utf8(call.bytes()).unwrap();
+    let emptied = request.replacen("Limit=1", "Limit=", 1);
+    assert_eq!(
+        server.send(emptied.as_bytes()).await.refusal().1,
+        "SignatureNotMatch"
+    );
+    let doubled = server.send(&with_query(&call, "Limit=")).await;
+    assert_eq!(doubled.refusal().1, "InvalidArgument");
+}
+
+#[tokio::test]
+async fn a_client_that_signs_its_empty_values_signs_them_all() {
+    let server = Server::with_execution().await;
+    let call = history().query("NextToken", "");
+    server.ok(call.clone().nonce("signed-empty")).await;
+    let mixed = server.send(&with_query(&call, "Limit=")).await;
+    assert_eq!(mixed.refusal().1, "SignatureNotMatch");
+}
+
+#[tokio::test]
+async fn an_empty_common_parameter_is_never_taken_for_an_unsigned_one() {
+    let server = Server::with_execution().await;
+    for name in ["SignatureType", "SecurityToken", "BearerToken", "RegionId"] {
+        let answer = server
+            .send(&with_query(&history(), &format!("{name}=")))
+            .await;
+        assert_eq!(answer.refusal().1, "SignatureNotMatch", "{name}");
+    }
+    for name in [
+        "Action",
+        "Version",
+        "Format",
+        "Timestamp",
+        "SignatureNonce",
+        "SignatureMethod",
+        "SignatureVersion",
+        "AccessKeyId",
+    ] {
+        let request = String::from_utf8(history().bytes()).unwrap();
+        let (before, after) = request.split_once(&format!("&{name}=")).unwrap();
+        let (_, after) = after.split_once('&').unwrap();
+        let emptied = format!("{before}&{name}=&{after}");
+        let code = server.send(emptied.as_bytes()).await.refusal().1;
+        assert!(
+            ["SignatureNotMatch", "MissingRequiredParams"].contains(&code.as_str()),
+            "{name}: {code}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_empty_value_is_an_absent_one() {
+    let server = Server::with_execution().await;
+    let plain = server.ok(history()).await;
+    for call in [history(), history().acs3()] {
+        let call = call.query("NextToken", "").query("Limit", "");
+        assert_eq!(server.ok(call).await["Events"], plain["Events"]);
+    }
+    for (name, other) in [("FlowName", "ExecutionName"), ("ExecutionName", "FlowName")] {
+        let call = Call::new("GetExecutionHistory")
+            .query(name, "")
+            .query(other, "f");
+        let (_, code, message) = server.refused(call).await;
+        assert_eq!(code, "MissingRequiredParams");
+        assert!(message.contains(name), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_flow_is_created_with_an_empty_description_and_without_an_empty_role() {
+    let server = Server::start().await;
+    let call = create_flow()
+        .form("Description", "")
+        .form("RoleArn", "")
+        .form("ExecutionMode", "");
+    let created = server.ok(call).await;
+    assert_eq!(created["Description"], "");
+    assert_eq!(created["ExecutionMode"], "Standard");
+    assert_eq!(created.get("RoleArn"), None);
+}

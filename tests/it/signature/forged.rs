@@ -1,0 +1,256 @@
+//! Requests whose own client signed something that must not be accepted.
+
+use flowledger::wire::{
+    error::Code,
+    params::{BodyKind, Params},
+    signature::{SecretKey, acs3 as scheme, rpc_v1},
+};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Recorded, Sent, acs3, acs3_signature, changed::Examiner, file, joined, owned, rpc_v1_signature,
+    rpc_v1_text,
+};
+use crate::support::call::hex;
+
+/// Signs `sent` anew over these headers, as its own client could.
+fn signed_over(recorded: &Recorded, sent: &Sent, names: &[&str], hash: &str) -> Sent {
+    let params = Params::parse(sent.query(), None).unwrap();
+    let canonical = scheme::canonical_request(
+        &sent.method,
+        params.of_query(),
+        &sent.header_map(),
+        names,
+        hash,
+    );
+    let signature = acs3_signature(
+        &recorded.credentials.access_key_secret,
+        &format!("ACS3-HMAC-SHA256\n{}", hex(&Sha256::digest(canonical))),
+    );
+    let value = format!(
+        "ACS3-HMAC-SHA256 Credential={},SignedHeaders={},Signature={signature}",
+        recorded.credentials.access_key_id,
+        names.join(";")
+    );
+    sent.with_header("Authorization", &value)
+}
+
+#[test]
+fn each_header_of_the_vendors_must_be_among_those_that_were_signed() {
+    for recorded in acs3() {
+        let all = recorded.signed_headers();
+        let hash = &recorded.expected.payload_hash;
+        let again = signed_over(&recorded, &recorded.request, &all, hash);
+        let mut examiner = Examiner::new(&recorded, &again);
+        for left_out in all.iter().filter(|name| name.starts_with("x-acs-")) {
+            let mut fewer = all.clone();
+            fewer.retain(|name| name != left_out);
+            let forgery = signed_over(&recorded, &recorded.request, &fewer, hash);
+            assert_eq!(
+                examiner.refusal(&forgery, left_out),
+                Code::InvalidArgument,
+                "{}: {left_out}",
+                recorded.file
+            );
+        }
+    }
+}
+
+/// Two headers are signed like one with a comma. What reads the first only would read something else.
+#[test]
+fn a_header_that_decides_cannot_be_there_twice_though_both_were_signed() {
+    for recorded in acs3() {
+        let hash = &recorded.expected.payload_hash;
+        let mut names = recorded.signed_headers();
+        names.push("x-acs-zone");
+        let one = recorded.request.with_header("x-acs-zone", "a,b");
+        let one = signed_over(&recorded, &one, &names, hash);
+        let mut examiner = Examiner::new(&recorded, &one);
+        let mut two = one.with_header("x-acs-zone", "a");
+        two.headers.push(("x-acs-zone".to_owned(), "b".to_owned()));
+        let code = examiner.refusal(&two, "x-acs-zone");
+        assert_eq!(code, Code::InvalidArgument, "{}", recorded.file);
+
+        let mut two = recorded.request.clone();
+        two.headers.push(("Host".to_owned(), "another".to_owned()));
+        let two = signed_over(&recorded, &two, &recorded.signed_headers(), hash);
+        let code = examiner.refusal(&two, "Host");
+        assert_eq!(code, Code::InvalidArgument, "{}", recorded.file);
+    }
+}
+
+#[test]
+fn the_bodys_hash_must_be_its_own_though_another_was_signed() {
+    let other = hex(&Sha256::digest("another body"));
+    for recorded in acs3() {
+        let mut examiner = Examiner::new(&recorded, &recorded.request);
+        let names = recorded.signed_headers();
+        let genuine = &recorded.expected.payload_hash;
+        for claimed in ["UNSIGNED-PAYLOAD", &genuine.to_uppercase(), &other, "0"] {
+            let sent = recorded
+                .request
+                .with_header("x-acs-content-sha256", claimed);
+            for hash in [claimed, genuine] {
+                let forgery = signed_over(&recorded, &sent, &names, hash);
+                let code = examiner.refusal(&forgery, claimed);
+                assert_eq!(code, Code::SignatureNotMatch, "{}", recorded.file);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_rpc_v1_signature_has_one_spelling() {
+    let recorded = file("node-fnf-2019-03-15-1.2.0__history_basic");
+    let genuine = &recorded.expected.signature;
+    let secret = SecretKey::new(recorded.credentials.access_key_secret.clone());
+    let holds = |spelled: &str| {
+        rpc_v1::parse_signature(spelled).is_some_and(|signature| {
+            secret.signed_rpc_v1(&recorded.expected.string_to_sign, &signature)
+        })
+    };
+    assert!(holds(genuine));
+    let alphabet = ('A'..='Z')
+        .chain('a'..='z')
+        .chain('0'..='9')
+        .chain("+/=-_ \n".chars());
+    for other in alphabet {
+        for (at, old) in genuine.char_indices().filter(|(_, old)| *old != other) {
+            let forgery = format!("{}{other}{}", &genuine[..at], &genuine[at + 1..]);
+            assert!(!holds(&forgery), "{other:?} instead of {old:?} at {at}");
+        }
+    }
+    for forgery in [
+        genuine.trim_end_matches('=').to_owned(),
+        format!("{genuine}="),
+        format!("{genuine}\n"),
+        format!(" {genuine}"),
+        genuine.replace('+', "-").replace('/', "_") + "?",
+        String::new(),
+        "====".to_owned(),
+        "A".repeat(28),
+    ] {
+        assert!(!holds(&forgery), "{forgery:?}");
+    }
+}
+
+#[test]
+fn an_authorization_has_three_parts_of_one_scheme() {
+    let recorded = file("python-generic-0.4.6-v3__history_basic");
+    let mut examiner = Examiner::new(&recorded, &recorded.request);
+    let genuine = recorded.request.header("authorization").unwrap();
+    let signature = &recorded.expected.signature;
+    let without_signature = genuine.split(",Signature=").next().unwrap();
+    for forgery in [
+        genuine.replace("ACS3-HMAC-SHA256", "ACS3-HMAC-SM3"),
+        genuine.replace("ACS3-HMAC-SHA256", "ACS3-RSA-SHA256"),
+        genuine.replace("ACS3-HMAC-SHA256", "ACS4-HMAC-SHA256"),
+        genuine.replace("ACS3-HMAC-SHA256", "ACS3-HMAC-SHA2567"),
+        genuine.replace("ACS3-HMAC-SHA256", "acs3-hmac-sha256"),
+        genuine.replace("ACS3-HMAC-SHA256 ", "ACS3-HMAC-SHA256"),
+        "ACS3-HMAC-SHA256".to_owned(),
+        "ACS3-HMAC-SHA256 ".to_owned(),
+        without_signature.to_owned(),
+        genuine.replace("Credential=testid,", ""),
+        genuine.replace("Credential=testid", "Credential="),
+        format!("{genuine},"),
+        format!("{genuine},Signature={signature}"),
+        format!("{genuine},Credential=testid"),
+        format!("{genuine},Extra=1"),
+        genuine.replace("SignedHeaders=", "SignedHeaders=host;"),
+        genuine.replace("Signature=", "signature="),
+        genuine.replace(signature, &signature.to_uppercase()),
+        genuine.replace(signature, &signature[..62]),
+        genuine.replace(signature, &format!("{signature}00")),
+        genuine.replace(signature, &format!("+{}", &signature[1..])),
+        genuine.replace(signature, ""),
+    ] {
+        assert_ne!(forgery, genuine);
+        let sent = recorded.request.with_header("authorization", &forgery);
+        examiner.refusal(&sent, "Authorization");
+    }
+}
+
+#[test]
+fn the_parts_of_an_authorization_come_in_any_order_with_blanks_between() {
+    let recorded = file("python-generic-0.4.6-v3__history_basic");
+    let genuine = recorded.request.header("authorization").unwrap();
+    let (scheme, parts) = genuine.split_once(' ').unwrap();
+    let mut parts: Vec<_> = parts.split(',').collect();
+    for _ in 0..3 {
+        parts.rotate_left(1);
+        let value = format!("{scheme} {}", parts.join(", "));
+        let sent = recorded.request.with_header("authorization", &value);
+        assert!(recorded.replay(&sent).is_ok(), "{value}");
+    }
+}
+
+#[test]
+fn two_schemes_at_once_are_refused() {
+    let rpc_v1 = file("python-tea-fnf-2.0.1__history_basic");
+    let acs3 = file("python-generic-0.4.6-v3__history_basic");
+    let mut both = rpc_v1.request.clone();
+    both.headers.clone_from(&acs3.request.headers);
+    both.method.clone_from(&acs3.request.method);
+    for (recorded, sent) in [
+        (&rpc_v1, both.clone()),
+        (&acs3, both),
+        (&acs3, acs3.request.with_query("Signature=x")),
+        (&acs3, acs3.request.with_query("Signature=")),
+    ] {
+        let refusal = recorded.replay(&sent).unwrap_err();
+        assert_eq!(refusal.code, Code::InvalidArgument);
+        assert!(refusal.message.contains("Signature"), "{refusal}");
+    }
+}
+
+/// A request under RPC v1 that is signed as it should be, with some common parameters as given.
+fn rpc_v1_with(changes: &[(&str, &str)]) -> (Recorded, Sent) {
+    let recorded = file("python-tea-fnf-2.0.1__history_basic");
+    let mut pairs = recorded.expected.query.clone();
+    pairs.retain(|(name, _)| name != "Signature" && !changes.iter().any(|(it, _)| it == name));
+    pairs.extend(
+        changes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    );
+    let text = rpc_v1_text("GET", &pairs);
+    let signature = rpc_v1_signature(&recorded.credentials.access_key_secret, &text);
+    pairs.push(("Signature".to_owned(), signature));
+    let mut sent = recorded.request.clone();
+    sent.target = format!("/?{}", joined(&pairs));
+    (recorded, sent)
+}
+
+#[test]
+fn other_schemes_are_refused_by_name() {
+    let (recorded, genuine) = rpc_v1_with(&[]);
+    assert!(recorded.replay(&genuine).is_ok());
+    for (name, value) in [
+        ("SignatureMethod", "HMAC-SHA256"),
+        ("SignatureMethod", "SHA256withRSA"),
+        ("SignatureMethod", "hmac-sha1"),
+        ("SignatureVersion", "2.0"),
+        ("SignatureVersion", "1"),
+        ("SignatureType", "BEARERTOKEN"),
+        ("SignatureType", "PRIVATEKEY"),
+        ("SignatureType", " "),
+    ] {
+        let (recorded, sent) = rpc_v1_with(&[(name, value)]);
+        let refusal = recorded.replay(&sent).unwrap_err();
+        assert_eq!(refusal.code, Code::InvalidArgument, "{name}={value}");
+        assert!(refusal.message.contains(name), "{refusal}");
+    }
+}
+
+#[test]
+fn a_bearer_token_proves_nothing() {
+    let (recorded, genuine) = rpc_v1_with(&[]);
+    let pairs = Params::parse(genuine.query(), Some((BodyKind::Form, b"BearerToken=t"))).unwrap();
+    let mut pairs = owned(&pairs);
+    pairs.retain(|(name, _)| !name.starts_with("Signature") && name != "AccessKeyId");
+    let mut sent = genuine.with_header("x-acs-bearer-token", "t");
+    sent.target = format!("/?{}&SignatureType=BEARERTOKEN", joined(&pairs));
+    let refusal = recorded.replay(&sent).unwrap_err();
+    assert_eq!(refusal.code, Code::MissingRequiredParams);
+}

@@ -1,0 +1,300 @@
+//! Both signature schemes, judged by requests that official clients sent (`tests/fixtures/signature`), by
+//! the same requests with something changed, and by a plain reading of the vendor's description.
+
+mod canonical;
+mod changed;
+mod clients;
+mod empty;
+mod forged;
+mod json;
+mod recorded;
+
+use std::{collections::BTreeMap, fs};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use flowledger::{
+    auth::{Authenticator, Caller, Request, keys::Keys},
+    model::Timestamp,
+    wire::{
+        error::ApiError,
+        params::{BodyKind, Params},
+    },
+};
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderMap, HeaderName};
+use serde::Deserialize;
+use serde_json::Value;
+use sha1::Sha1;
+use sha2::Sha256;
+
+use crate::support::{
+    Call,
+    call::{encoded, hex},
+};
+
+type Pair = (String, String);
+
+/// A file of `tests/fixtures/signature`; its README says what the members mean.
+#[derive(Deserialize)]
+struct Recorded {
+    #[serde(skip)]
+    file: String,
+    scheme: String,
+    action: String,
+    credentials: Credentials,
+    params: BTreeMap<String, Value>,
+    request: Sent,
+    expected: Expected,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Credentials {
+    access_key_id: String,
+    access_key_secret: String,
+    security_token: Option<String>,
+}
+
+/// A request as it came over the wire.
+#[derive(Clone, Deserialize)]
+struct Sent {
+    method: String,
+    target: String,
+    headers: Vec<Pair>,
+    body: String,
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    query: Vec<Pair>,
+    form: Vec<Pair>,
+    #[serde(default)]
+    payload_hash: String,
+    #[serde(default)]
+    signed_headers: Vec<String>,
+    #[serde(default)]
+    canonical_request: String,
+    #[serde(default)]
+    string_to_sign: String,
+    #[serde(default)]
+    signature: String,
+}
+
+/// Who called, and the parameters that count.
+#[derive(Debug)]
+struct Accepted {
+    caller: Caller,
+    params: Vec<Pair>,
+}
+
+/// All recorded requests, in the order of their files' names.
+fn recorded() -> Vec<Recorded> {
+    let mut all: Vec<Recorded> = fs::read_dir("tests/fixtures/signature")
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .map(|path| Recorded {
+            file: path.file_stem().unwrap().to_str().unwrap().to_owned(),
+            ..serde_json::from_slice(&fs::read(&path).unwrap()).unwrap()
+        })
+        .collect();
+    all.sort_by(|a, b| a.file.cmp(&b.file));
+    all
+}
+
+/// Those of one scheme.
+fn of_scheme(scheme: &str) -> Vec<Recorded> {
+    let mut all = recorded();
+    all.retain(|recorded| recorded.scheme == scheme);
+    assert!(!all.is_empty(), "no request of {scheme}");
+    all
+}
+
+fn rpc_v1() -> Vec<Recorded> {
+    of_scheme("RPC-V1-HMAC-SHA1")
+}
+
+fn acs3() -> Vec<Recorded> {
+    of_scheme("ACS3-HMAC-SHA256")
+}
+
+fn signed() -> Vec<Recorded> {
+    rpc_v1().into_iter().chain(acs3()).collect()
+}
+
+/// The one with this name.
+fn file(name: &str) -> Recorded {
+    let found = recorded()
+        .into_iter()
+        .find(|recorded| recorded.file == name);
+    found.unwrap_or_else(|| panic!("no {name}.json"))
+}
+
+impl Recorded {
+    /// The time that the client signed.
+    fn time(&self) -> Timestamp {
+        let pairs = self.expected.query.iter().chain(&self.expected.form);
+        let time = self.request.header("x-acs-date").unwrap_or_else(|| {
+            let timestamp = pairs.clone().find(|(name, _)| name == "Timestamp");
+            &timestamp.unwrap().1
+        });
+        Timestamp::parse_seconds(time).unwrap()
+    }
+
+    /// Somebody who knows the caller's key, with this secret, and has seen no request yet.
+    fn authenticator_with(&self, secret: &str, token: Option<&str>) -> Authenticator {
+        let id = &self.credentials.access_key_id;
+        let mut keys = format!("[[key]]\nid = {id:?}\nsecret = {secret:?}\nrole = \"admin\"\n");
+        if let Some(token) = token {
+            keys.push_str(&format!("security_token = {token:?}\n"));
+        }
+        Authenticator::new(Keys::load(Some(&keys), None).unwrap())
+    }
+
+    fn signed_headers(&self) -> Vec<&str> {
+        let names = self.expected.signed_headers.iter();
+        names.map(String::as_str).collect()
+    }
+
+    fn authenticator(&self) -> Authenticator {
+        let token = self.credentials.security_token.as_deref();
+        self.authenticator_with(&self.credentials.access_key_secret, token)
+    }
+
+    /// Whether `sent`, in place of what was recorded, is accepted by somebody who has seen nothing yet.
+    fn replay(&self, sent: &Sent) -> Result<Accepted, ApiError> {
+        authenticate(&self.authenticator(), sent, self.time())
+    }
+}
+
+impl Sent {
+    fn query(&self) -> &str {
+        self.target.split_once('?').map_or("", |(_, query)| query)
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers
+            .find(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The same with another value of a header.
+    fn with_header(&self, name: &str, value: &str) -> Self {
+        let mut sent = self.without_header(name);
+        sent.headers.push((name.to_owned(), value.to_owned()));
+        sent
+    }
+
+    fn without_header(&self, name: &str) -> Self {
+        let mut sent = self.clone();
+        sent.headers
+            .retain(|(found, _)| !found.eq_ignore_ascii_case(name));
+        sent
+    }
+
+    /// The same with more in the query, as it stands.
+    fn with_query(&self, more: &str) -> Self {
+        let separator = if self.target.contains('?') { '&' } else { '?' };
+        let mut sent = self.clone();
+        sent.target.push(separator);
+        sent.target.push_str(more);
+        sent
+    }
+
+    fn header_map(&self) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let name: HeaderName = name.parse().unwrap();
+            map.append(name, value.parse().unwrap());
+        }
+        map
+    }
+
+    /// As bytes on a connection.
+    fn bytes(&self) -> Vec<u8> {
+        let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
+        for (name, value) in &self.headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        text.push_str("\r\n");
+        text.push_str(&self.body);
+        text.into_bytes()
+    }
+}
+
+fn authenticate(
+    authenticator: &Authenticator,
+    sent: &Sent,
+    now: Timestamp,
+) -> Result<Accepted, ApiError> {
+    let kind = match sent.header("content-type") {
+        Some("application/json") => BodyKind::Json,
+        _ => BodyKind::Form,
+    };
+    let body = sent.body.as_bytes();
+    let mut params = Params::parse(
+        sent.query(),
+        Some((kind, body)).filter(|_| !body.is_empty()),
+    )?;
+    let request = Request {
+        method: &sent.method,
+        headers: &sent.header_map(),
+        body,
+    };
+    let caller = authenticator.authenticate(&request, &mut params, now, |_| false)?;
+    Ok(Accepted {
+        caller,
+        params: owned(&params),
+    })
+}
+
+fn owned(params: &Params<'_>) -> Vec<Pair> {
+    let pairs = params.all().iter();
+    pairs
+        .map(|param| (param.name.to_string(), param.value.to_string()))
+        .collect()
+}
+
+/// Pairs as a query or a form, spelled by RFC 3986.
+fn joined(pairs: &[Pair]) -> String {
+    let pairs: Vec<_> = pairs
+        .iter()
+        .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+        .collect();
+    pairs.join("&")
+}
+
+/// What RPC v1 signs, by the vendor's description.
+fn rpc_v1_text(method: &str, pairs: &[Pair]) -> String {
+    let mut sorted = pairs.to_vec();
+    sorted.retain(|(name, _)| name != "Signature");
+    sorted.sort();
+    format!("{method}&{}&{}", encoded("/"), encoded(&joined(&sorted)))
+}
+
+fn rpc_v1_signature(secret: &str, text: &str) -> String {
+    let mac = Hmac::<Sha1>::new_from_slice(format!("{secret}&").as_bytes()).unwrap();
+    BASE64_STANDARD.encode(mac.chain_update(text).finalize().into_bytes())
+}
+
+fn acs3_signature(secret: &str, text: &str) -> String {
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    hex(&mac.chain_update(text).finalize().into_bytes())
+}
+
+fn history() -> Call {
+    Call::new("GetExecutionHistory")
+        .query("FlowName", "f")
+        .query("ExecutionName", "e")
+}
+
+fn create_flow() -> Call {
+    Call::new("CreateFlow")
+        .form("Name", "new")
+        .form("Definition", "version: v1")
+        .form("Type", "FDL")
+}

@@ -1,0 +1,180 @@
+//! Creating flows, starting executions, describing both.
+
+use flowledger::{
+    model::{Cursor, Flow, Status},
+    store::{Refusal, StartExecution},
+};
+
+use crate::support::ledger::{Place, append, at, event, flow, name, start};
+
+pub async fn a_flow_is_described_as_it_was_created(place: Place) {
+    let store = place.open().await.store;
+    let created = store.create_flow(flow("f"), None).await.unwrap().unwrap();
+    let described = store.describe_flow(&name("f")).await.unwrap().unwrap();
+    let expected = format!("{:?}", flow("f"));
+    assert_eq!(format!("{created:?}"), expected);
+    assert_eq!(format!("{described:?}"), expected);
+}
+
+pub async fn what_a_flow_may_lack_stays_lacking(place: Place) {
+    let store = place.open().await.store;
+    let bare = Flow {
+        description: String::new(),
+        role_arn: None,
+        environment: None,
+        external_storage_location: None,
+        resource_group_id: None,
+        ..flow("bare")
+    };
+    store
+        .create_flow(bare.clone(), None)
+        .await
+        .unwrap()
+        .unwrap();
+    let described = store.describe_flow(&name("bare")).await.unwrap().unwrap();
+    assert_eq!(format!("{described:?}"), format!("{bare:?}"));
+}
+
+pub async fn a_taken_name_is_refused_and_its_flow_stays_as_it_is(place: Place) {
+    let store = place.open().await.store;
+    store.create_flow(flow("f"), None).await.unwrap().unwrap();
+    let other = Flow {
+        id: "00000000-0000-0000-0000-000000000002".to_owned(),
+        definition: "other".to_owned(),
+        ..flow("f")
+    };
+    let refused = store.create_flow(other, None).await.unwrap();
+    assert_eq!(refused.unwrap_err(), Refusal::FlowAlreadyExists);
+    let described = store.describe_flow(&name("f")).await.unwrap().unwrap();
+    assert_eq!(format!("{described:?}"), format!("{:?}", flow("f")));
+}
+
+pub async fn an_execution_starts_with_one_event_and_is_described_as_started(place: Place) {
+    let ledger = place.open().await;
+    ledger
+        .store
+        .create_flow(flow("f"), None)
+        .await
+        .unwrap()
+        .unwrap();
+    let start = StartExecution {
+        input: "{ \"k\" : [1.0, \"步\"] }".to_owned(),
+        at: at(7),
+        ..start("f", "e")
+    };
+    let started = ledger
+        .store
+        .start_execution(start.clone(), None)
+        .await
+        .unwrap()
+        .unwrap();
+    let described = ledger
+        .store
+        .describe_execution(&name("f"), &name("e"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(format!("{described:?}"), format!("{started:?}"));
+    assert_eq!(started.flow, name("f"));
+    assert_eq!(started.name, name("e"));
+    assert_eq!(started.status, Status::Running);
+    assert_eq!(started.input, start.input);
+    assert_eq!(started.output, None);
+    assert_eq!(started.definition, flow("f").definition);
+    assert_eq!(started.started_at, at(7));
+    assert_eq!(started.stopped_at, None);
+    let page = ledger.page(1, 10).await;
+    assert_eq!(
+        page.events,
+        r#"{"Type":"ExecutionStarted","EventId":1,"Time":"2026-11-22T12:00:00.007Z","ScheduleEventId":0,"EventDetail":"{\"input\":{ \"k\" : [1.0, \"步\"] }}","StepName":""}"#
+    );
+    assert_eq!(page.next, None);
+}
+
+pub async fn starting_a_running_name_again_answers_the_first_one(place: Place) {
+    let ledger = place.with_execution().await;
+    ledger.append(&[event("StepEntered")], None).await.unwrap();
+    let again = StartExecution {
+        input: "{\"other\":1}".to_owned(),
+        at: at(5_000),
+        ..start("f", "e")
+    };
+    let first = ledger
+        .store
+        .start_execution(again, None)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(first.input, "{}");
+    assert_eq!(first.started_at, at(0));
+    assert_eq!(ledger.history("e").await.len(), 2, "nothing was written");
+}
+
+pub async fn starting_the_name_of_an_ended_execution_is_refused(place: Place) {
+    let ledger = place.with_execution().await;
+    ledger
+        .append(&[event("ExecutionFailed")], None)
+        .await
+        .unwrap();
+    assert_eq!(
+        ledger.start("e").await,
+        Err(Refusal::ExecutionAlreadyExists)
+    );
+    assert_eq!(ledger.history("e").await.len(), 2, "nothing was written");
+}
+
+pub async fn names_differ_by_case_and_executions_by_flow(place: Place) {
+    let ledger = place.with_execution().await;
+    ledger
+        .store
+        .create_flow(flow("F"), None)
+        .await
+        .unwrap()
+        .unwrap();
+    for (flow, execution) in [("f", "E"), ("F", "e")] {
+        let start = start(flow, execution);
+        ledger
+            .store
+            .start_execution(start, None)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    ledger.append(&[event("StepEntered")], 2).await.unwrap();
+    assert_eq!(ledger.history("e").await.len(), 2);
+    assert_eq!(ledger.history("E").await.len(), 1);
+    let of_other_flow = append("F", "e", &[event("StepEntered")], 2);
+    let appended = ledger
+        .store
+        .append_execution_events(of_other_flow, None)
+        .await;
+    assert_eq!(appended.unwrap().unwrap().first, 2);
+}
+
+pub async fn whatever_is_missing_is_named(place: Place) {
+    let store = place.with_execution().await.store;
+    let cursor = Cursor::new(1, 1);
+    let described = store.describe_flow(&name("nope")).await.unwrap();
+    assert_eq!(described.unwrap_err(), Refusal::FlowNotExists);
+    let started = store
+        .start_execution(start("nope", "e"), None)
+        .await
+        .unwrap();
+    assert_eq!(started.unwrap_err(), Refusal::FlowNotExists);
+    for (flow, execution, refusal) in [
+        ("nope", "e", Refusal::FlowNotExists),
+        ("f", "nope", Refusal::ExecutionNotExists),
+    ] {
+        let append = append(flow, execution, &[event("StepEntered")], None);
+        let (flow, execution) = (name(flow), name(execution));
+        let described = store.describe_execution(&flow, &execution).await.unwrap();
+        assert_eq!(described.unwrap_err(), refusal);
+        let page = store
+            .get_execution_history(&flow, &execution, cursor)
+            .await
+            .unwrap();
+        assert_eq!(page.unwrap_err(), refusal);
+        let appended = store.append_execution_events(append, None).await.unwrap();
+        assert_eq!(appended.unwrap_err(), refusal);
+    }
+}

@@ -1,0 +1,71 @@
+//! The store suite: what the contract of `Store` promises, checked on every backend. A check gets a place
+//! where no store has been yet; what only SQLite can get wrong is in `sqlite`.
+
+mod appends;
+mod flows;
+mod nonces;
+mod pages;
+pub mod sqlite;
+mod together;
+
+/// Makes each check a test on each backend. A check that is missing here is reported as dead code.
+macro_rules! suite {
+    ($($file:ident: $($check:ident)+;)+) => {
+        mod on_sqlite {
+            $(mod $file {
+                $(#[tokio::test]
+                async fn $check() {
+                    let place = crate::support::ledger::Place::sqlite();
+                    crate::store::$file::$check(place).await;
+                })+
+            })+
+        }
+    };
+}
+
+suite! {
+    flows:
+        a_flow_is_described_as_it_was_created
+        what_a_flow_may_lack_stays_lacking
+        a_taken_name_is_refused_and_its_flow_stays_as_it_is
+        an_execution_starts_with_one_event_and_is_described_as_started
+        starting_a_running_name_again_answers_the_first_one
+        starting_the_name_of_an_ended_execution_is_refused
+        names_differ_by_case_and_executions_by_flow
+        whatever_is_missing_is_named;
+    appends:
+        what_an_event_leaves_out_it_gets_from_its_place
+        what_an_event_brings_is_kept_byte_for_byte
+        ids_follow_on_without_a_gap
+        a_batch_is_as_large_as_the_limits_allow
+        a_refused_batch_leaves_nothing
+        an_event_that_another_event_of_its_batch_caused_fits
+        an_expected_id_fits_at_the_end_only
+        the_same_events_again_answer_the_same_ids
+        a_repeat_matches_whatever_time_its_events_got
+        other_events_at_a_taken_place_conflict
+        an_overlap_half_way_conflicts
+        an_ending_event_sets_status_time_and_output
+        an_output_is_spelled_as_its_detail_spells_it
+        a_detail_without_a_readable_output_gives_none
+        nothing_follows_the_end_but_a_repeat_is_answered;
+    pages:
+        a_page_has_as_many_events_as_asked_for_and_says_where_the_next_begins
+        a_page_beyond_the_end_is_empty
+        a_page_that_ends_with_the_history_is_the_last
+        a_read_sees_every_write_that_was_answered
+        what_was_answered_is_there_after_a_new_start;
+    nonces:
+        a_nonce_serves_one_write_of_any_kind
+        a_refused_write_has_used_its_nonce
+        a_nonce_stays_used_after_a_new_start
+        a_nonce_that_is_refused_changes_nothing
+        of_many_writes_with_one_nonce_at_the_same_time_one_is_done;
+    together:
+        many_appenders_on_one_execution_get_every_event_in_once
+        many_executions_grow_at_the_same_time
+        a_caller_that_goes_away_changes_nothing
+        closing_finishes_what_was_asked_for
+        closing_while_others_write_keeps_what_was_answered_and_nothing_else
+        after_closing_every_call_is_unavailable;
+}

@@ -1,0 +1,153 @@
+//! A nonce is accepted once, whatever became of the write that had it.
+
+use flowledger::{
+    model::Nonce,
+    store::{Refusal, Store},
+};
+
+use crate::support::ledger::{Place, append, event, flow, nonce, start};
+
+/// What each kind of write says to a nonce. The names are taken, so that no kind writes more than this.
+async fn said(store: &dyn Store, nonce: Nonce) -> [Option<Refusal>; 3] {
+    let create = store.create_flow(flow("f"), Some(nonce)).await.unwrap();
+    let start = store
+        .start_execution(start("f", "e"), Some(nonce))
+        .await
+        .unwrap();
+    let append = append("f", "e", &[event("StepEntered")], None);
+    let append = store
+        .append_execution_events(append, Some(nonce))
+        .await
+        .unwrap();
+    [create.err(), start.err(), append.err()]
+}
+
+const ALL_USED: [Option<Refusal>; 3] = [
+    Some(Refusal::NonceUsed),
+    Some(Refusal::NonceUsed),
+    Some(Refusal::NonceUsed),
+];
+
+pub async fn a_nonce_serves_one_write_of_any_kind(place: Place) {
+    let store = place.open().await.store;
+    store
+        .create_flow(flow("f"), Some(nonce(1)))
+        .await
+        .unwrap()
+        .unwrap();
+    store
+        .start_execution(start("f", "e"), Some(nonce(2)))
+        .await
+        .unwrap()
+        .unwrap();
+    let append = append("f", "e", &[event("StepEntered")], None);
+    store
+        .append_execution_events(append, Some(nonce(3)))
+        .await
+        .unwrap()
+        .unwrap();
+    for used in 1..=3 {
+        assert_eq!(said(&*store, nonce(used)).await, ALL_USED, "nonce {used}");
+    }
+}
+
+pub async fn a_refused_write_has_used_its_nonce(place: Place) {
+    let store = place.with_execution().await.store;
+    let created = store.create_flow(flow("f"), Some(nonce(1))).await.unwrap();
+    assert_eq!(created.unwrap_err(), Refusal::FlowAlreadyExists);
+    let started = store
+        .start_execution(start("nope", "e"), Some(nonce(2)))
+        .await
+        .unwrap();
+    assert_eq!(started.unwrap_err(), Refusal::FlowNotExists);
+    let conflict = append("f", "e", &[event("StepEntered")], 9);
+    let conflict = store
+        .append_execution_events(conflict, Some(nonce(3)))
+        .await
+        .unwrap();
+    assert_eq!(
+        conflict.unwrap_err(),
+        Refusal::Conflict { next_event_id: 2 }
+    );
+    let missing = append("f", "nope", &[event("StepEntered")], None);
+    let missing = store
+        .append_execution_events(missing, Some(nonce(4)))
+        .await
+        .unwrap();
+    assert_eq!(missing.unwrap_err(), Refusal::ExecutionNotExists);
+    for used in 1..=4 {
+        assert_eq!(said(&*store, nonce(used)).await, ALL_USED, "nonce {used}");
+    }
+}
+
+pub async fn a_nonce_stays_used_after_a_new_start(place: Place) {
+    let ledger = place.with_execution().await;
+    let done = append("f", "e", &[event("StepEntered")], None);
+    ledger
+        .store
+        .append_execution_events(done, Some(nonce(1)))
+        .await
+        .unwrap()
+        .unwrap();
+    let refused = ledger
+        .store
+        .create_flow(flow("f"), Some(nonce(2)))
+        .await
+        .unwrap();
+    assert_eq!(refused.unwrap_err(), Refusal::FlowAlreadyExists);
+    ledger.close().await;
+    let store = place.open().await.store;
+    for used in 1..=2 {
+        assert_eq!(said(&*store, nonce(used)).await, ALL_USED, "nonce {used}");
+    }
+}
+
+pub async fn a_nonce_that_is_refused_changes_nothing(place: Place) {
+    let ledger = place.with_execution().await;
+    ledger
+        .store
+        .create_flow(flow("g"), Some(nonce(1)))
+        .await
+        .unwrap()
+        .unwrap();
+    let store = &ledger.store;
+    let created = store.create_flow(flow("h"), Some(nonce(1))).await.unwrap();
+    assert_eq!(created.unwrap_err(), Refusal::NonceUsed);
+    let started = store
+        .start_execution(start("f", "new"), Some(nonce(1)))
+        .await
+        .unwrap();
+    assert_eq!(started.unwrap_err(), Refusal::NonceUsed);
+    said(&**store, nonce(1)).await;
+    assert_eq!(ledger.history("e").await.len(), 1);
+    let new = append("f", "new", &[event("StepEntered")], None);
+    let new = store.append_execution_events(new, None).await.unwrap();
+    assert_eq!(new.unwrap_err(), Refusal::ExecutionNotExists);
+    assert!(
+        store.create_flow(flow("h"), None).await.unwrap().is_ok(),
+        "the name is free"
+    );
+}
+
+pub async fn of_many_writes_with_one_nonce_at_the_same_time_one_is_done(place: Place) {
+    let ledger = place.with_execution().await;
+    let replays = (0..64).map(|_| {
+        let store = ledger.store.clone();
+        tokio::spawn(async move {
+            let append = append("f", "e", &[event("StepEntered")], None);
+            store
+                .append_execution_events(append, Some(nonce(1)))
+                .await
+                .unwrap()
+        })
+    });
+    let mut done = 0;
+    for replay in replays.collect::<Vec<_>>() {
+        match replay.await.unwrap() {
+            Ok(_) => done += 1,
+            Err(refusal) => assert_eq!(refusal, Refusal::NonceUsed),
+        }
+    }
+    assert_eq!(done, 1);
+    assert_eq!(ledger.history("e").await.len(), 2);
+}

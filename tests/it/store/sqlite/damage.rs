@@ -1,0 +1,167 @@
+//! A damaged file: every page is either what was written or an error, never anything else.
+
+use std::fs;
+
+use flowledger::{
+    model::NewEvent,
+    store::{Error, Page},
+};
+
+use super::run_on;
+use crate::support::ledger::{Ledger, Place, detailed};
+
+/// Execution 1 is `e`, execution 2 is `other`; both have the ids 1 to 6.
+const DAMAGES: [(&str, &str); 17] = [
+    ("a letter", "UPDATE events SET json = replace(json, 'e 3', 'e 8') WHERE execution = 1"),
+    ("a byte less", "UPDATE events SET json = substr(json, 2) WHERE execution = 1 AND event_id = 3"),
+    ("a line feed more", "UPDATE events SET json = json || char(10) WHERE execution = 1 AND event_id = 3"),
+    ("another line", "UPDATE events SET json = json || char(10) || json WHERE execution = 1 AND event_id = 3"),
+    ("no text", "UPDATE events SET json = '' WHERE execution = 1 AND event_id = 3"),
+    ("no UTF-8", "UPDATE events SET json = CAST(x'22ff22' AS TEXT) WHERE execution = 1 AND event_id = 3"),
+    ("another checksum", "UPDATE events SET checksum = checksum + 1 WHERE execution = 1 AND event_id = 3"),
+    ("a negative checksum", "UPDATE events SET checksum = -checksum WHERE execution = 1 AND event_id = 3"),
+    ("a huge checksum", "UPDATE events SET checksum = checksum + 4294967296 WHERE execution = 1 AND event_id = 3"),
+    ("no first event", "DELETE FROM events WHERE execution = 1 AND event_id = 1"),
+    ("no third event", "DELETE FROM events WHERE execution = 1 AND event_id = 3"),
+    ("no last event", "DELETE FROM events WHERE execution = 1 AND event_id = 6"),
+    ("no events", "DELETE FROM events WHERE execution = 1"),
+    (
+        "two events in each other's place",
+        "UPDATE events SET event_id = -3 WHERE execution = 1 AND event_id = 3;
+         UPDATE events SET event_id = 3 WHERE execution = 1 AND event_id = 4;
+         UPDATE events SET event_id = 4 WHERE execution = 1 AND event_id = -3",
+    ),
+    (
+        "an event twice",
+        "UPDATE events SET (json, checksum) = (SELECT json, checksum FROM events WHERE execution = 1 AND event_id = 4)
+         WHERE execution = 1 AND event_id = 3",
+    ),
+    (
+        "an event of another execution",
+        "UPDATE events SET (json, checksum) = (SELECT json, checksum FROM events WHERE execution = 2 AND event_id = 3)
+         WHERE execution = 1 AND event_id = 3",
+    ),
+    (
+        "an event that went to another execution",
+        "DELETE FROM events WHERE execution = 2 AND event_id = 3;
+         UPDATE events SET execution = 2 WHERE execution = 1 AND event_id = 3",
+    ),
+];
+
+fn five_events(execution: &str) -> Vec<NewEvent> {
+    let details = (2..=6).map(|id| format!("{execution} {id}"));
+    details
+        .map(|detail| detailed("StepEntered", &detail))
+        .collect()
+}
+
+/// Two executions of six events each.
+async fn written(place: &Place) -> Ledger {
+    let ledger = place.with_execution().await;
+    ledger.start("other").await.unwrap();
+    for execution in ["e", "other"] {
+        ledger
+            .append_to(execution, &five_events(execution), 2)
+            .await
+            .unwrap();
+    }
+    ledger
+}
+
+/// All pages of `e` there can be, with the ids that they should hold.
+async fn pages(ledger: &Ledger) -> Vec<(i64, i64, Result<Page, Error>)> {
+    let mut pages = Vec::new();
+    for first in 1..=7 {
+        for limit in [1, 2, 3, 4, 5, 6, 7, 1000] {
+            let page = ledger.try_page(first, limit).await;
+            pages.push((first, 6.min(first + limit - 1), page));
+        }
+    }
+    pages
+}
+
+#[tokio::test]
+async fn a_damaged_event_is_an_error_and_never_a_page() {
+    for (damage, sql) in DAMAGES {
+        let place = Place::sqlite();
+        let ledger = written(&place).await;
+        let whole = pages(&ledger).await;
+        let other = ledger.try_page_of("other", 1, 1000).await.unwrap();
+        ledger.close().await;
+        assert!(
+            run_on(&place.file("test.db"), sql).await > 0,
+            "{damage}: nothing was damaged"
+        );
+        let ledger = place.open().await;
+        match ledger.try_page_of("other", 1, 1000).await {
+            Ok(page) => assert!(page == other && !damage.ends_with("to another execution")),
+            Err(error) => assert!(matches!(error, Error::Corrupt(_)), "{damage}: {error:?}"),
+        }
+        let damaged_ids = match damage {
+            "no first event" => 1..=1,
+            "no last event" => 6..=6,
+            "no events" => 1..=6,
+            "two events in each other's place" => 3..=4,
+            _ => 3..=3,
+        };
+        for ((first, last, now), (_, _, whole)) in pages(&ledger).await.into_iter().zip(whole) {
+            let meets = damaged_ids.clone().any(|id| (first..=last).contains(&id));
+            match now {
+                Ok(page) => {
+                    assert_eq!(page, whole.unwrap(), "{damage}: {first} to {last}");
+                    assert!(!meets, "{damage}: {first} to {last}");
+                }
+                Err(error) => assert!(
+                    meets && matches!(error, Error::Corrupt(_)),
+                    "{damage}: {error:?}"
+                ),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_that_meets_a_damaged_event_is_an_error_and_writes_nothing() {
+    for (damage, sql) in DAMAGES {
+        if damage == "no first event" {
+            continue; // a repeat of what follows it does not meet it
+        }
+        let place = Place::sqlite();
+        written(&place).await.close().await;
+        run_on(&place.file("test.db"), sql).await;
+        let ledger = place.open().await;
+        let repeat = ledger.try_append(&five_events("e"), 2).await;
+        assert!(
+            matches!(repeat, Err(Error::Corrupt(_))),
+            "{damage}: {repeat:?}"
+        );
+        let other = ledger
+            .append_to("other", &five_events("other")[4..], 6)
+            .await;
+        assert_eq!(other.unwrap().last, 6, "{damage}: its neighbour is whole");
+        let next = ledger.append(&five_events("e"), 7).await;
+        assert_eq!(next.unwrap().last, 11, "{damage}: the end is where it was");
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_rot_on_the_disk_are_noticed() {
+    let place = Place::sqlite();
+    written(&place).await.close().await;
+    let file = place.file("test.db");
+    let mut bytes = fs::read(&file).unwrap();
+    let at = bytes
+        .windows(3)
+        .position(|window| window == b"e 4")
+        .unwrap();
+    bytes[at + 2] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let ledger = place.open().await;
+    assert!(matches!(
+        ledger.try_page(1, 1000).await,
+        Err(Error::Corrupt(_))
+    ));
+    assert_eq!(ledger.page(1, 3).await.next, Some(4));
+    assert_eq!(ledger.page(5, 10).await.next, None);
+    assert_eq!(ledger.history("other").await.len(), 6);
+}

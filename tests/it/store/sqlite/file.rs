@@ -1,0 +1,251 @@
+//! The file: its name, whose it is, who has it open, what is in it when.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use flowledger::store;
+
+use super::{connect, run_on};
+use crate::support::ledger::{Ledger, Place, event, flow};
+
+const FOREIGN: &str = "it belongs to another program; name another file";
+const TAKEN: &str = "another process has it open; stop that one first";
+
+async fn refusal(url: &str) -> String {
+    store::open(url).await.err().expect("it is refused")
+}
+
+/// Names and contents of the files there, but of those that hold nothing but locks.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let paths = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let locks = |name: &str| name.ends_with(".lock") || name.ends_with("-shm");
+    let mut files: Vec<_> = paths
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path))
+        .filter(|(name, _)| !locks(name))
+        .map(|(name, path)| (name, fs::read(path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn the_file_name_may_hold_anything_and_come_with_a_mode() {
+    let place = Place::sqlite();
+    let folder = place.file("");
+    let folder = folder.to_str().unwrap();
+    for (url, file) in [
+        (format!("sqlite:{folder}plain.db"), "plain.db"),
+        (format!("sqlite://{folder}with space.db"), "with space.db"),
+        (
+            format!("sqlite://{folder}escaped%20space%3F%25.db"),
+            "escaped space?%.db",
+        ),
+        (format!("sqlite://{folder}步骤#'\".db"), "步骤#'\".db"),
+        (format!("sqlite://{folder}made.db?mode=rwc"), "made.db"),
+        (format!("sqlite://{folder}made.db?mode=rw"), "made.db"),
+    ] {
+        let store = store::open(&url).await.unwrap();
+        let _ = store.create_flow(flow("f"), None).await.unwrap();
+        store.close().await;
+        assert!(place.file(file).is_file(), "{url}");
+    }
+    let missing = format!("sqlite://{folder}missing.db?mode=rw");
+    assert!(refusal(&missing).await.contains("missing.db: "));
+}
+
+#[tokio::test]
+async fn what_names_no_file_to_be_kept_is_refused_and_makes_none() {
+    let place = Place::sqlite();
+    let folder = place.file("");
+    let before = fs::read_dir(".").unwrap().count();
+    for url in [
+        "sqlite:",
+        "sqlite://",
+        "sqlite::memory:",
+        "sqlite://:memory:",
+    ] {
+        let refusal = refusal(url).await;
+        assert_eq!(refusal, "the database URL must name a file: sqlite://FILE");
+    }
+    for parameters in [
+        "mode=memory",
+        "mode=ro",
+        "immutable=1",
+        "mode=rwc&cache=shared",
+        "x=1",
+    ] {
+        let refusal = refusal(&format!("sqlite://{}x.db?{parameters}", folder.display())).await;
+        assert!(
+            refusal.contains("mode=rwc"),
+            "it says what is allowed: {refusal}"
+        );
+    }
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(".").unwrap().count(), before);
+    let elsewhere = refusal(&format!("sqlite://{}no/folder/x.db", folder.display())).await;
+    assert!(elsewhere.contains("no/folder/x.db: "), "{elsewhere}");
+    assert!(refusal("mysql://host/db").await.contains("'mysql'"));
+    assert!(refusal("flowledger.db").await.contains("sqlite://FILE"));
+}
+
+#[tokio::test]
+async fn a_file_of_somebody_else_is_refused_and_left_as_it_was() {
+    for sql in [
+        "CREATE TABLE t (x)",
+        "PRAGMA application_id = 7",
+        "PRAGMA application_id = 7; CREATE TABLE flows (name)",
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (x)",
+    ] {
+        let place = Place::sqlite();
+        run_on(&place.file("test.db"), sql).await;
+        let before = files(&place.file(""));
+        let line = format!("{}: {FOREIGN}", place.file("test.db").display());
+        assert_eq!(refusal(&place.url).await, line);
+        assert_eq!(files(&place.file("")), before, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_else_writes_at_this_moment_is_refused_and_left_as_it_was() {
+    let place = Place::sqlite();
+    let mut other = connect(&place.file("test.db")).await;
+    let sql = "PRAGMA journal_mode = WAL; CREATE TABLE t (x); BEGIN; INSERT INTO t VALUES (1)";
+    sqlx::raw_sql(sql).execute(&mut other).await.unwrap();
+    let before = files(&place.file(""));
+    let refusal = refusal(&place.url).await;
+    assert!(refusal.ends_with(FOREIGN), "{refusal}");
+    assert_eq!(files(&place.file("")), before);
+    sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_left_as_it_was() {
+    for text in [
+        "flows:\n",
+        "SQLite format 3\0 it says, but it is not",
+        &"x".repeat(8192),
+    ] {
+        let place = Place::sqlite();
+        let file = place.file("test.db");
+        fs::write(&file, text).unwrap();
+        let refused = "it is not a SQLite file; name another one";
+        assert_eq!(
+            refusal(&place.url).await,
+            format!("{}: {refused}", file.display())
+        );
+        assert_eq!(
+            files(&place.file("")),
+            [("test.db".to_owned(), text.into())]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_left_as_it_was() {
+    let place = Place::sqlite();
+    place.with_execution().await.close().await;
+    run_on(&place.file("test.db"), "PRAGMA user_version = 999").await;
+    let before = files(&place.file(""));
+    let refusal = refusal(&place.url).await;
+    assert!(
+        refusal.contains("test.db: it has schema 999, this program knows up to "),
+        "{refusal}"
+    );
+    assert!(refusal.ends_with("; use a newer flowledger"), "{refusal}");
+    assert_eq!(files(&place.file("")), before);
+}
+
+#[tokio::test]
+async fn a_lock_file_that_is_somebody_elses_keeps_its_content() {
+    let place = Place::sqlite();
+    fs::write(place.file("test.db.lock"), "content").unwrap();
+    place.open().await.close().await;
+    assert_eq!(fs::read(place.file("test.db.lock")).unwrap(), b"content");
+}
+
+#[tokio::test]
+async fn a_file_is_open_once_by_whatever_name() {
+    let place = Place::sqlite();
+    let ledger = place.with_execution().await;
+    std::os::unix::fs::symlink(place.file("test.db"), place.file("link.db")).unwrap();
+    let folder = place.file("");
+    for name in ["test.db", "./test.db", "link.db"] {
+        let refusal = refusal(&format!("sqlite://{}{name}", folder.display())).await;
+        assert!(refusal.ends_with(TAKEN), "{refusal}");
+    }
+    ledger.append(&[event("StepEntered")], 2).await.unwrap();
+    ledger.close().await;
+    assert_eq!(place.open().await.history("e").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_second_process_says_so_and_exits() {
+    let place = Place::sqlite();
+    let ledger = place.with_execution().await;
+    let mut second = Command::new(env!("CARGO_BIN_EXE_flowledger"))
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--database-url",
+            &place.url,
+        ])
+        .env("FLOWLEDGER_ACCESS_KEY_ID", "id")
+        .env("FLOWLEDGER_ACCESS_KEY_SECRET", "secret")
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut waited = 0;
+    while second.try_wait().unwrap().is_none() && waited < 1000 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        waited += 1;
+    }
+    let _ = second.kill(); // it has ended, or the test fails below
+    let output = second.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let line = format!("{}: {TAKEN}\n", place.file("test.db").display());
+    assert!(said.ends_with(&line), "{said}");
+    ledger.append(&[event("StepEntered")], 2).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_store_is_one_file() {
+    let place = Place::sqlite();
+    let ledger = place.with_execution().await;
+    ledger
+        .append(&vec![event("StepEntered"); 100], 2)
+        .await
+        .unwrap();
+    assert!(place.file("test.db-wal").exists());
+    ledger.close().await;
+    assert!(!place.file("test.db-wal").exists());
+    assert!(!place.file("test.db-shm").exists());
+    fs::copy(place.file("test.db"), place.file("copy.db")).unwrap();
+    let copy = store::open(&place.url.replace("test.db", "copy.db"))
+        .await
+        .unwrap();
+    assert_eq!(Ledger { store: copy }.history("e").await.len(), 101);
+}
+
+#[tokio::test]
+async fn what_was_answered_is_in_a_copy_of_the_files_at_that_moment() {
+    let place = Place::sqlite();
+    let ledger = place.with_execution().await;
+    for id in 2..10 {
+        ledger.append(&[event("StepEntered")], id).await.unwrap();
+        let copy = Place::sqlite();
+        for file in ["test.db", "test.db-wal"] {
+            fs::copy(place.file(file), copy.file(file)).unwrap();
+        }
+        let copy = copy.open().await;
+        assert_eq!(copy.page(1, 1000).await, ledger.page(1, 1000).await);
+    }
+}

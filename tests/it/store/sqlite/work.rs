@@ -1,0 +1,210 @@
+//! How the work is done: what reads and writes cost, what is cleaned up, what people see.
+
+use std::{fs, time::Duration};
+
+use flowledger::{model::Nonce, store::PAGE_MAX_BYTES};
+use sqlx::{AssertSqlSafe, Row};
+
+use super::connect;
+use crate::support::{
+    ledger::{Place, append, at, detailed, event, events_of, flow, nonce},
+    source,
+};
+
+#[tokio::test]
+async fn a_shell_that_holds_the_file_delays_writes_but_no_reads() {
+    let place = Place::sqlite();
+    let ledger = place.with_execution().await;
+    let mut shell = connect(&place.file("test.db")).await;
+    sqlx::query("BEGIN IMMEDIATE")
+        .execute(&mut shell)
+        .await
+        .unwrap();
+    let store = ledger.store.clone();
+    let write = tokio::spawn(async move {
+        let append = append("f", "e", &[event("StepEntered")], 2);
+        store.append_execution_events(append, None).await
+    });
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert_eq!(ledger.history("e").await.len(), 1);
+    }
+    assert!(!write.is_finished());
+    sqlx::query("COMMIT").execute(&mut shell).await.unwrap();
+    assert_eq!(write.await.unwrap().unwrap().unwrap().first, 2);
+}
+
+#[tokio::test]
+async fn a_page_ends_before_its_bytes_pass_the_limit() {
+    let place = Place::sqlite();
+    let ledger = place.with_execution().await;
+    let large = detailed("StepEntered", &"\u{1}".repeat(64 * 1024)); // 384 KiB of JSON
+    for batch in 0..4 {
+        ledger
+            .append(&vec![large.clone(); 12], 2 + 12 * batch)
+            .await
+            .unwrap();
+    }
+    ledger
+        .append(&vec![event("StepExited"); 300], 50)
+        .await
+        .unwrap();
+    let mut pages = Vec::new();
+    let mut next = Some(1);
+    while let Some(first) = next {
+        let page = ledger.page(first, 1000).await;
+        assert!(page.events.len() <= usize::try_from(PAGE_MAX_BYTES).unwrap());
+        next = page.next;
+        pages.push(page);
+    }
+    let ids = pages
+        .iter()
+        .flat_map(events_of)
+        .map(|event| event["EventId"].as_i64().unwrap());
+    assert_eq!(ids.collect::<Vec<_>>(), (1..=349).collect::<Vec<_>>());
+    assert_eq!(pages.len(), 2);
+    let first_of_second = pages[1].events.find(",{").unwrap() + 1;
+    let with_one_more = pages[0].events.len() + first_of_second;
+    assert!(
+        with_one_more > usize::try_from(PAGE_MAX_BYTES).unwrap(),
+        "it ends no earlier than it must"
+    );
+    for (first, limit, last) in [(1, 10, 10), (45, 10, 54), (340, 1000, 349)] {
+        let events = events_of(&ledger.page(first, limit).await);
+        assert_eq!(events.last().unwrap()["EventId"], last);
+    }
+}
+
+/// How many transactions the write-ahead log holds: the frames that say how large the file is after them.
+fn transactions(log: &[u8]) -> usize {
+    let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());
+    let frame = 24 + usize::try_from(number(8)).unwrap(); // a header and a page
+    let frames = (32..log.len()).step_by(frame);
+    let of_this_round =
+        frames.filter(|&at| at + 24 <= log.len() && log[at + 8..at + 16] == log[16..24]);
+    of_this_round.filter(|&at| number(at + 4) != 0).count()
+}
+
+#[tokio::test]
+async fn waiting_appends_share_a_transaction() {
+    let place = Place::sqlite();
+    let ledger = place.with_execution().await;
+    let log = place.file("test.db-wal");
+    let before = transactions(&fs::read(&log).unwrap());
+    ledger.append(&[event("StepEntered")], 2).await.unwrap();
+    assert_eq!(
+        transactions(&fs::read(&log).unwrap()),
+        before + 1,
+        "one append, one transaction"
+    );
+    let appends: Vec<_> = (0..200)
+        .map(|_| {
+            let store = ledger.store.clone();
+            tokio::spawn(async move {
+                let append = append("f", "e", &[event("StepEntered")], None);
+                store
+                    .append_execution_events(append, None)
+                    .await
+                    .unwrap()
+                    .unwrap()
+            })
+        })
+        .collect();
+    for append in appends {
+        append.await.unwrap();
+    }
+    let needed = transactions(&fs::read(&log).unwrap()) - before - 1;
+    assert!(
+        (1..=20).contains(&needed),
+        "200 appends took {needed} transactions"
+    );
+    assert_eq!(ledger.history("e").await.len(), 202);
+}
+
+#[tokio::test]
+async fn nonces_are_forgotten_when_no_signature_could_hold_them_any_more() {
+    let place = Place::sqlite();
+    let ledger = place.with_execution().await;
+    let minute = 60_000;
+    for (digest, signed_at) in [(1, 0), (2, minute), (3, 32 * minute)] {
+        let nonce = Nonce {
+            signed_at: at(signed_at),
+            ..nonce(digest)
+        };
+        let _ = ledger
+            .store
+            .create_flow(flow("f"), Some(nonce))
+            .await
+            .unwrap();
+    }
+    ledger.close().await;
+    let ledger = place.open().await;
+    let _ = ledger.store.create_flow(flow("f"), None).await.unwrap(); // the first write sweeps
+    let mut connection = connect(&place.file("test.db")).await;
+    let left = sqlx::query("SELECT hex(substr(digest, 1, 1)) FROM nonces ORDER BY 1");
+    let left = left.fetch_all(&mut connection).await.unwrap();
+    let left: Vec<String> = left.iter().map(|row| row.get(0)).collect();
+    assert_eq!(left, ["02", "03"], "31 minutes and no longer");
+}
+
+#[tokio::test]
+async fn people_read_histories_as_a_table() {
+    let place = Place::sqlite();
+    let ledger = place.with_execution().await;
+    ledger
+        .append(&[detailed("StepEntered", "步骤 \"1\"")], 2)
+        .await
+        .unwrap();
+    let mut connection = connect(&place.file("test.db")).await;
+    let row = sqlx::query(
+        "SELECT flow || execution || event_id || type || time || schedule_event_id || step_name || event_detail FROM readable_events WHERE event_id = 2",
+    );
+    let row = row.fetch_one(&mut connection).await.unwrap();
+    let text: String = row.get(0);
+    assert_eq!(text, "fe2StepEntered2026-11-22T12:00:10.000Z1步骤 \"1\"");
+}
+
+/// Statements run once at a start; these may look at every row.
+const AT_START: [&str; 1] = ["SELECT sqlite_version()"];
+
+#[tokio::test]
+async fn every_statement_finds_its_rows_by_an_index() {
+    let place = Place::sqlite();
+    place.open().await.close().await;
+    let mut connection = connect(&place.file("test.db")).await;
+    let sources = source::files("src/store/sqlite");
+    let verbs = ["SELECT ", "INSERT ", "UPDATE ", "DELETE "];
+    let statements = sources
+        .iter()
+        .flat_map(|source| &source.literals)
+        .filter(|literal| {
+            let sql = literal.trim_start();
+            verbs.iter().any(|verb| sql.starts_with(verb))
+                && !AT_START.iter().any(|known| sql.starts_with(known))
+        });
+    let mut seen = 0;
+    for statement in statements {
+        // An insert looks for children only while a foreign key is violated; the plan cannot tell.
+        let foreign_keys = !statement.trim_start().starts_with("INSERT");
+        let pragma = format!("PRAGMA foreign_keys = {foreign_keys}");
+        sqlx::raw_sql(AssertSqlSafe(pragma))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
+        for row in plan.fetch_all(&mut connection).await.unwrap() {
+            let step: String = row.get("detail");
+            let fine = ["VIRTUAL TABLE", "CONSTANT ROW", "SCAN (subquery"];
+            let scans = step.starts_with("SCAN ") && !fine.iter().any(|fine| step.contains(fine));
+            assert!(
+                !scans && !step.contains("TEMP B-TREE"),
+                "{step}: {statement}"
+            );
+        }
+        seen += 1;
+    }
+    assert!(
+        seen >= 10,
+        "only {seen} statements were found; are they written otherwise now?"
+    );
+}

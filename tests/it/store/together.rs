@@ -1,0 +1,220 @@
+//! Many callers at once, callers that go away, and the end of a store.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Waker},
+};
+
+use flowledger::{
+    model::{Cursor, NewEvent},
+    store::{Error, Refusal, Store},
+};
+
+use crate::support::ledger::{Place, append, detailed, event, flow, name, start};
+
+/// Appends one event at the end, wherever that is by now: what an engine does.
+async fn append_at_the_end(store: &dyn Store, execution: &str, event: NewEvent) {
+    let mut expected = 2;
+    loop {
+        let ask = append("f", execution, std::slice::from_ref(&event), expected);
+        match store.append_execution_events(ask, None).await.unwrap() {
+            Ok(appended) => {
+                return assert_eq!((appended.first, appended.last), (expected, expected));
+            }
+            Err(Refusal::Conflict { next_event_id }) => {
+                assert!(next_event_id > expected, "a conflict shows progress");
+                expected = next_event_id;
+            }
+            Err(refusal) => panic!("{refusal:?}"),
+        }
+    }
+}
+
+pub async fn many_appenders_on_one_execution_get_every_event_in_once(place: Place) {
+    let ledger = place.with_execution().await;
+    let appenders = (0..32).map(|appender| {
+        let store = Arc::clone(&ledger.store);
+        tokio::spawn(async move {
+            for turn in 0..3 {
+                let event = detailed("StepEntered", &format!("{appender:02} {turn}"));
+                append_at_the_end(&*store, "e", event).await;
+            }
+        })
+    });
+    for appender in appenders.collect::<Vec<_>>() {
+        appender.await.unwrap();
+    }
+    let details = ledger.details("e").await;
+    for appender in 0..32 {
+        let prefix = format!("{appender:02} ");
+        let own = details
+            .iter()
+            .filter_map(|detail| detail.strip_prefix(&prefix));
+        assert_eq!(
+            own.collect::<Vec<_>>(),
+            ["0", "1", "2"],
+            "once, in the appender's order"
+        );
+    }
+    assert_eq!(details.len(), 32 * 3);
+}
+
+pub async fn many_executions_grow_at_the_same_time(place: Place) {
+    let ledger = place.with_execution().await;
+    let engines = (0..32).map(|engine| {
+        let store = Arc::clone(&ledger.store);
+        tokio::spawn(async move {
+            let execution = format!("e{engine}");
+            store
+                .start_execution(start("f", &execution), None)
+                .await
+                .unwrap()
+                .unwrap();
+            for turn in 0..4 {
+                let pair = [
+                    detailed("StepEntered", &format!("{execution} {turn} in")),
+                    detailed("StepExited", &format!("{execution} {turn} out")),
+                ];
+                let append = append("f", &execution, &pair, 2 + 2 * turn);
+                store
+                    .append_execution_events(append, None)
+                    .await
+                    .unwrap()
+                    .unwrap();
+            }
+        })
+    });
+    for engine in engines.collect::<Vec<_>>() {
+        engine.await.unwrap();
+    }
+    for engine in 0..32 {
+        let execution = format!("e{engine}");
+        let turns =
+            (0..4).flat_map(|turn| ["in", "out"].map(|side| format!("{execution} {turn} {side}")));
+        assert_eq!(ledger.details(&execution).await, turns.collect::<Vec<_>>());
+    }
+}
+
+type Asked<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Asks, and does not wait for the answer.
+fn asked<T>(question: impl Future<Output = T> + Send + 'static) -> Asked<T> {
+    let mut asked: Asked<T> = Box::pin(tokio::task::unconstrained(question));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(
+        asked.as_mut().poll(&mut context).is_pending(),
+        "nobody is that fast"
+    );
+    asked
+}
+
+pub async fn a_caller_that_goes_away_changes_nothing(place: Place) {
+    let ledger = place.with_execution().await;
+    let batch = vec![event("A"), event("B")];
+    for caller in 0..20 {
+        let execution = format!("e{caller}");
+        ledger.start(&execution).await.unwrap();
+        let (store, batch) = (Arc::clone(&ledger.store), batch.clone());
+        let gone = asked(async move {
+            let append = append("f", &execution, &batch, 2);
+            store.append_execution_events(append, None).await
+        });
+        for _ in 0..caller {
+            tokio::task::yield_now().await; // each goes away a little later
+        }
+        drop(gone);
+    }
+    ledger.close().await;
+    let ledger = place.open().await;
+    for caller in 0..20 {
+        let execution = format!("e{caller}");
+        assert_eq!(
+            ledger.history(&execution).await.len(),
+            3,
+            "what was asked for is done"
+        );
+        let again = append("f", &execution, &batch, 2);
+        let again = ledger
+            .store
+            .append_execution_events(again, None)
+            .await
+            .unwrap();
+        assert_eq!(again.unwrap().last, 3);
+        assert_eq!(ledger.history(&execution).await.len(), 3);
+    }
+}
+
+pub async fn closing_finishes_what_was_asked_for(place: Place) {
+    let ledger = place.with_execution().await;
+    let appends: Vec<_> = (2..42)
+        .map(|id| {
+            let store = Arc::clone(&ledger.store);
+            asked(async move {
+                let append = append("f", "e", &[event("StepEntered")], id);
+                store.append_execution_events(append, None).await
+            })
+        })
+        .collect();
+    ledger.close().await;
+    for (id, append) in (2..).zip(appends) {
+        assert_eq!(append.await.unwrap().unwrap().first, id);
+    }
+    assert_eq!(place.open().await.history("e").await.len(), 41);
+}
+
+pub async fn closing_while_others_write_keeps_what_was_answered_and_nothing_else(place: Place) {
+    let ledger = place.with_execution().await;
+    let writers = (0..8).map(|writer| {
+        let store = Arc::clone(&ledger.store);
+        tokio::spawn(async move {
+            let mut answered = Vec::new();
+            for turn in 0.. {
+                let detail = format!("{writer} {turn}");
+                let append = append("f", "e", &[detailed("StepEntered", &detail)], None);
+                match store.append_execution_events(append, None).await {
+                    Ok(appended) => answered.push((appended.unwrap().first, detail)),
+                    Err(Error::Unavailable(_)) => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            answered
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    while ledger.page(20, 1).await.events.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    ledger.close().await;
+    let mut answered = Vec::new();
+    for writer in writers {
+        answered.extend(writer.await.unwrap());
+    }
+    answered.sort();
+    let details = place.open().await.details("e").await;
+    assert_eq!((2..).zip(details).collect::<Vec<_>>(), answered);
+}
+
+pub async fn after_closing_every_call_is_unavailable(place: Place) {
+    let store = place.with_execution().await.store;
+    store.close().await;
+    store.close().await; // once more does no harm
+    let (f, e) = (name("f"), name("e"));
+    let append = append("f", "e", &[event("StepEntered")], None);
+    let errors = [
+        store.create_flow(flow("g"), None).await.err(),
+        store.describe_flow(&f).await.err(),
+        store.start_execution(start("f", "e"), None).await.err(),
+        store.describe_execution(&f, &e).await.err(),
+        store.append_execution_events(append, None).await.err(),
+        store
+            .get_execution_history(&f, &e, Cursor::new(1, 1))
+            .await
+            .err(),
+        store.ready().await.err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, Some(Error::Unavailable(_))), "{error:?}");
+    }
+}

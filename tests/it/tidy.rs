@@ -1,0 +1,483 @@
+//! The unwritten rules, written down: each reads the sources and names the place that breaks it. The last
+//! test shows that each rule can be broken.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use crate::support::source::{self, Source};
+
+/// A module names only modules of a lower level, and itself.
+const LEVELS: [(&str, u8); 13] = [
+    ("main", 6),
+    ("cli", 5),
+    ("server", 4),
+    ("action", 3),
+    ("ui", 3),
+    ("client", 3),
+    ("auth", 2),
+    ("store", 1),
+    ("config", 1),
+    ("wire", 0),
+    ("model", 0),
+    ("clock", 0),
+    ("lib", 0),
+];
+
+/// A module that names one of its own level: time is told in the model's `Timestamp`.
+const NEIGHBOURS: [(&str, &str); 1] = [("clock", "model")];
+
+/// Crates that have one place each.
+const KEPT_IN: [(&str, &[&str]); 2] = [("axum", &["server", "ui"]), ("sqlx", &["store"])];
+
+const LINES_MAX: usize = 500;
+
+/// The module of the top level that a file of `src` belongs to.
+fn module(path: &str) -> &str {
+    let path = path.strip_prefix("src/").unwrap_or(path);
+    path.split(['/', '.']).next().unwrap_or_default()
+}
+
+fn level(module: &str) -> Option<u8> {
+    LEVELS
+        .iter()
+        .find(|(name, _)| *name == module)
+        .map(|(_, level)| *level)
+}
+
+/// The modules named by `crate::x` and `crate::{x, y::z}`; `main` says `flowledger::x`.
+fn named(source: &Source) -> Vec<String> {
+    let mut named = Vec::new();
+    for root in ["crate", "flowledger"] {
+        for (at, _) in source.code.match_indices(&format!("{root}::")) {
+            let rest = &source.code[at + root.len() + 2..];
+            match rest.strip_prefix('{') {
+                Some(group) => named.extend(heads(group)),
+                None => named.extend(head(rest)),
+            }
+        }
+    }
+    named
+}
+
+fn head(path: &str) -> Option<String> {
+    let word = path
+        .trim_start()
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .next();
+    word.filter(|word| !word.is_empty()).map(str::to_owned)
+}
+
+/// The first words of the paths in a group, whose `{` has been read.
+fn heads(group: &str) -> Vec<String> {
+    let mut heads = Vec::new();
+    let (mut depth, mut begin) = (0, 0);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                heads.extend(head(&group[begin..at]));
+                begin = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    heads
+}
+
+fn upward_names(source: &Source) -> Vec<String> {
+    let own = module(&source.path);
+    let Some(own_level) = level(own) else {
+        return vec![format!("{}: module `{own}` has no level", source.path)];
+    };
+    let mut faults = Vec::new();
+    for named in named(source) {
+        let lower = level(&named).is_some_and(|level| level < own_level);
+        if !(lower || named == own || NEIGHBOURS.contains(&(own, &named))) {
+            faults.push(format!("{}: `{own}` must not name `{named}`", source.path));
+        }
+    }
+    let roots = [format!("src/{own}.rs"), format!("src/{own}/mod.rs")];
+    let above = if roots.contains(&source.path) {
+        "super::"
+    } else {
+        "super::super::"
+    };
+    // Tests inside a file say `super::*`.
+    if source.code.replace("super::*", "").contains(above) {
+        faults.push(format!("{}: say `crate::`, not `{above}`", source.path));
+    }
+    faults
+}
+
+fn misplaced_crates(source: &Source) -> Vec<String> {
+    let own = module(&source.path);
+    let misplaced = KEPT_IN.iter().filter(|(name, places)| {
+        !places.contains(&own) && source.words().any(|word| word == *name)
+    });
+    misplaced
+        .map(|(name, places)| format!("{}: {name} belongs in {places:?}", source.path))
+        .collect()
+}
+
+/// The one table of the vendor's error codes.
+const CODES: &str = "src/wire/error.rs";
+
+/// The codes of the table: its literals that are one word with capitals.
+fn codes() -> Vec<String> {
+    let table = source::files("src/wire")
+        .into_iter()
+        .find(|source| source.path == CODES);
+    let mut codes = table.unwrap().literals;
+    codes.retain(|literal| {
+        let capitals = literal.bytes().filter(u8::is_ascii_uppercase).count();
+        let word = literal.bytes().all(|b| b.is_ascii_alphabetic());
+        word && capitals > 1 && literal != "PascalCase" // of an attribute
+    });
+    assert!(codes.len() >= 20, "where have the codes gone? {codes:?}");
+    codes
+}
+
+fn misplaced_codes(source: &Source) -> Vec<String> {
+    if source.path == CODES {
+        return Vec::new();
+    }
+    let codes = codes();
+    let coded = |literal: &&String| codes.iter().any(|code| literal.contains(code));
+    let literals = source.literals.iter().filter(coded);
+    literals
+        .map(|literal| format!("{}: {literal:?} belongs in {CODES}", source.path))
+        .collect()
+}
+
+/// A secret is read where it signs; time and chance come from the clock.
+fn misplaced_secrets_and_time(source: &Source) -> Vec<String> {
+    let mut faults = Vec::new();
+    if !source.path.starts_with("src/wire/signature/")
+        && source.words().any(|word| word.starts_with("expose"))
+    {
+        faults.push(format!("{}: a secret is exposed", source.path));
+    }
+    let code = &source.code;
+    let shown = code.match_indices("struct SecretKey").any(|(at, _)| {
+        let attributes = code[..at].rsplit([';', '}']).next().unwrap_or_default();
+        attributes.contains("derive")
+    });
+    if shown || code.contains(" for SecretKey") {
+        faults.push(format!("{}: a secret has no traits", source.path));
+    }
+    if source.path != "src/clock.rs" && source.code.contains("clippy::disallowed_methods") {
+        faults.push(format!(
+            "{}: only the clock asks the system for the time or an id",
+            source.path
+        ));
+    }
+    faults
+}
+
+fn leftovers(source: &Source) -> Vec<String> {
+    let words = |text: &str, word: &str| {
+        text.split(|c: char| !c.is_alphanumeric() && c != '_')
+            .any(|found| found == word)
+    };
+    let mut faults = Vec::new();
+    for mark in [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("X", "XX"),
+    ] {
+        if words(&source.text, mark) {
+            faults.push(format!("{}: {mark} is left over", source.path));
+        }
+    }
+    for call in ["dbg", "todo", "unimplemented"] {
+        if source.code.contains(&format!("{call}!")) {
+            faults.push(format!("{}: {call}! is left over", source.path));
+        }
+    }
+    faults
+}
+
+fn form(source: &Source) -> Vec<String> {
+    let mut faults = Vec::new();
+    let lines = source.text.lines().count();
+    if lines > LINES_MAX {
+        faults.push(format!(
+            "{}: {lines} lines are more than {LINES_MAX}",
+            source.path
+        ));
+    }
+    if !source.text.starts_with("//! ") {
+        faults.push(format!(
+            "{}: it should open with a line of `//!`",
+            source.path
+        ));
+    }
+    if source.path.starts_with("src/")
+        && (source.code.contains("#[allow") || source.code.contains("#![allow"))
+    {
+        faults.push(format!(
+            "{}: say `#[expect(.., reason)]`, not `#[allow]`",
+            source.path
+        ));
+    }
+    faults
+}
+
+/// Limits without a word on why they are what they are.
+fn bare_limits(source: &Source) -> Vec<String> {
+    let lines: Vec<_> = source.text.lines().map(str::trim).collect();
+    let mut faults = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let words: Vec<_> = line.split([' ', ':']).collect();
+        let name = words
+            .iter()
+            .position(|word| *word == "const")
+            .and_then(|at| words.get(at + 1));
+        let limit = name.is_some_and(|name| name.contains("_MAX") || name.contains("_TIMEOUT"));
+        let above = lines[..at]
+            .iter()
+            .rev()
+            .find(|line| !line.starts_with("#["));
+        if limit && !above.is_some_and(|line| line.starts_with("///")) {
+            faults.push(format!(
+                "{}: {} has no doc comment",
+                source.path,
+                name.unwrap()
+            ));
+        }
+    }
+    faults
+}
+
+/// Answers a line for each place that breaks it.
+type Rule = fn(&Source) -> Vec<String>;
+
+fn check(folders: &[&str], rule: Rule) {
+    let sources = folders.iter().flat_map(|folder| source::files(folder));
+    let faults: Vec<_> = sources.flat_map(|source| rule(&source)).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn a_module_names_lower_ones_only() {
+    check(&["src"], upward_names);
+}
+
+#[test]
+fn axum_and_sqlx_stay_in_their_places() {
+    check(&["src"], misplaced_crates);
+}
+
+#[test]
+fn error_codes_are_spelled_in_one_table() {
+    check(&["src"], misplaced_codes);
+}
+
+#[test]
+fn secrets_and_time_have_one_reader_each() {
+    check(&["src"], misplaced_secrets_and_time);
+}
+
+#[test]
+fn nothing_is_left_over() {
+    check(&["src", "tests"], leftovers);
+}
+
+#[test]
+fn every_file_has_its_form() {
+    check(&["src", "tests"], form);
+}
+
+#[test]
+fn every_limit_says_what_it_is_for() {
+    check(&["src"], bare_limits);
+}
+
+/// `GetExecutionHistory` as a file is called.
+fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.extend(c.to_lowercase());
+    }
+    snake
+}
+
+/// The modules of a folder, by their files.
+fn modules(folder: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let stems = entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
+    let mut modules: Vec<_> = stems.filter(|stem| stem != "mod").collect();
+    modules.sort();
+    modules
+}
+
+#[test]
+fn an_action_is_one_variant_one_file_and_one_test_file() {
+    let source =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/action/mod.rs"))
+            .unwrap();
+    let variants = source
+        .split_once("pub enum Action {")
+        .unwrap()
+        .1
+        .split_once('}')
+        .unwrap()
+        .0;
+    let variants = variants
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("//"));
+    let mut variants: Vec<_> = variants
+        .map(|line| snake_case(line.trim_end_matches(',')))
+        .collect();
+    variants.sort();
+    assert_eq!(modules("src/action"), variants);
+    assert_eq!(modules("tests/it/action"), variants);
+}
+
+#[test]
+fn the_map_in_lib_names_every_module_and_nothing_else() {
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let mut map: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! - [`"))
+        .map(|line| line.split_once('`').unwrap().0)
+        .collect();
+    map.sort_unstable();
+    let code = text
+        .lines()
+        .filter(|line| !line.starts_with("//!") && !line.is_empty());
+    let declared: Vec<_> = code
+        .map(|line| {
+            line.strip_prefix("pub mod ")
+                .and_then(|line| line.strip_suffix(';'))
+                .expect(line)
+        })
+        .collect();
+    let mut found = modules("src");
+    found.retain(|module| module != "lib" && module != "main");
+    assert_eq!(map, found, "the map in the documentation");
+    assert_eq!(declared, found, "the declarations");
+}
+
+/// Sources that break a rule, one way each.
+const BROKEN: [(Rule, &str, &str); 23] = [
+    (upward_names, "src/store/x.rs", "use crate::action::run;"),
+    (
+        upward_names,
+        "src/model/x.rs",
+        "use crate::{\n    model::Name,\n    wire::error::Code,\n};",
+    ),
+    (
+        upward_names,
+        "src/wire/x.rs",
+        "fn now() -> crate::clock::Clock {}",
+    ),
+    (
+        upward_names,
+        "src/auth/x.rs",
+        "use crate::{store::{Store, open}, server};",
+    ),
+    (
+        upward_names,
+        "src/store/config.rs",
+        "use crate::config::Config;",
+    ),
+    (
+        upward_names,
+        "src/store/sqlite/x.rs",
+        "use super::super::super::action;",
+    ),
+    (upward_names, "src/store/mod.rs", "use super::action;"),
+    (upward_names, "src/extra.rs", ""),
+    (misplaced_crates, "src/action/x.rs", "use axum::Router;"),
+    (
+        misplaced_crates,
+        "src/server/x.rs",
+        "type Pool = sqlx::SqlitePool;",
+    ),
+    (
+        misplaced_codes,
+        "src/server/api.rs",
+        "let code = \"FlowNotExists\";",
+    ),
+    (
+        misplaced_codes,
+        "src/action/x.rs",
+        "let text = r#\"{\"Code\":\"AccessDenied\"}\"#;",
+    ),
+    (
+        misplaced_secrets_and_time,
+        "src/auth/x.rs",
+        "key.expose_secret()",
+    ),
+    (
+        misplaced_secrets_and_time,
+        "src/auth/x.rs",
+        "#[expect(clippy::disallowed_methods, reason = \"\")]",
+    ),
+    (
+        misplaced_secrets_and_time,
+        "src/wire/signature/x.rs",
+        "/// A.\n#[derive(Debug)]\npub struct SecretKey(String);",
+    ),
+    (
+        misplaced_secrets_and_time,
+        "src/wire/signature/x.rs",
+        "impl fmt::Display for SecretKey {}",
+    ),
+    (leftovers, "src/x.rs", concat!("// TO", "DO: finish")),
+    (leftovers, "src/x.rs", "dbg!(x);"),
+    (leftovers, "tests/it/x.rs", concat!("// X", "XX")),
+    (form, "src/x.rs", "use std::fs;"),
+    (
+        form,
+        "src/x.rs",
+        "//! Fine.\n#[allow(dead_code)]\nfn f() {}",
+    ),
+    (
+        bare_limits,
+        "src/x.rs",
+        "pub const BODY_MAX_BYTES: usize = 1;",
+    ),
+    (
+        bare_limits,
+        "src/x.rs",
+        "/// One.\nconst A: u8 = 1;\n    #[doc(hidden)]\n    const READ_TIMEOUT: u8 = 1;",
+    ),
+];
+
+#[test]
+fn every_rule_can_be_broken() {
+    for (rule, path, text) in BROKEN {
+        assert_ne!(rule(&Source::new(path, text)), [""; 0], "{path}: {text}");
+    }
+    let long = Source::new("src/x.rs", &"//! Long.\n".repeat(LINES_MAX + 1));
+    assert_ne!(form(&long), [""; 0]);
+    let fine = "//! Fine. See crate::server.\n//! \\uXXXX\nuse crate::{model::Name, store};\n/// Why.\npub const A_MAX: u8 = 1;\n// axum, \"sqlx\"\n";
+    let fine = Source::new("src/action/x.rs", fine);
+    for rule in [
+        upward_names,
+        misplaced_crates,
+        misplaced_codes,
+        misplaced_secrets_and_time,
+        leftovers,
+        form,
+        bare_limits,
+    ] {
+        assert_eq!(rule(&fine), [""; 0]);
+    }
+    assert_eq!(snake_case("GetExecutionHistory"), "get_execution_history");
+    let levels: BTreeMap<_, _> = LEVELS.into_iter().collect();
+    assert_eq!(levels.len(), LEVELS.len(), "one level each");
+}
