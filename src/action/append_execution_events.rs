@@ -1,5 +1,7 @@
 //! `AppendExecutionEvents`, ours: the write path, called through any SDK's generic request.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -7,9 +9,10 @@ use super::{Action, Answer, ApiError, Context, answer, refused};
 use crate::{
     model::{
         Name, NewEvent, Timestamp,
-        event::{BATCH_MAX_EVENTS, Batch},
+        event::{BATCH_MAX_EVENTS, Batch, TASK_SUBMITTED},
     },
     store::AppendEvents,
+    wire::task_token::TaskToken,
 };
 
 struct Params {
@@ -36,6 +39,9 @@ struct Event {
 struct Response {
     first_event_id: i64,
     last_event_id: i64,
+    /// EventId of each `TaskSubmitted` event, and the token by which its task is reported.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    task_tokens: BTreeMap<i64, String>,
 }
 
 impl Params {
@@ -118,6 +124,7 @@ pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
         batch,
     } = Params::read(&context)?;
     context.allow(Action::AppendExecutionEvents, &flow_name)?;
+    let submitted: Vec<i64> = batch.offsets_of(TASK_SUBMITTED).collect();
     let append = AppendEvents {
         flow: flow_name.clone(),
         execution: execution_name.clone(),
@@ -129,8 +136,20 @@ pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
         .append_execution_events(append, Some(context.caller.nonce()))
         .await?
         .map_err(|refusal| refused(refusal, &flow_name, Some(&execution_name)))?;
+    let token = |event_id| TaskToken {
+        flow_id: appended.flow_id.clone(),
+        flow: flow_name.to_string(),
+        execution: execution_name.to_string(),
+        event_id,
+    };
+    let key = context.store.task_key();
+    let tokens = submitted
+        .into_iter()
+        .map(|offset| appended.first + offset)
+        .map(|id| (id, token(id).sign(key)));
     answer(&Response {
         first_event_id: appended.first,
         last_event_id: appended.last,
+        task_tokens: tokens.collect(),
     })
 }

@@ -1,7 +1,10 @@
 //! `CreateFlow` of the CloudFlow API reference: a name and a definition. Nothing runs it here.
 
 use super::{Action, Answer, ApiError, Context, answer, describe_flow::Response, refused};
-use crate::{model::Flow, wire::json};
+use crate::{
+    model::Flow,
+    wire::{json, params::Params},
+};
 
 /// Kinds of definitions; `FDL` is the vendor's flow definition language.
 const TYPES: [&str; 1] = ["FDL"];
@@ -10,48 +13,70 @@ const EXECUTION_MODES: [&str; 2] = ["Standard", "Express"];
 /// The parameters are those of the flow itself.
 fn read(context: &Context<'_>) -> Result<Flow, ApiError> {
     let params = context.params;
-    let owned = |name| params.optional(name).map(str::to_owned);
     let now = context.clock.now();
-    let flow = Flow {
+    params.required("Definition")?;
+    let texts = Texts::read(params)?;
+    let mode = params.optional("ExecutionMode").unwrap_or("Standard");
+    let owned = |name| {
+        let text = params.plain(name)?.filter(|text| !text.is_empty());
+        Ok::<_, ApiError>(text.map(str::to_owned))
+    };
+    Ok(Flow {
         id: context.clock.uuid().to_string(),
         name: context.name("Name")?,
-        definition: params.required("Definition")?.to_owned(),
-        description: params.given("Description").unwrap_or_default().to_owned(),
-        kind: one_of("Type", params.required("Type")?, &TYPES)?,
-        role_arn: owned("RoleArn"),
-        execution_mode: one_of(
-            "ExecutionMode",
-            params.optional("ExecutionMode").unwrap_or("Standard"),
-            &EXECUTION_MODES,
-        )?,
-        environment: owned("Environment"),
-        external_storage_location: owned("ExternalStorageLocation"),
-        resource_group_id: owned("ResourceGroupId"),
+        definition: texts.definition.unwrap_or_default(),
+        description: texts.description.unwrap_or_default(),
+        kind: texts.kind.ok_or_else(|| ApiError::missing("Type"))?,
+        role_arn: texts.role_arn.filter(|arn| !arn.is_empty()),
+        execution_mode: one_of("ExecutionMode", mode, &EXECUTION_MODES)?,
+        environment: texts.environment,
+        external_storage_location: owned("ExternalStorageLocation")?,
+        resource_group_id: owned("ResourceGroupId")?,
         created_at: now,
         modified_at: now,
-    };
-    if let Some(environment) = &flow.environment {
-        json::check_object(environment).map_err(|fault| ApiError::invalid("Environment", fault))?;
+    })
+}
+
+/// What CreateFlow sets and UpdateFlow changes. Of description and role an empty one is one; of the
+/// others it is an absent one.
+pub(super) struct Texts {
+    pub(super) definition: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) kind: Option<String>,
+    pub(super) role_arn: Option<String>,
+    pub(super) environment: Option<String>,
+}
+
+impl Texts {
+    pub(super) fn read(params: &Params<'_>) -> Result<Self, ApiError> {
+        let owned = |name| Ok::<_, ApiError>(params.plain(name)?.map(str::to_owned));
+        let kind = params
+            .optional("Type")
+            .map(|kind| one_of("Type", kind, &TYPES));
+        let environment = params.optional("Environment").map(|text| {
+            let fault = |fault| ApiError::invalid("Environment", fault);
+            json::check_object(text)
+                .map_err(fault)
+                .map(|()| text.to_owned())
+        });
+        Ok(Texts {
+            definition: owned("Definition")?.filter(|text| !text.is_empty()),
+            description: owned("Description")?,
+            kind: kind.transpose()?,
+            role_arn: owned("RoleArn")?,
+            environment: environment.transpose()?,
+        })
     }
-    for (name, text) in [
-        ("Definition", &flow.definition),
-        ("Description", &flow.description),
-    ] {
-        if text.contains('\0') {
-            return Err(ApiError::invalid(name, "must not contain U+0000"));
-        }
-    }
-    Ok(flow)
 }
 
 fn one_of(parameter: &str, value: &str, allowed: &[&str]) -> Result<String, ApiError> {
-    match allowed.contains(&value) {
-        true => Ok(value.to_owned()),
-        false => Err(ApiError::invalid(
-            parameter,
-            format_args!("must be {}", allowed.join(" or ")),
-        )),
+    if allowed.contains(&value) {
+        return Ok(value.to_owned());
     }
+    Err(ApiError::invalid(
+        parameter,
+        format_args!("must be {}", allowed.join(" or ")),
+    ))
 }
 
 pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {

@@ -12,10 +12,12 @@ pub(super) struct Response<'a> {
     flow_name: &'a Name,
     name: &'a Name,
     status: Status,
-    input: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<&'a str>,
-    flow_definition: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow_definition: Option<&'a str>,
     started_time: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped_time: Option<Timestamp>,
@@ -27,23 +29,46 @@ impl<'a> From<&'a Execution> for Response<'a> {
             flow_name: &execution.flow,
             name: &execution.name,
             status: execution.status,
-            input: &execution.input,
+            input: Some(&execution.input),
             output: execution.output.as_deref(),
-            flow_definition: &execution.definition,
+            flow_definition: Some(&execution.definition),
             started_time: execution.started_at,
             stopped_time: execution.stopped_at,
         }
     }
 }
 
+impl Response<'_> {
+    /// Without what may be large.
+    pub(super) fn without_texts(self) -> Self {
+        Response {
+            input: None,
+            output: None,
+            flow_definition: None,
+            ..self
+        }
+    }
+}
+
+/// With `WaitTimeSeconds` it answers when the execution ends, or as it stands when the time is over.
 pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     let flow_name = context.name("FlowName")?;
     let execution_name = context.name("ExecutionName")?;
+    let deadline = context.deadline()?;
     context.allow(Action::DescribeExecution, &flow_name)?;
-    let execution = context
-        .store
-        .describe_execution(&flow_name, &execution_name)
-        .await?
-        .map_err(|refusal| refused(refusal, &flow_name, Some(&execution_name)))?;
-    answer(&Response::from(&execution))
+    let mut changes = context.store.changes(&flow_name, &execution_name);
+    loop {
+        let execution = context
+            .store
+            .describe_execution(&flow_name, &execution_name)
+            .await?
+            .map_err(|refusal| refused(refusal, &flow_name, Some(&execution_name)))?;
+        if let Some(deadline) = deadline
+            && execution.status == Status::Running
+            && context.changed(&mut changes, deadline).await
+        {
+            continue;
+        }
+        return answer(&Response::from(&execution));
+    }
 }

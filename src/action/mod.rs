@@ -5,24 +5,40 @@
 
 mod append_execution_events;
 mod create_flow;
+mod delete_flow;
 mod describe_execution;
 mod describe_flow;
 mod get_execution_history;
+mod list_executions;
+mod list_flows;
+mod report_task_failed;
+mod report_task_succeeded;
 mod start_execution;
+mod stop_execution;
+mod update_flow;
+
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use crate::{
     auth::{Caller, Role},
     clock::Clock,
     model::{Name, event::Batch},
-    store::{self, Refusal, Store},
+    store::{self, Changes, Refusal, Store},
     wire::{
         error::{ApiError, Code},
         params::Params,
         response::Answer,
     },
 };
+
+/// Longest wait of a call that waits; the vendor's limit.
+const WAIT_MAX_SECONDS: i64 = 60;
 
 /// The API version that all clients name.
 pub const VERSION: &str = "2019-03-15";
@@ -32,10 +48,17 @@ pub const VERSION: &str = "2019-03-15";
 pub enum Action {
     AppendExecutionEvents,
     CreateFlow,
+    DeleteFlow,
     DescribeExecution,
     DescribeFlow,
     GetExecutionHistory,
+    ListExecutions,
+    ListFlows,
+    ReportTaskFailed,
+    ReportTaskSucceeded,
     StartExecution,
+    StopExecution,
+    UpdateFlow,
 }
 
 impl Action {
@@ -43,10 +66,17 @@ impl Action {
         Some(match name {
             "AppendExecutionEvents" => Action::AppendExecutionEvents,
             "CreateFlow" => Action::CreateFlow,
+            "DeleteFlow" => Action::DeleteFlow,
             "DescribeExecution" => Action::DescribeExecution,
             "DescribeFlow" => Action::DescribeFlow,
             "GetExecutionHistory" => Action::GetExecutionHistory,
+            "ListExecutions" => Action::ListExecutions,
+            "ListFlows" => Action::ListFlows,
+            "ReportTaskFailed" => Action::ReportTaskFailed,
+            "ReportTaskSucceeded" => Action::ReportTaskSucceeded,
             "StartExecution" => Action::StartExecution,
+            "StopExecution" => Action::StopExecution,
+            "UpdateFlow" => Action::UpdateFlow,
             _ => return None,
         })
     }
@@ -54,12 +84,19 @@ impl Action {
     /// The least role that may call it. What a reader may not call writes.
     pub fn role(self) -> Role {
         match self {
-            Action::DescribeExecution | Action::DescribeFlow | Action::GetExecutionHistory => {
-                Role::Reader
-            }
-            Action::AppendExecutionEvents | Action::CreateFlow | Action::StartExecution => {
-                Role::Writer
-            }
+            Action::DescribeExecution
+            | Action::DescribeFlow
+            | Action::GetExecutionHistory
+            | Action::ListExecutions
+            | Action::ListFlows => Role::Reader,
+            Action::AppendExecutionEvents
+            | Action::CreateFlow
+            | Action::ReportTaskFailed
+            | Action::ReportTaskSucceeded
+            | Action::StartExecution
+            | Action::StopExecution
+            | Action::UpdateFlow => Role::Writer,
+            Action::DeleteFlow => Role::Admin,
         }
     }
 }
@@ -70,6 +107,8 @@ pub struct Context<'a> {
     pub params: &'a Params<'a>,
     pub store: &'a dyn Store,
     pub clock: &'a Clock,
+    /// Turns true when the server stops: nobody waits on.
+    pub stopping: watch::Receiver<bool>,
 }
 
 /// Runs the call that the caller signed.
@@ -85,10 +124,17 @@ pub async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     match Action::parse(caller.action()).ok_or_else(unknown)? {
         Action::AppendExecutionEvents => append_execution_events::run(context).await,
         Action::CreateFlow => create_flow::run(context).await,
+        Action::DeleteFlow => delete_flow::run(context).await,
         Action::DescribeExecution => describe_execution::run(context).await,
         Action::DescribeFlow => describe_flow::run(context).await,
         Action::GetExecutionHistory => get_execution_history::run(context).await,
+        Action::ListExecutions => list_executions::run(context).await,
+        Action::ListFlows => list_flows::run(context).await,
+        Action::ReportTaskFailed => report_task_failed::run(context).await,
+        Action::ReportTaskSucceeded => report_task_succeeded::run(context).await,
         Action::StartExecution => start_execution::run(context).await,
+        Action::StopExecution => stop_execution::run(context).await,
+        Action::UpdateFlow => update_flow::run(context).await,
     }
 }
 
@@ -99,6 +145,35 @@ impl Context<'_> {
             Ok(())
         } else {
             Err(ApiError::new(Code::AccessDenied, &[]))
+        }
+    }
+
+    /// Refuses a caller whose role is below the action's.
+    fn allow_role(&self, action: Action) -> Result<(), ApiError> {
+        if self.caller.is(action.role()) {
+            Ok(())
+        } else {
+            Err(ApiError::new(Code::AccessDenied, &[]))
+        }
+    }
+
+    /// When a call that waits has waited enough; None if it does not wait.
+    fn deadline(&self) -> Result<Option<Instant>, ApiError> {
+        let seconds = self
+            .params
+            .integer("WaitTimeSeconds", 0..=WAIT_MAX_SECONDS)?
+            .unwrap_or(0);
+        let wait = Duration::from_secs(seconds.unsigned_abs());
+        Ok((seconds > 0).then(|| Instant::now() + wait))
+    }
+
+    /// Waits for a change, until the deadline or a stop of the server; false if there was none.
+    async fn changed(&self, changes: &mut Changes, deadline: Instant) -> bool {
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            () = changes.next() => true,
+            () = sleep_until(deadline) => false,
+            _ = stopping.wait_for(|stopping| *stopping) => false,
         }
     }
 
@@ -148,6 +223,7 @@ fn refused(refusal: Refusal, flow: &Name, execution: Option<&Name>) -> ApiError 
             &format!("Events[{index}].ScheduleEventId"),
             Batch::SCHEDULE_RULE,
         ),
+        Refusal::TaskAlreadyCompleted(task) => ApiError::new(Code::TaskAlreadyCompleted, &[&task]),
         Refusal::NonceUsed => ApiError::new(Code::SignatureNonceUsed, &[]),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error};
 
 use crate::{
     model::{Name, Timestamp},
@@ -113,11 +113,34 @@ struct KeysFile {
 #[serde(deny_unknown_fields)]
 struct KeyEntry {
     id: String,
-    secret: String,
+    #[serde(deserialize_with = "secret")]
+    secret: SecretKey,
     role: Role,
     flows: Option<Vec<String>>,
-    security_token: Option<String>,
+    #[serde(default, deserialize_with = "optional_secret")]
+    security_token: Option<SecretKey>,
     expires: Option<String>,
+}
+
+/// Reads a secret. The parser's own fault would quote one that is not text, such as a bare number.
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretKey, D::Error> {
+    match toml::Value::deserialize(deserializer)? {
+        toml::Value::String(text) => Ok(SecretKey::new(text)),
+        _ => Err(D::Error::custom("a secret must be text in quotes")),
+    }
+}
+
+fn optional_secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SecretKey>, D::Error> {
+    secret(deserializer).map(Some)
+}
+
+/// The line of a fault and what it is. The parser's full message would quote the line, and so a secret.
+fn fault(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.unwrap_or_default().split('\n').count();
+    format!("line {line}: {}", error.message())
 }
 
 impl Keys {
@@ -132,20 +155,19 @@ impl Keys {
             keys.add(id, Key::new(secret, Role::Admin))?;
         }
         if let Some(text) = file {
-            // The parser's full message would quote the line, and so a secret.
-            let file: KeysFile = toml::from_str(text).map_err(|e| e.message().to_owned())?;
+            let file: KeysFile = toml::from_str(text).map_err(|e| fault(text, &e))?;
             for entry in file.key {
                 let expires = entry.expires.as_deref().map(|text| {
                     Timestamp::parse(text)
                         .ok_or_else(|| format!("key '{}': expires must be RFC 3339", entry.id))
                 });
                 let key = Key {
-                    secret: SecretKey::new(entry.secret),
+                    secret: entry.secret,
                     role: entry.role,
                     flows: entry
                         .flows
                         .map_or_else(Globs::all, |globs| Globs(globs.into())),
-                    security_token: entry.security_token.map(SecretKey::new),
+                    security_token: entry.security_token,
                     expires: expires.transpose()?,
                 };
                 keys.add(entry.id, key)?;

@@ -39,7 +39,15 @@ pub struct Caller {
 impl Caller {
     /// Whether the key has at least this role, and sees this flow.
     pub fn may(&self, role: Role, flow: &Name) -> bool {
-        self.role >= role && self.flows.allow(flow)
+        self.is(role) && self.sees(flow)
+    }
+
+    pub fn is(&self, role: Role) -> bool {
+        self.role >= role
+    }
+
+    pub fn sees(&self, flow: &Name) -> bool {
+        self.flows.allow(flow)
     }
 
     pub fn nonce(&self) -> Nonce {
@@ -213,11 +221,11 @@ fn claim_acs3<'a>(
     let time = required("x-acs-date")?;
     let nonce = required("x-acs-signature-nonce")?;
     required("x-acs-content-sha256")?;
-    for name in headers
-        .keys()
-        .map(http::HeaderName::as_str)
-        .filter(|name| name.starts_with("x-acs-"))
-    {
+    // The content type decides how the body is read.
+    let decides = |name: &&str| {
+        name.starts_with("x-acs-") || (*name == "content-type" && params.body().is_some())
+    };
+    for name in headers.keys().map(http::HeaderName::as_str).filter(decides) {
         header(headers, name)?; // not doubled
         if !parsed.signed_headers.contains(&name) {
             return Err(ApiError::invalid(name, "must be among SignedHeaders"));

@@ -17,6 +17,13 @@ use crate::{
     store,
 };
 
+/// Prints a line; whoever reads it may have gone.
+macro_rules! say {
+    ($($text:tt)*) => {
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    };
+}
+
 /// Serves until SIGTERM or SIGINT. The fault is one line that says what to do.
 pub async fn run(args: ServeArgs) -> Result<(), String> {
     let config = Config::try_from(args)?;
@@ -43,8 +50,9 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
             store,
             authenticator: Authenticator::new(keys),
             clock,
+            stopping: Default::default(),
         });
-        println!("{}", demo::welcome(address));
+        say!("{}", demo::welcome(address));
         tokio::spawn(demo::grow(Arc::clone(&app)));
         return serve(listener, app, None).await;
     }
@@ -54,8 +62,9 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         store,
         authenticator: Authenticator::new(keys),
         clock,
+        stopping: Default::default(),
     });
-    println!(
+    say!(
         "FlowLedger serves {} at http://{address}",
         config.database_url
     );
@@ -159,7 +168,7 @@ fn generate_key(path: &Path, clock: &Clock) -> Result<(), String> {
     file.write_all(entry.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(|e| format!("{}: {e}", path.display()))?;
-    println!(
+    say!(
         "A first access key (shown once, kept in {}):\n  id      {id}\n  secret  {secret}\n",
         path.display()
     );

@@ -17,6 +17,11 @@ pub const BATCH_MAX_EVENTS: usize = 1000;
 /// The type of event 1 of every execution, and of no other event.
 pub const EXECUTION_STARTED: &str = "ExecutionStarted";
 
+/// The type of an event after which a task waits to be reported.
+pub const TASK_SUBMITTED: &str = "TaskSubmitted";
+pub const TASK_SUCCEEDED: &str = "TaskSucceeded";
+pub const TASK_FAILED: &str = "TaskFailed";
+
 /// An event that has no place in a history yet. What is `None` gets its default from that place.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
@@ -45,6 +50,18 @@ struct Rendered<'a> {
 }
 
 impl NewEvent {
+    /// An event of the execution itself, written by the server.
+    pub fn ours(event_type: &str, time: Timestamp, event_detail: String) -> Self {
+        NewEvent {
+            event_type: event_type.to_owned(),
+            time: Some(time),
+            schedule_event_id: None,
+            event_id: None,
+            step_name: String::new(),
+            event_detail,
+        }
+    }
+
     /// The event's JSON at its place: compact, text raw but for what JSON must escape.
     pub fn render(&self, event_id: i64, default_time: Timestamp) -> String {
         let rendered = Rendered {
@@ -74,6 +91,14 @@ impl NewEvent {
     /// The status that this event ends its execution with, if it does.
     pub fn ends(&self) -> Option<Status> {
         Status::ended_by(&self.event_type)
+    }
+
+    /// Whether this event says that the task which its cause submitted is over.
+    pub fn ends_task(&self) -> bool {
+        matches!(
+            self.event_type.as_str(),
+            TASK_SUCCEEDED | TASK_FAILED | "TaskTimedOut"
+        )
     }
 
     /// The `output` of the detail, as it is spelled there.
@@ -197,6 +222,14 @@ impl Batch {
         (first..=i64::MAX)
             .zip(&self.events)
             .position(|(id, event)| event.schedule_event_id.is_some_and(|cause| cause >= id))
+    }
+
+    /// Places within the batch, from 0, of events of this type.
+    pub fn offsets_of(&self, event_type: &str) -> impl Iterator<Item = i64> {
+        (0..)
+            .zip(&self.events)
+            .filter(move |(_, event)| event.event_type == event_type)
+            .map(|(at, _)| at)
     }
 
     pub fn events(&self) -> &[NewEvent] {

@@ -104,6 +104,7 @@ async fn call(app: &App, parts: &Parts, body: Body, line: &mut Line) -> Result<A
         params: &params,
         store: &*app.store,
         clock: &app.clock,
+        stopping: app.stopping.subscribe(),
     })
     .await
 }

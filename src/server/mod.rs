@@ -16,7 +16,7 @@ use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::timeout,
 };
 use tower::ServiceExt;
@@ -49,11 +49,13 @@ pub struct App {
     pub store: Arc<dyn Store>,
     pub authenticator: Authenticator,
     pub clock: Clock,
+    /// Turns true when the server stops, so that nobody waits on.
+    pub stopping: watch::Sender<bool>,
 }
 
 /// Serves until `stop`, then finishes what is in flight. Answers whether all of it was finished.
 pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = ()>) -> bool {
-    let router = router(app);
+    let router = router(Arc::clone(&app));
     let places = Arc::new(Semaphore::new(connections_max()));
     let waiting = Arc::new(Semaphore::new(WAITING_MAX));
     let open = GracefulShutdown::new();
@@ -88,6 +90,7 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Outpu
         }
     }
     drop(listener);
+    app.stopping.send_replace(true);
     timeout(STOP_WAIT, open.shutdown()).await.is_ok()
 }
 

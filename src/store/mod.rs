@@ -1,5 +1,6 @@
 //! Where histories are kept. `Store` is the contract; `open` picks the backend by the URL's scheme.
 
+pub mod changes;
 mod checksum;
 pub mod sqlite;
 
@@ -7,7 +8,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::model::{Cursor, Execution, Flow, Name, Nonce, Timestamp, event::Batch};
+pub use changes::Changes;
+
+use crate::{
+    model::{Cursor, Execution, Flow, Name, Nonce, Timestamp, event::Batch},
+    wire::signature::SecretKey,
+};
 
 /// A store of flows, executions and events.
 ///
@@ -26,6 +32,20 @@ pub trait Store: Send + Sync {
 
     async fn describe_flow(&self, name: &Name) -> Outcome<Flow>;
 
+    async fn update_flow(&self, change: FlowChange, nonce: Option<Nonce>) -> Outcome<Flow>;
+
+    /// From now on the flow, its executions and its events are not to be found, also when a flow of the
+    /// same name is created. Their rows go later, a few at a time.
+    async fn delete_flow(&self, deletion: FlowDeletion, nonce: Option<Nonce>) -> Outcome<()>;
+
+    /// Flows by name, from `from` on: those of the resource group, if one is given, that `visible` lets
+    /// through.
+    async fn list_flows(
+        &self,
+        list: ListFlows,
+        visible: Visible<'_>,
+    ) -> Result<Listed<Flow, Name>, Error>;
+
     /// Starts an execution, with event 1. One of the same name that still runs is answered as it is.
     async fn start_execution(
         &self,
@@ -34,6 +54,22 @@ pub trait Store: Send + Sync {
     ) -> Outcome<Execution>;
 
     async fn describe_execution(&self, flow: &Name, execution: &Name) -> Outcome<Execution>;
+
+    /// Ends an execution with an `ExecutionStopped` event of this detail.
+    async fn stop_execution(&self, stop: StopExecution, nonce: Option<Nonce>)
+    -> Outcome<Execution>;
+
+    /// Executions of a flow, the newest first. A page may be short and still have a next one.
+    async fn list_executions(&self, list: ListExecutions) -> Outcome<Listed<Execution, Position>>;
+
+    /// Appends the end of a task that was submitted; answers its EventId.
+    async fn report_task(&self, report: ReportTask, nonce: Option<Nonce>) -> Outcome<i64>;
+
+    /// What task tokens are signed with; the same as long as the database lives.
+    fn task_key(&self) -> &SecretKey;
+
+    /// Tells when this execution's history has grown, from now on.
+    fn changes(&self, flow: &Name, execution: &Name) -> Changes;
 
     /// Appends a batch; one that stands there already answers its ids again.
     async fn append_execution_events(
@@ -78,6 +114,8 @@ pub enum Refusal {
     },
     /// The ScheduleEventId of the event with this index is not before the event.
     Misfit(usize),
+    /// The task of this submitted event has ended, or its execution has.
+    TaskAlreadyCompleted(i64),
     NonceUsed,
 }
 
@@ -119,11 +157,94 @@ pub struct AppendEvents {
     pub at: Timestamp,
 }
 
-/// The EventIds that a batch has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The EventIds that a batch has, and its flow's id.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
     pub first: i64,
     pub last: i64,
+    pub flow_id: String,
+}
+
+/// What `update_flow` needs; what is `None` stays as it is.
+#[derive(Clone, Debug)]
+pub struct FlowChange {
+    pub name: Name,
+    pub definition: Option<String>,
+    pub description: Option<String>,
+    pub kind: Option<String>,
+    /// Empty: none any more.
+    pub role_arn: Option<String>,
+    pub environment: Option<String>,
+    pub at: Timestamp,
+}
+
+/// What `delete_flow` needs.
+#[derive(Clone, Debug)]
+pub struct FlowDeletion {
+    pub name: Name,
+    pub at: Timestamp,
+}
+
+/// What `list_flows` needs.
+#[derive(Clone, Debug)]
+pub struct ListFlows {
+    pub from: Option<Name>,
+    pub limit: usize,
+    pub resource_group_id: Option<String>,
+}
+
+/// Whether the caller may see a flow.
+pub type Visible<'a> = &'a (dyn Fn(&Name) -> bool + Sync);
+
+/// Some of a list, and where the rest begins, if there is more.
+#[derive(Clone, Debug)]
+pub struct Listed<T, P> {
+    pub items: Vec<T>,
+    pub next: Option<P>,
+}
+
+/// What `list_executions` needs.
+#[derive(Clone, Debug)]
+pub struct ListExecutions {
+    pub flow: Name,
+    pub from: Option<Position>,
+    pub limit: usize,
+    /// In the vendor's words.
+    pub status: Option<&'static str>,
+    /// Bounds of the start, inclusive.
+    pub started_from: Option<Timestamp>,
+    pub started_to: Option<Timestamp>,
+    pub prefix: Option<String>,
+    /// Leave input, output and definition empty.
+    pub metadata_only: bool,
+}
+
+/// The place of an execution among those of its flow, the newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub started_at: i64,
+    pub id: i64,
+}
+
+/// What `stop_execution` needs.
+#[derive(Clone, Debug)]
+pub struct StopExecution {
+    pub flow: Name,
+    pub execution: Name,
+    pub detail: String,
+    pub at: Timestamp,
+}
+
+/// What `report_task` needs: the submitted event, and how its task ended.
+#[derive(Clone, Debug)]
+pub struct ReportTask {
+    pub flow: Name,
+    pub flow_id: String,
+    pub execution: Name,
+    pub submitted: i64,
+    pub event_type: &'static str,
+    pub detail: String,
+    pub at: Timestamp,
 }
 
 /// Consecutive events of a history.
@@ -131,11 +252,28 @@ pub struct Appended {
 pub struct Page {
     /// Their JSON, joined by commas.
     pub events: String,
+    /// Where each event's JSON ends in `events`.
+    pub ends: Vec<usize>,
     /// The EventId of the event after them, if there is one.
     pub next: Option<i64>,
+    /// The last EventId of the history.
+    pub last_event_id: i64,
+    /// Whether more may come.
+    pub running: bool,
 }
 
-/// Bytes of events in one page; a page with more ends early. Keeps an answer's memory bounded.
+impl Page {
+    /// The JSON of each event.
+    pub fn each(&self) -> impl DoubleEndedIterator<Item = &str> {
+        let begins = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
+        let pairs: Vec<_> = begins.zip(&self.ends).collect();
+        pairs
+            .into_iter()
+            .map(|(begin, end)| &self.events[begin..*end])
+    }
+}
+
+/// Bytes of one page of a history or a list; a page with more ends early. Keeps an answer's memory bounded.
 pub const PAGE_MAX_BYTES: i64 = 16 * 1024 * 1024 - 1024;
 
 /// Opens the store that `url` names, makes it if it is missing and brings its schema up to date. The

@@ -29,13 +29,14 @@ pub enum Code {
     ResourceThrottled,
     SignatureNonceUsed,
     SignatureNotMatch,
+    TaskAlreadyCompleted,
     UnsupportedMediaType,
 }
 
 /// Each code as clients compare it, its HTTP status, and its message, in which each `%s` takes an argument.
 /// In the order of the enum.
 #[rustfmt::skip]
-const TABLE: [(Code, &str, u16, &str); 20] = [
+const TABLE: [(Code, &str, u16, &str); 21] = [
     (Code::AccessDenied, "AccessDenied", 403, "The resources doesn't belong to you."),
     (Code::ActionNotSupported, "ActionNotSupported", 400, "The requested API operation '%s' is incorrect. Please check."),
     (Code::ApiVersionNotSupported, "APIVersionNotSupported", 400, "The requested API version '%s' is not supported yet. Please check."),
@@ -55,6 +56,7 @@ const TABLE: [(Code, &str, u16, &str); 20] = [
     (Code::ResourceThrottled, "ResourceThrottled", 429, "The request is throttled. Please try again later."),
     (Code::SignatureNonceUsed, "SignatureNonceUsed", 400, "Specified signature nonce was used already."),
     (Code::SignatureNotMatch, "SignatureNotMatch", 403, "The request signature we calculated does not match the signature you provided. Check your access key and signing method."),
+    (Code::TaskAlreadyCompleted, "TaskAlreadyCompleted", 400, "Task '%s' has already completed."),
     (Code::UnsupportedMediaType, "UnsupportedMediaType", 415, "The content type must be \"application/json\"."),
 ];
 

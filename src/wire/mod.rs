@@ -6,3 +6,4 @@ pub mod json;
 pub mod params;
 pub mod response;
 pub mod signature;
+pub mod task_token;

@@ -29,13 +29,16 @@ const COMMON: [&str; 13] = [
 
 /// Names the actions know. A name that differs from one of these in case only is refused: some client
 /// or proxy would read it as the other.
-const BUSINESS: [&str; 21] = [
+const BUSINESS: [&str; 34] = [
     "FlowName",
     "ExecutionName",
     "NextToken",
     "Limit",
     "Events",
     "ExpectedEventId",
+    "Reverse",
+    "EventTypes",
+    "StepName",
     "Input",
     "CallbackFnFTaskToken",
     "Qualifier",
@@ -51,6 +54,16 @@ const BUSINESS: [&str; 21] = [
     "ResourceGroupId",
     "FlowVersion",
     "RequestId",
+    "Status",
+    "StartedTimeBegin",
+    "StartedTimeEnd",
+    "ExecutionNamePrefix",
+    "MapRunName",
+    "MetadataOnly",
+    "Error",
+    "Cause",
+    "TaskToken",
+    "Output",
 ];
 
 /// One parameter, decoded.
@@ -185,6 +198,34 @@ impl<'a> Params<'a> {
         self.optional(name).ok_or_else(|| ApiError::missing(name))
     }
 
+    /// False if it is absent.
+    pub fn boolean(&self, name: &str) -> Result<bool, ApiError> {
+        let Some(text) = self.optional(name) else {
+            return Ok(false);
+        };
+        boolean(text).ok_or_else(|| ApiError::invalid(name, "must be true or false"))
+    }
+
+    /// The value as given, which must not have U+0000: some databases cannot keep it.
+    pub fn plain(&self, name: &str) -> Result<Option<&str>, ApiError> {
+        match self.given(name) {
+            Some(text) if text.contains('\0') => {
+                Err(ApiError::invalid(name, "must not contain U+0000"))
+            }
+            text => Ok(text),
+        }
+    }
+
+    /// Plain text of 1 to so many characters.
+    pub fn text(&self, name: &str, max_chars: usize) -> Result<Option<&str>, ApiError> {
+        let text = self.plain(name)?.filter(|text| !text.is_empty());
+        if text.is_some_and(|text| text.chars().nth(max_chars).is_some()) {
+            let rule = format_args!("must be at most {max_chars} characters");
+            return Err(ApiError::invalid(name, rule));
+        }
+        Ok(text)
+    }
+
     /// A decimal integer in `range`: digits only, no sign, no leading zero but in `0`.
     pub fn integer(&self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, ApiError> {
         let Some(text) = self.optional(name) else {
@@ -197,6 +238,17 @@ impl<'a> Params<'a> {
                 let (from, to) = (range.start(), range.end());
                 ApiError::invalid(name, format_args!("must be an integer from {from} to {to}"))
             })
+    }
+}
+
+/// `true` or `false`, in any case: Python writes `True`.
+fn boolean(text: &str) -> Option<bool> {
+    if text.eq_ignore_ascii_case("true") {
+        Some(true)
+    } else if text.eq_ignore_ascii_case("false") {
+        Some(false)
+    } else {
+        None
     }
 }
 

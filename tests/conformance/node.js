@@ -437,6 +437,267 @@ async function keys(admin, reader, flow) {
   check('append by GET', (await admin.request('AppendExecutionEvents', byGet)).LastEventId, 2);
 }
 
+async function newFlow(client, prefix = 'conformance-') {
+  const Name = prefix + crypto.randomBytes(8).toString('hex');
+  const RoleArn = 'acs:ram::1234:role/conformance';
+  await client.createFlow({ Name, Definition: DEFINITION, Description: DESCRIPTION, Type: 'FDL', RoleArn });
+  return Name;
+}
+
+const pause = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
+const noFlow = "Flow 'no-such-flow' does not exist.";
+
+async function updating(client) {
+  const Name = await newFlow(client);
+  await client.startExecution({ FlowName: Name, ExecutionName: 'before' });
+  const before = await client.describeFlow({ Name });
+  await pause(2); // so that the update comes at another millisecond
+  const Definition = 'version: v1\n# 新的 🚀\n';
+  const updated = await client.updateFlow({ Name, Definition });
+  check('UpdateFlow Definition', updated.Definition, Definition);
+  for (const field of ['Description', 'RoleArn', 'Id', 'Type', 'CreatedTime']) {
+    check(`UpdateFlow keeps ${field}`, updated[field], before[field]);
+  }
+  check('UpdateFlow LastModifiedTime', updated.LastModifiedTime > before.LastModifiedTime, true);
+  const described = await client.describeFlow({ Name });
+  for (const field of ['Definition', 'Description', 'RoleArn', 'Type', 'LastModifiedTime']) {
+    check(`DescribeFlow after UpdateFlow: ${field}`, described[field], updated[field]);
+  }
+
+  await client.startExecution({ FlowName: Name, ExecutionName: 'after' });
+  for (const [ExecutionName, definition] of [['before', DEFINITION], ['after', Definition]]) {
+    const execution = await client.describeExecution({ FlowName: Name, ExecutionName });
+    check(`an execution keeps the definition it began with: ${ExecutionName}`, execution.FlowDefinition, definition);
+  }
+  const cleared = await client.updateFlow({ Name, Description: '', RoleArn: '' });
+  check('an empty Description clears it', cleared.Description, '');
+  check('an empty RoleArn clears it', 'RoleArn' in cleared, false);
+  check('and nothing else', cleared.Definition, Definition);
+  await checkError('UpdateFlow of an unknown flow', 'FlowNotExists', 404, noFlow, () =>
+    client.updateFlow({ Name: 'no-such-flow', Description: 'x' }));
+}
+
+// Everything that a list answers, and the sizes of its pages.
+async function pages(list, items, query) {
+  const all = [];
+  const sizes = [];
+  for (let token; ;) {
+    const page = await list(token === undefined ? query : { ...query, NextToken: token });
+    all.push(...page[items]);
+    sizes.push(page[items].length);
+    if (!('NextToken' in page)) return { all, sizes };
+    token = page.NextToken;
+  }
+}
+
+async function listingExecutions(client) {
+  const FlowName = await newFlow(client);
+  const list = (query) => client.listExecutions(query);
+  const none = await client.listExecutions({ FlowName });
+  check('no executions', none.Executions, []);
+  check('no executions: NextToken', 'NextToken' in none, false);
+  const ends = {
+    'a-1': 'Succeeded', 'a-2': 'Running', 'b-1': 'Failed', b_2: 'Succeeded', 'a-3': 'TimedOut',
+    'A-4': 'Running', 'a-5': 'Stopped',
+  };
+  for (const [ExecutionName, status] of Object.entries(ends)) {
+    await client.startExecution({ FlowName, ExecutionName, Input: INPUT });
+    if (status !== 'Running') await append(client, FlowName, ExecutionName, [{ Type: `Execution${status}` }]);
+  }
+  const newestFirst = Object.keys(ends).reverse();
+  const names = async (query) =>
+    (await pages(list, 'Executions', { FlowName, ...query })).all.map((execution) => execution.Name);
+
+  for (const [Limit, expected] of [[100, [7]], [7, [7]], [3, [3, 3, 1]], [1, [1, 1, 1, 1, 1, 1, 1]]]) {
+    const { all, sizes } = await pages(list, 'Executions', { FlowName, Limit });
+    check(`pages of executions, Limit ${Limit}`, sizes, expected);
+    check(`executions, Limit ${Limit}`, all.map((execution) => execution.Name), newestFirst);
+  }
+  for (const execution of (await client.listExecutions({ FlowName })).Executions) {
+    const described = await client.describeExecution({ FlowName, ExecutionName: execution.Name });
+    delete described.RequestId;
+    check(`ListExecutions answers what DescribeExecution does: ${execution.Name}`, execution, described);
+  }
+  for (const Status of ['Running', 'Succeeded', 'Failed', 'TimedOut', 'Stopped', 'Starting']) {
+    const expected = newestFirst.filter((name) => ends[name] === Status);
+    check(`executions that are ${Status}`, await names({ Status, Limit: 1 }), expected);
+  }
+  for (const ExecutionNamePrefix of ['a-', 'b', 'A', 'a-1', 'a-11', 'a_', '%']) {
+    const expected = newestFirst.filter((name) => name.startsWith(ExecutionNamePrefix));
+    check(`executions named ${ExecutionNamePrefix}…`, await names({ ExecutionNamePrefix }), expected);
+  }
+  check('both filters', await names({ ExecutionNamePrefix: 'a-', Status: 'Running' }), ['a-2']);
+  const early = '2000-01-01T00:00:00Z';
+  const late = '2100-01-01T08:00:00+08:00';
+  check('executions of a time', await names({ StartedTimeBegin: early, StartedTimeEnd: late }), newestFirst);
+  check('executions before their time', await names({ StartedTimeEnd: early }), []);
+  check('executions after their time', await names({ StartedTimeBegin: late }), []);
+  for (const execution of (await client.listExecutions({ FlowName, MetadataOnly: true })).Executions) {
+    const { Name } = execution;
+    const texts = ['Input', 'Output', 'FlowDefinition'].filter((field) => execution[field]);
+    check(`MetadataOnly leaves out the texts of ${Name}`, texts, []);
+    check(`MetadataOnly: Status of ${Name}`, execution.Status, ends[Name]);
+  }
+  const invalid = { Limit: [0, 101], Status: ['Done'], StartedTimeBegin: ['noon'], NextToken: ['?'] };
+  for (const [field, values] of Object.entries(invalid)) {
+    for (const value of values) {
+      await checkError(`ListExecutions ${field} ${value}`, 'InvalidArgument', 400, field, () =>
+        client.listExecutions({ FlowName, [field]: value }));
+    }
+  }
+  await checkError('ListExecutions of an unknown flow', 'FlowNotExists', 404, noFlow, () =>
+    client.listExecutions({ FlowName: 'no-such-flow' }));
+}
+
+async function listingFlows(client, reader, flow) {
+  const own = await newFlow(client, 'reader-');
+  const list = (query) => client.listFlows(query);
+  const { all } = await pages(list, 'Flows', { Limit: 1000 });
+  const names = all.map((one) => one.Name);
+  check('flows come by name', names, [...new Set(names)].sort());
+  check('ListFlows knows the flows', names.includes(flow) && names.includes(own), true);
+  const described = await client.describeFlow({ Name: flow });
+  delete described.RequestId;
+  check('ListFlows answers what DescribeFlow does', all[names.indexOf(flow)], described);
+  const small = await pages(list, 'Flows', { Limit: 2 });
+  check('pages of 2 flows', small.sizes.length, Math.ceil(names.length / 2));
+  check('all flows in pages of 2', small.all.map((one) => one.Name), names);
+  const seen = (await pages((query) => reader.listFlows(query), 'Flows', {})).all.map((one) => one.Name);
+  check('a reader lists the flows it may see', seen, names.filter((name) => name.startsWith('reader-')));
+  for (const Limit of [0, 1001]) {
+    await checkError(`ListFlows Limit ${Limit}`, 'InvalidArgument', 400, 'Limit', () => client.listFlows({ Limit }));
+  }
+}
+
+const REASON = '步骤 "x" failed\n\\ </script> 🚀';
+
+async function stopping(client, FlowName) {
+  const main = { FlowName, ExecutionName: 'to-stop' };
+  await client.startExecution(main);
+  const stopped = await client.stopExecution({ ...main, Error: 'E.stop', Cause: REASON });
+  check('StopExecution Status', stopped.Status, 'Stopped');
+  checkForm('StopExecution StoppedTime', stopped.StoppedTime, TIME);
+  const { StoppedTime } = await client.describeExecution(main);
+  check('DescribeExecution after StopExecution', StoppedTime, stopped.StoppedTime);
+  const last = (await client.getExecutionHistory({ ...main, NextToken: 2 })).Events[0];
+  check('StopExecution: Type', last.Type, 'ExecutionStopped');
+  check('StopExecution: Time', last.Time, StoppedTime);
+  check('StopExecution: EventDetail', JSON.parse(last.EventDetail), { error: 'E.stop', cause: REASON });
+  const completed = `Execution 'to-stop' for flow '${FlowName}' has already completed.`;
+  await checkError('StopExecution again', 'ExecutionAlreadyCompleted', 400, completed, () =>
+    client.stopExecution(main));
+  await checkError('append after StopExecution', 'ExecutionAlreadyCompleted', 400, completed, () =>
+    append(client, FlowName, 'to-stop', [{ Type: 'StepEntered' }], 3));
+  await checkError('StopExecution of an unknown one', 'ExecutionNotExists', 404, "'no-such-one'", () =>
+    client.stopExecution({ FlowName, ExecutionName: 'no-such-one' }));
+  const another = { FlowName, ExecutionName: 'to-stop-too' };
+  await client.startExecution(another);
+  await client.stopExecution(another);
+  const bare = (await client.getExecutionHistory({ ...another, NextToken: 2 })).Events[0];
+  check('StopExecution without a reason: EventDetail', bare.EventDetail, '{}');
+  for (const [what, length] of [['Error', 129], ['Cause', 4097]]) {
+    await checkError(`StopExecution with a long ${what}`, 'InvalidArgument', 400, what, () =>
+      client.stopExecution({ FlowName, ExecutionName: 'refused', [what]: 'x'.repeat(length) }));
+  }
+}
+
+async function waiting(client, FlowName) {
+  const main = { FlowName, ExecutionName: 'to-wait' };
+  await client.startExecution(main);
+  const wait = async (WaitTimeSeconds) => {
+    const began = Date.now();
+    const { Status } = await client.describeExecution({ ...main, WaitTimeSeconds });
+    return { Status, took: Date.now() - began };
+  };
+  const vain = await wait(1);
+  check('a wait that ends without an end: Status', vain.Status, 'Running');
+  check('a wait that ends without an end took its time', vain.took >= 1000 && vain.took < 5000, true);
+  // Half of the time-out in connect(). Who waits for longer must raise that.
+  const [ended] = await Promise.all([
+    wait(5),
+    pause(500).then(() => append(client, FlowName, 'to-wait', [{ Type: 'ExecutionSucceeded' }])),
+  ]);
+  check('a wait for an end: Status', ended.Status, 'Succeeded');
+  check('a wait for an end is over when it comes', ended.took > 300 && ended.took < 4000, true);
+  const after = await wait(60);
+  check('a wait after the end: Status', after.Status, 'Succeeded');
+  check('a wait after the end is over at once', after.took < 4000, true);
+  for (const seconds of [61, -1]) {
+    await checkError(`WaitTimeSeconds ${seconds}`, 'InvalidArgument', 400, 'WaitTimeSeconds', () => wait(seconds));
+  }
+}
+
+async function tasks(client, FlowName) {
+  const main = { FlowName, ExecutionName: 'tasks' };
+  await client.startExecution(main);
+  const submitted = [
+    { Type: 'TaskScheduled', StepName: '步骤' },
+    { Type: 'TaskSubmitted', StepName: '步骤' },
+    { Type: 'TaskSubmitted', StepName: 'another' },
+  ];
+  const { TaskTokens } = await append(client, FlowName, 'tasks', submitted, 2);
+  check('a token for each task', Object.keys(TaskTokens).sort(), ['3', '4']);
+  const again = await append(client, FlowName, 'tasks', submitted, 2);
+  check('a repeat answers the same tokens', again.TaskTokens, TaskTokens);
+  const succeed = (TaskToken, Output) => client.reportTaskSucceeded({ TaskToken, Output });
+  const failTask = (TaskToken, Error, Cause) => client.reportTaskFailed({ TaskToken, Error, Cause });
+  check('ReportTaskSucceeded EventId', (await succeed(TaskTokens[3], INPUT)).EventId, 5);
+  check('ReportTaskFailed EventId', (await failTask(TaskTokens[4], 'E.task', REASON)).EventId, 6);
+  const { Events } = await client.getExecutionHistory({ ...main, NextToken: 5 });
+  const facts = Events.map((event) => [event.Type, event.StepName, event.ScheduleEventId]);
+  check('reported tasks', facts, [['TaskSucceeded', '步骤', 3], ['TaskFailed', 'another', 4]]);
+  check('TaskSucceeded: EventDetail', Events[0].EventDetail, `{"output":${INPUT}}`);
+  check('TaskFailed: EventDetail', JSON.parse(Events[1].EventDetail), { error: 'E.task', cause: REASON });
+  for (const [what, call] of [
+    ['ReportTaskSucceeded again', () => succeed(TaskTokens[3], '{}')],
+    ['ReportTaskFailed after it succeeded', () => failTask(TaskTokens[3], 'E', 'C')],
+    ['ReportTaskSucceeded after it failed', () => succeed(TaskTokens[4], '{}')],
+  ]) await checkError(what, 'TaskAlreadyCompleted', 400, 'has already completed.', call);
+  for (const [what, message, call] of [
+    ['a token that is none', 'TaskToken', () => succeed('no-such-token', '{}')],
+    ['a token that was changed', 'TaskToken', () => succeed(`${TaskTokens[3].slice(0, -1)}?`, '{}')],
+    ['an Output that is no JSON', 'Output', () => succeed(TaskTokens[3], '{')],
+    ['an Error too long', 'Error', () => failTask(TaskTokens[3], 'e'.repeat(129), 'C')],
+  ]) await checkError(what, 'InvalidArgument', 400, message, call);
+  check('refused reports left nothing', (await client.getExecutionHistory(main)).Events.length, 6);
+}
+
+async function deleting(client, reader) {
+  const Name = await newFlow(client, 'reader-');
+  const old = { FlowName: Name, ExecutionName: 'old' };
+  const step = [{ Type: 'StepEntered' }];
+  await client.startExecution({ ...old, Input: INPUT });
+  const TaskToken = (await append(client, Name, 'old', [{ Type: 'TaskSubmitted' }])).TaskTokens[2];
+  for (const [what, call] of [
+    ['updating', () => reader.updateFlow({ Name })],
+    ['deleting', () => reader.deleteFlow({ Name })],
+    ['stopping', () => reader.stopExecution(old)],
+    ['reporting a task', () => reader.reportTaskSucceeded({ TaskToken, Output: '{}' })],
+  ]) await checkError(`a reader is refused ${what}`, 'AccessDenied', 403, "The resources doesn't belong to you.", call);
+  const before = await client.describeFlow({ Name });
+  check('DeleteFlow answers', Object.keys(await client.deleteFlow({ Name })), ['RequestId']);
+  for (const [what, call] of [
+    ['DescribeFlow', () => client.describeFlow({ Name })],
+    ['GetExecutionHistory', () => client.getExecutionHistory(old)],
+    ['DescribeExecution', () => client.describeExecution(old)],
+    ['ListExecutions', () => client.listExecutions({ FlowName: Name })],
+    ['StartExecution', () => client.startExecution(old)],
+    ['AppendExecutionEvents', () => append(client, Name, 'old', step)],
+    ['ReportTaskSucceeded', () => client.reportTaskSucceeded({ TaskToken, Output: '{}' })],
+    ['DeleteFlow', () => client.deleteFlow({ Name })],
+  ]) await checkError(`${what} of a deleted flow`, 'FlowNotExists', 404, `Flow '${Name}' does not exist.`, call);
+  const { all } = await pages((query) => client.listFlows(query), 'Flows', { Limit: 1000 });
+  check('ListFlows without a deleted flow', all.some((flow) => flow.Name === Name), false);
+
+  await client.createFlow({ Name, Definition: DEFINITION, Description: '', Type: 'FDL' });
+  check('a flow of that name is another', (await client.describeFlow({ Name })).Id !== before.Id, true);
+  check('it has no old executions', (await client.listExecutions({ FlowName: Name })).Executions, []);
+  await checkError('it has no old history', 'ExecutionNotExists', 404, "'old'", () =>
+    client.getExecutionHistory(old));
+  await client.startExecution(old);
+  check('an execution of that name is another', (await client.getExecutionHistory(old)).Events.length, 1);
+}
+
 async function run() {
   const admin = connect(env.FLOWLEDGER_ACCESS_KEY_ID, env.FLOWLEDGER_ACCESS_KEY_SECRET);
   const reader = connect(env.FLOWLEDGER_READER_KEY_ID, env.FLOWLEDGER_READER_KEY_SECRET);
@@ -449,6 +710,13 @@ async function run() {
   await otherEnds(admin, flow);
   await requestArguments(admin, flow);
   await keys(admin, reader, flow);
+  await updating(admin);
+  await listingExecutions(admin);
+  await listingFlows(admin, reader, flow);
+  await stopping(admin, flow);
+  await waiting(admin, flow);
+  await tasks(admin, flow);
+  await deleting(admin, reader);
   console.log(`ok: ${checks} checks`);
 }
 

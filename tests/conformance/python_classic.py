@@ -12,10 +12,17 @@ from aliyunsdkcore.acs_exception.exceptions import ClientException, ServerExcept
 from aliyunsdkcore.client import AcsClient
 from aliyunsdkcore.request import CommonRequest
 from aliyunsdkfnf.request.v20190315.CreateFlowRequest import CreateFlowRequest
+from aliyunsdkfnf.request.v20190315.DeleteFlowRequest import DeleteFlowRequest
 from aliyunsdkfnf.request.v20190315.DescribeExecutionRequest import DescribeExecutionRequest
 from aliyunsdkfnf.request.v20190315.DescribeFlowRequest import DescribeFlowRequest
 from aliyunsdkfnf.request.v20190315.GetExecutionHistoryRequest import GetExecutionHistoryRequest
+from aliyunsdkfnf.request.v20190315.ListExecutionsRequest import ListExecutionsRequest
+from aliyunsdkfnf.request.v20190315.ListFlowsRequest import ListFlowsRequest
+from aliyunsdkfnf.request.v20190315.ReportTaskFailedRequest import ReportTaskFailedRequest
+from aliyunsdkfnf.request.v20190315.ReportTaskSucceededRequest import ReportTaskSucceededRequest
 from aliyunsdkfnf.request.v20190315.StartExecutionRequest import StartExecutionRequest
+from aliyunsdkfnf.request.v20190315.StopExecutionRequest import StopExecutionRequest
+from aliyunsdkfnf.request.v20190315.UpdateFlowRequest import UpdateFlowRequest
 
 import scenario
 
@@ -52,6 +59,30 @@ class Client:
         request.set_Name(name)
         return self.send(request)
 
+    def update_flow(self, name, definition=None, description=None, role_arn=None):
+        request = UpdateFlowRequest()
+        request.set_Name(name)
+        if definition is not None:
+            request.set_Definition(definition)
+        if description is not None:
+            request.set_Description(description)
+        if role_arn is not None:
+            request.set_RoleArn(role_arn)
+        return self.send(request)
+
+    def delete_flow(self, name):
+        request = DeleteFlowRequest()
+        request.set_Name(name)
+        return self.send(request)
+
+    def list_flows(self, limit=None, next_token=None):
+        request = ListFlowsRequest()
+        if limit is not None:
+            request.set_Limit(limit)
+        if next_token is not None:
+            request.set_NextToken(next_token)
+        return self.send(request)
+
     def start_execution(self, flow, name, input=None):
         request = StartExecutionRequest()
         request.set_FlowName(flow)
@@ -60,10 +91,43 @@ class Client:
             request.set_Input(input)
         return self.send(request)
 
-    def describe_execution(self, flow, name):
+    def stop_execution(self, flow, name, error=None, cause=None):
+        request = StopExecutionRequest()
+        request.set_FlowName(flow)
+        request.set_ExecutionName(name)
+        if error is not None:
+            request.set_Error(error)
+        if cause is not None:
+            request.set_Cause(cause)
+        return self.send(request)
+
+    def describe_execution(self, flow, name, wait=None):
         request = DescribeExecutionRequest()
         request.set_FlowName(flow)
         request.set_ExecutionName(name)
+        if wait is not None:
+            request.set_WaitTimeSeconds(wait)
+        return self.send(request)
+
+    def list_executions(
+        self, flow, limit=None, next_token=None, status=None, prefix=None, begin=None, end=None, metadata_only=None
+    ):
+        request = ListExecutionsRequest()
+        request.set_FlowName(flow)
+        if limit is not None:
+            request.set_Limit(limit)
+        if next_token is not None:
+            request.set_NextToken(next_token)
+        if status is not None:
+            request.set_Status(status)
+        if prefix is not None:
+            request.set_ExecutionNamePrefix(prefix)
+        if begin is not None:
+            request.set_StartedTimeBegin(begin)
+        if end is not None:
+            request.set_StartedTimeEnd(end)
+        if metadata_only:  # newer than this SDK, which has no method for it
+            request.add_query_param("MetadataOnly", True)
         return self.send(request)
 
     def get_execution_history(self, flow, name, limit=None, next_token=None):
@@ -75,6 +139,20 @@ class Client:
             request.set_Limit(limit)
         if next_token is not None:
             request.set_NextToken(next_token)
+        return self.send(request)
+
+    def report_task_succeeded(self, token, output):
+        request = ReportTaskSucceededRequest()
+        request.set_TaskToken(token)
+        request.set_Output(output)
+        return self.send(request)
+
+    def report_task_failed(self, token, error, cause):
+        request = ReportTaskFailedRequest()
+        request.set_TaskToken(token)
+        request.set_Error(error)
+        if cause is not None:
+            request.set_Cause(cause)
         return self.send(request)
 
     def append_execution_events(self, flow, name, events, expected_event_id=None):

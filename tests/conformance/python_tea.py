@@ -41,16 +41,55 @@ class Client:
     def describe_flow(self, name):
         return answer(self.fnf.describe_flow, models.DescribeFlowRequest(name=name))
 
+    def update_flow(self, name, definition=None, description=None, role_arn=None):
+        return answer(
+            self.fnf.update_flow,
+            models.UpdateFlowRequest(
+                name=name, definition=definition, description=description, role_arn=role_arn
+            ),
+        )
+
+    def delete_flow(self, name):
+        return answer(self.fnf.delete_flow, models.DeleteFlowRequest(name=name))
+
+    def list_flows(self, limit=None, next_token=None):
+        return answer(self.fnf.list_flows, models.ListFlowsRequest(limit=limit, next_token=next_token))
+
     def start_execution(self, flow, name, input=None):
         return answer(
             self.fnf.start_execution,
             models.StartExecutionRequest(flow_name=flow, execution_name=name, input=input),
         )
 
-    def describe_execution(self, flow, name):
+    def stop_execution(self, flow, name, error=None, cause=None):
         return answer(
-            self.fnf.describe_execution, models.DescribeExecutionRequest(flow_name=flow, execution_name=name)
+            self.fnf.stop_execution,
+            models.StopExecutionRequest(flow_name=flow, execution_name=name, error=error, cause=cause),
         )
+
+    def describe_execution(self, flow, name, wait=None):
+        return answer(
+            self.fnf.describe_execution,
+            models.DescribeExecutionRequest(flow_name=flow, execution_name=name, wait_time_seconds=wait),
+        )
+
+    def list_executions(
+        self, flow, limit=None, next_token=None, status=None, prefix=None, begin=None, end=None, metadata_only=None
+    ):
+        if metadata_only and SIGNS_ACS3:  # this version does not know the parameter
+            return self.call("ListExecutions", {"FlowName": flow, "MetadataOnly": "true"}, method="GET")
+        request = models.ListExecutionsRequest(
+            flow_name=flow,
+            limit=limit,
+            next_token=next_token,
+            status=status,
+            execution_name_prefix=prefix,
+            started_time_begin=begin,
+            started_time_end=end,
+        )
+        if metadata_only:
+            request.metadata_only = True
+        return answer(self.fnf.list_executions, request)
 
     def get_execution_history(self, flow, name, limit=None, next_token=None):
         return answer(
@@ -58,6 +97,17 @@ class Client:
             models.GetExecutionHistoryRequest(
                 flow_name=flow, execution_name=name, limit=limit, next_token=next_token
             ),
+        )
+
+    def report_task_succeeded(self, token, output):
+        return answer(
+            self.fnf.report_task_succeeded, models.ReportTaskSucceededRequest(task_token=token, output=output)
+        )
+
+    def report_task_failed(self, token, error, cause):
+        return answer(
+            self.fnf.report_task_failed,
+            models.ReportTaskFailedRequest(task_token=token, error=error, cause=cause),
         )
 
     def append_execution_events(self, flow, name, events, expected_event_id=None):

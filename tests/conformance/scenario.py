@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import sys
+import threading
 import time
 
 
@@ -190,6 +191,13 @@ def run(connect):
     other_ends(admin, flow)
     arguments(admin, flow)
     keys(connect, admin, reader, flow)
+    updating(admin)
+    listing_executions(admin)
+    listing_flows(admin, reader, flow)
+    stopping(admin, flow)
+    waiting(connect, admin, flow)
+    tasks(admin, flow)
+    deleting(admin, reader)
 
 
 def flows(client, flow):
@@ -444,6 +452,275 @@ def keys(connect, admin, reader, flow):
     ]:
         check_error(f"a reader is refused {what}", "AccessDenied", 403, denied, action, *values)
     check("a refused append left nothing", len(admin.get_execution_history(own, "main")["Events"]), 1)
+
+
+def new_flow(client, prefix="conformance-"):
+    flow = prefix + secrets.token_hex(8)
+    client.create_flow(flow, DEFINITION, DESCRIPTION, "acs:ram::1234:role/conformance")
+    return flow
+
+
+def updating(client):
+    flow = new_flow(client)
+    client.start_execution(flow, "before")
+    before = client.describe_flow(flow)
+    time.sleep(0.002)  # so that the update comes at another millisecond
+    updated = client.update_flow(flow, definition="version: v1\n# 新的 🚀\n")
+    check("UpdateFlow Definition", updated["Definition"], "version: v1\n# 新的 🚀\n")
+    check("UpdateFlow keeps the description", updated["Description"], DESCRIPTION)
+    check("UpdateFlow keeps the role", updated["RoleArn"], before["RoleArn"])
+    check("UpdateFlow keeps Id", updated["Id"], before["Id"])
+    check("UpdateFlow keeps CreatedTime", updated["CreatedTime"], before["CreatedTime"])
+    check("UpdateFlow LastModifiedTime", updated["LastModifiedTime"] > before["LastModifiedTime"], True)
+    described = client.describe_flow(flow)
+    for field in ["Definition", "Description", "RoleArn", "Type", "LastModifiedTime"]:
+        check(f"DescribeFlow after UpdateFlow: {field}", described[field], updated[field])
+
+    client.start_execution(flow, "after")
+    for name, definition in [("before", DEFINITION), ("after", updated["Definition"])]:
+        execution = client.describe_execution(flow, name)
+        check(f"an execution keeps the definition it began with: {name}", execution["FlowDefinition"], definition)
+    cleared = client.update_flow(flow, description="", role_arn="")
+    check("an empty Description clears it", cleared["Description"], "")
+    check("an empty RoleArn clears it", "RoleArn" in cleared, False)
+    check("and nothing else", cleared["Definition"], updated["Definition"])
+    check_error(
+        "UpdateFlow of an unknown flow", "FlowNotExists", 404, "Flow 'no-such-flow' does not exist.",
+        client.update_flow, "no-such-flow", description="x",
+    )
+
+
+def pages(action, items, *arguments, **named):
+    """Everything that a list answers, and the sizes of its pages."""
+    all, sizes, token = [], [], None
+    while True:
+        page = action(*arguments, **named, next_token=token)
+        all += page[items]
+        sizes.append(len(page[items]))
+        if "NextToken" not in page:
+            return all, sizes
+        token = page["NextToken"]
+
+
+def listing_executions(client):
+    flow = new_flow(client)
+    page = client.list_executions(flow)
+    check("no executions", page["Executions"], [])
+    check("no executions: NextToken", "NextToken" in page, False)
+    ends = {
+        "a-1": "Succeeded", "a-2": "Running", "b-1": "Failed", "b_2": "Succeeded", "a-3": "TimedOut",
+        "A-4": "Running", "a-5": "Stopped",
+    }
+    for name, status in ends.items():
+        client.start_execution(flow, name, INPUT)
+        if status != "Running":
+            client.append_execution_events(flow, name, json.dumps([{"Type": "Execution" + status}]))
+    newest_first = list(reversed(ends))
+
+    def names(**filters):
+        return [execution["Name"] for execution in pages(client.list_executions, "Executions", flow, **filters)[0]]
+
+    for limit, sizes in [(None, [7]), (100, [7]), (7, [7]), (3, [3, 3, 1]), (1, [1] * 7)]:
+        executions, got = pages(client.list_executions, "Executions", flow, limit=limit)
+        check(f"pages of executions, Limit {limit}", got, sizes)
+        check(f"executions, Limit {limit}", [execution["Name"] for execution in executions], newest_first)
+    for execution in executions:
+        described = client.describe_execution(flow, execution["Name"])
+        described.pop("RequestId")
+        check(f"ListExecutions answers what DescribeExecution does: {execution['Name']}", execution, described)
+    for status in ["Running", "Succeeded", "Failed", "TimedOut", "Stopped", "Starting"]:
+        expected = [name for name in newest_first if ends[name] == status]
+        check(f"executions that are {status}", names(status=status, limit=1), expected)
+    for prefix in ["a-", "b", "A", "a-1", "a-11", "a_", "%"]:
+        expected = [name for name in newest_first if name.startswith(prefix)]
+        check(f"executions named {prefix}…", names(prefix=prefix), expected)
+    check("both filters", names(prefix="a-", status="Running"), ["a-2"])
+    everything = dict(begin="2000-01-01T00:00:00Z", end="2100-01-01T08:00:00+08:00")
+    check("executions of a time", names(**everything), newest_first)
+    check("executions before their time", names(end=everything["begin"]), [])
+    check("executions after their time", names(begin=everything["end"]), [])
+    for execution in client.list_executions(flow, metadata_only=True)["Executions"]:
+        texts = {"Input", "Output", "FlowDefinition"} & {name for name, text in execution.items() if text}
+        check(f"MetadataOnly leaves out the texts of {execution['Name']}", texts, set())
+        check(f"MetadataOnly: Status of {execution['Name']}", execution["Status"], ends[execution["Name"]])
+    for what, parameter, filters in [
+        ("Limit 0", "Limit", {"limit": 0}), ("Limit 101", "Limit", {"limit": 101}),
+        ("Status Done", "Status", {"status": "Done"}), ("StartedTimeBegin", "StartedTimeBegin", {"begin": "noon"}),
+        ("NextToken", "NextToken", {"next_token": "?"}),
+    ]:
+        check_error(
+            f"ListExecutions {what}", "InvalidArgument", 400, parameter,
+            lambda filters: client.list_executions(flow, **filters), filters,
+        )
+    check_error(
+        "ListExecutions of an unknown flow", "FlowNotExists", 404, "Flow 'no-such-flow' does not exist.",
+        client.list_executions, "no-such-flow",
+    )
+
+
+def listing_flows(client, reader, flow):
+    own = new_flow(client, "reader-")
+    flows, sizes = pages(client.list_flows, "Flows", limit=1000)
+    names = [flow["Name"] for flow in flows]
+    check("flows come by name", names, sorted(set(names)))
+    check("ListFlows knows the flows", {flow, own} <= set(names), True)
+    described = client.describe_flow(flow)
+    described.pop("RequestId")
+    check("ListFlows answers what DescribeFlow does", flows[names.index(flow)], described)
+    flows, sizes = pages(client.list_flows, "Flows", limit=2)
+    check("pages of 2 flows", {*sizes[:-1], 2}, {2})
+    check("all flows in pages of 2", [flow["Name"] for flow in flows], names)
+    seen = [flow["Name"] for flow in pages(reader.list_flows, "Flows")[0]]
+    check("a reader lists the flows it may see", seen, [name for name in names if name.startswith("reader-")])
+    for limit in [0, 1001]:
+        check_error(f"ListFlows Limit {limit}", "InvalidArgument", 400, "Limit", client.list_flows, limit)
+
+
+REASON = "步骤 \"x\" failed\n\\ </script> 🚀"
+
+
+def stopping(client, flow):
+    client.start_execution(flow, "to-stop")
+    stopped = client.stop_execution(flow, "to-stop", "E.stop", REASON)
+    check("StopExecution Status", stopped["Status"], "Stopped")
+    check_form("StopExecution StoppedTime", stopped["StoppedTime"], TIME)
+    described = client.describe_execution(flow, "to-stop")
+    check("DescribeExecution after StopExecution", described["StoppedTime"], stopped["StoppedTime"])
+    last = client.get_execution_history(flow, "to-stop")["Events"][-1]
+    check("StopExecution: EventId", last["EventId"], 2)
+    check("StopExecution: Type", last["Type"], "ExecutionStopped")
+    check("StopExecution: Time", last["Time"], stopped["StoppedTime"])
+    check("StopExecution: EventDetail", json.loads(last["EventDetail"]), {"error": "E.stop", "cause": REASON})
+    completed = f"Execution 'to-stop' for flow '{flow}' has already completed."
+    check_error(
+        "StopExecution again", "ExecutionAlreadyCompleted", 400, completed, client.stop_execution, flow, "to-stop"
+    )
+    check_error(
+        "append after StopExecution", "ExecutionAlreadyCompleted", 400, completed,
+        client.append_execution_events, flow, "to-stop", '[{"Type":"StepEntered"}]', 3,
+    )
+    check_error(
+        "StopExecution of an unknown one", "ExecutionNotExists", 404, "'no-such-one'",
+        client.stop_execution, flow, "no-such-one",
+    )
+    client.start_execution(flow, "to-stop-too")
+    client.stop_execution(flow, "to-stop-too")
+    last = client.get_execution_history(flow, "to-stop-too")["Events"][-1]
+    check("StopExecution without a reason: EventDetail", last["EventDetail"], "{}")
+    for what, error, cause in [("Error", "e" * 129, None), ("Cause", None, "c" * 4097)]:
+        check_error(
+            f"StopExecution with a long {what}", "InvalidArgument", 400, what,
+            client.stop_execution, flow, "refused", error, cause,
+        )
+
+
+def waiting(connect, client, flow):
+    client.start_execution(flow, "to-wait")
+
+    def wait(seconds):
+        began = time.monotonic()
+        return client.describe_execution(flow, "to-wait", seconds)["Status"], time.monotonic() - began
+
+    status, took = wait(1)
+    check("a wait that ends without an end: Status", status, "Running")
+    check("a wait that ends without an end took its time", 1 <= took < 5, True)
+
+    def end():
+        other = connect(os.environ["FLOWLEDGER_ACCESS_KEY_ID"], os.environ["FLOWLEDGER_ACCESS_KEY_SECRET"])
+        other.append_execution_events(flow, "to-wait", '[{"Type":"ExecutionSucceeded"}]')
+
+    # Half of the SDK's read time-out. Who waits for longer must raise that.
+    threading.Timer(0.5, end).start()
+    status, took = wait(5)
+    check("a wait for an end: Status", status, "Succeeded")
+    check("a wait for an end is over when it comes", 0.3 < took < 4, True)
+    status, took = wait(60)
+    check("a wait after the end: Status", status, "Succeeded")
+    check("a wait after the end is over at once", took < 4, True)
+    for seconds in [61, -1]:
+        check_error(
+            f"WaitTimeSeconds {seconds}", "InvalidArgument", 400, "WaitTimeSeconds",
+            client.describe_execution, flow, "to-wait", seconds,
+        )
+
+
+def tasks(client, flow):
+    client.start_execution(flow, "tasks")
+    submitted = json.dumps(
+        [
+            {"Type": "TaskScheduled", "StepName": "步骤"},
+            {"Type": "TaskSubmitted", "StepName": "步骤"},
+            {"Type": "TaskSubmitted", "StepName": "another"},
+        ]
+    )
+    tokens = client.append_execution_events(flow, "tasks", submitted, 2)["TaskTokens"]
+    check("a token for each task", sorted(tokens), ["3", "4"])
+    again = client.append_execution_events(flow, "tasks", submitted, 2)["TaskTokens"]
+    check("a repeat answers the same tokens", again, tokens)
+    check("ReportTaskSucceeded EventId", client.report_task_succeeded(tokens["3"], INPUT)["EventId"], 5)
+    check("ReportTaskFailed EventId", client.report_task_failed(tokens["4"], "E.task", REASON)["EventId"], 6)
+    succeeded, failed = client.get_execution_history(flow, "tasks", None, "5")["Events"]
+    for event, type, step, task in [(succeeded, "TaskSucceeded", "步骤", 3), (failed, "TaskFailed", "another", 4)]:
+        check(f"{type}: Type", event["Type"], type)
+        check(f"{type}: StepName", event["StepName"], step)
+        check(f"{type}: ScheduleEventId is its task's EventId", event["ScheduleEventId"], task)
+    check("TaskSucceeded: EventDetail", succeeded["EventDetail"], '{"output":' + INPUT + "}")
+    check("TaskFailed: EventDetail", json.loads(failed["EventDetail"]), {"error": "E.task", "cause": REASON})
+    for what, action, *values in [
+        ("ReportTaskSucceeded again", client.report_task_succeeded, tokens["3"], "{}"),
+        ("ReportTaskFailed after it succeeded", client.report_task_failed, tokens["3"], "E", None),
+        ("ReportTaskSucceeded after it failed", client.report_task_succeeded, tokens["4"], "{}"),
+    ]:
+        check_error(what, "TaskAlreadyCompleted", 400, "has already completed.", action, *values)
+    for what, parameter, action, *values in [
+        ("a token that is none", "TaskToken", client.report_task_succeeded, "no-such-token", "{}"),
+        ("a token that was changed", "TaskToken", client.report_task_succeeded, tokens["3"][:-1] + "?", "{}"),
+        ("an Output that is no JSON", "Output", client.report_task_succeeded, tokens["3"], "{"),
+        ("an Error too long", "Error", client.report_task_failed, tokens["3"], "e" * 129, None),
+    ]:
+        check_error(what, "InvalidArgument", 400, parameter, action, *values)
+    check("refused reports left nothing", len(client.get_execution_history(flow, "tasks")["Events"]), 6)
+
+
+def deleting(client, reader):
+    flow = new_flow(client, "reader-")
+    client.start_execution(flow, "old", INPUT)
+    tokens = client.append_execution_events(flow, "old", '[{"Type":"TaskSubmitted"}]')["TaskTokens"]
+    denied = "The resources doesn't belong to you."
+    for what, action, *values in [
+        ("updating", reader.update_flow, flow),
+        ("deleting", reader.delete_flow, flow),
+        ("stopping", reader.stop_execution, flow, "old"),
+        ("reporting a task", reader.report_task_succeeded, tokens["2"], "{}"),
+    ]:
+        check_error(f"a reader is refused {what}", "AccessDenied", 403, denied, action, *values)
+    before = client.describe_flow(flow)
+    check("DeleteFlow answers", list(client.delete_flow(flow)), ["RequestId"])
+    gone = [
+        ("DescribeFlow", client.describe_flow, flow),
+        ("GetExecutionHistory", client.get_execution_history, flow, "old"),
+        ("DescribeExecution", client.describe_execution, flow, "old"),
+        ("ListExecutions", client.list_executions, flow),
+        ("StartExecution", client.start_execution, flow, "new"),
+        ("AppendExecutionEvents", client.append_execution_events, flow, "old", '[{"Type":"StepEntered"}]'),
+        ("ReportTaskSucceeded", client.report_task_succeeded, tokens["2"], "{}"),
+        ("DeleteFlow", client.delete_flow, flow),
+    ]
+    for what, action, *values in gone:
+        check_error(
+            f"{what} of a deleted flow", "FlowNotExists", 404, f"Flow '{flow}' does not exist.", action, *values
+        )
+    names = [flow["Name"] for flow in pages(client.list_flows, "Flows", limit=1000)[0]]
+    check("ListFlows without a deleted flow", flow in names, False)
+
+    client.create_flow(flow, DEFINITION, "")
+    check("a flow of that name is another", client.describe_flow(flow)["Id"] != before["Id"], True)
+    check("it has no old executions", client.list_executions(flow)["Executions"], [])
+    check_error(
+        "it has no old history", "ExecutionNotExists", 404, "'old'", client.get_execution_history, flow, "old"
+    )
+    client.start_execution(flow, "old")
+    check("an execution of that name is another", len(client.get_execution_history(flow, "old")["Events"]), 1)
 
 
 def out_of_time(seconds):

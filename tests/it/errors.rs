@@ -60,6 +60,7 @@ fn the_table_of_codes_is_the_vendors() {
     429 ResourceThrottled: The request is throttled. Please try again later.
     400 SignatureNonceUsed: Specified signature nonce was used already.
     403 SignatureNotMatch: The request signature we calculated does not match the signature you provided. Check your access key and signing method.
+    400 TaskAlreadyCompleted: Task '%s' has already completed.
     415 UnsupportedMediaType: The content type must be "application/json".
     "#);
 }

@@ -4,11 +4,14 @@
 #![allow(clippy::too_many_lines, reason = "a table of cases is one thing")]
 
 mod action;
+mod auth;
 mod cli;
 mod conformance;
+mod errors;
 mod migration;
 mod properties;
 mod server;
+mod signature;
 mod store;
 mod support;
 mod tidy;

@@ -12,7 +12,7 @@ use sqlx::{Row, SqliteConnection};
 
 use super::job::Job;
 use crate::{
-    model::{NewEvent, Status, Timestamp, nonce::Digest},
+    model::{Name, NewEvent, Status, Timestamp, event::Batch, nonce::Digest},
     store::{AppendEvents, Appended, Error, Refusal, checksum::checksum},
 };
 
@@ -21,7 +21,7 @@ type Append = Job<AppendEvents, Appended>;
 /// Where an append goes: a row of `look_up`.
 #[derive(Deserialize)]
 struct Place {
-    flow: Option<i64>,
+    flow: Option<String>,
     execution: Option<i64>,
     status: Option<Status>,
     last_event_id: Option<i64>,
@@ -47,6 +47,8 @@ struct Pending {
     json: Vec<u8>,
     /// A JSON array for `INSERT_EVENTS`, without its brackets.
     rows: String,
+    /// Execution and EventId of what the events say is over.
+    ended_tasks: Vec<(i64, i64)>,
 }
 
 /// Does all `jobs`, in order, and fills in their outcomes. An error leaves the transaction to be undone.
@@ -69,6 +71,7 @@ pub(super) async fn append_all(
         }
         job.outcome = Some(match place {
             Place {
+                flow: Some(flow),
                 execution: Some(id),
                 status: Some(status),
                 last_event_id: Some(last_event_id),
@@ -83,13 +86,8 @@ pub(super) async fn append_all(
                     stopped_at: None,
                     output: None,
                 };
-                append(
-                    connection,
-                    &job.ask,
-                    states.entry(id).or_insert(state),
-                    &mut pending,
-                )
-                .await?
+                let state = states.entry(id).or_insert(state);
+                append(connection, &job.ask, flow, state, &mut pending).await?
             }
             Place { flow: Some(_), .. } => Err(Refusal::ExecutionNotExists),
             Place { .. } => Err(Refusal::FlowNotExists),
@@ -100,6 +98,25 @@ pub(super) async fn append_all(
     execute(connection, UPDATE_EXECUTIONS, &states).await?;
     let nonces: Vec<_> = nonces.into_iter().collect();
     execute(connection, INSERT_NONCES, &nonces).await
+}
+
+/// Appends one event of our own, within the transaction of a job that has used its nonce.
+pub(super) async fn append_one(
+    connection: &mut SqliteConnection,
+    flow: &Name,
+    execution: &Name,
+    event: NewEvent,
+    at: Timestamp,
+) -> Result<Result<Appended, Refusal>, Error> {
+    let batch = Batch::new(vec![event], None).expect("our own events keep the rules");
+    let mut job = Job::part(AppendEvents {
+        flow: flow.clone(),
+        execution: execution.clone(),
+        batch,
+        at,
+    });
+    append_all(connection, vec![&mut job]).await?;
+    Ok(job.outcome.unwrap_or(Err(Refusal::ExecutionNotExists)))
 }
 
 /// Writes event 1 of a new execution.
@@ -127,6 +144,7 @@ pub(super) async fn append_first(
 async fn append(
     connection: &mut SqliteConnection,
     ask: &AppendEvents,
+    flow_id: String,
     state: &mut State,
     pending: &mut Pending,
 ) -> Result<Result<Appended, Refusal>, Error> {
@@ -135,6 +153,7 @@ async fn append(
     let appended = Appended {
         first,
         last: ask.batch.last(first),
+        flow_id,
     };
     let conflict = Refusal::Conflict {
         next_event_id: next,
@@ -144,7 +163,7 @@ async fn append(
     }
     if first < next {
         pending.write(connection).await?;
-        let same = stands(connection, state.id, ask, appended).await?;
+        let same = stands(connection, state.id, ask, &appended).await?;
         return Ok(if same { Ok(appended) } else { Err(conflict) });
     }
     if state.status != Status::Running {
@@ -164,7 +183,7 @@ async fn stands(
     connection: &mut SqliteConnection,
     execution: i64,
     ask: &AppendEvents,
-    place: Appended,
+    place: &Appended,
 ) -> Result<bool, Error> {
     let rows = sqlx::query(
         "SELECT json, checksum FROM events WHERE execution = ?1 AND event_id BETWEEN ?2 AND ?3 ORDER BY event_id",
@@ -209,6 +228,10 @@ impl Pending {
         self.json.extend_from_slice(json.as_bytes());
         state.last_event_id = event_id;
         state.history_bytes += i64::try_from(length).unwrap_or(i64::MAX) + 1;
+        if event.ends_task() {
+            let submitted = event.schedule_event_id.unwrap_or(event_id - 1);
+            self.ended_tasks.push((state.id, submitted));
+        }
         if let Some(status) = event.ends() {
             state.status = status;
             state.stopped_at = Some(event.time.unwrap_or(default_time).millis());
@@ -217,15 +240,19 @@ impl Pending {
     }
 
     async fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), Error> {
-        let Pending { json, rows } = std::mem::take(self);
+        let Pending {
+            json,
+            rows,
+            ended_tasks,
+        } = std::mem::take(self);
         if !rows.is_empty() {
             sqlx::query(INSERT_EVENTS)
                 .bind(json)
                 .bind(format!("[{rows}]"))
-                .execute(connection)
+                .execute(&mut *connection)
                 .await?;
         }
-        Ok(())
+        execute(connection, INSERT_ENDED_TASKS, &ended_tasks).await
     }
 }
 
@@ -233,6 +260,11 @@ const INSERT_EVENTS: &str = "
     INSERT INTO events (execution, event_id, json, checksum)
     SELECT value ->> 0, value ->> 1, CAST(substr(?1, value ->> 2, value ->> 3) AS TEXT), value ->> 4
     FROM json_each(?2)";
+
+const INSERT_ENDED_TASKS: &str = "
+    INSERT INTO ended_tasks (execution, event_id)
+    SELECT value ->> 0, value ->> 1 FROM json_each(?1) WHERE true
+    ON CONFLICT DO NOTHING";
 
 const UPDATE_EXECUTIONS: &str = "
     UPDATE executions
@@ -248,7 +280,7 @@ const INSERT_NONCES: &str = "
     ON CONFLICT DO NOTHING";
 
 const LOOK_UP: &str = "
-    SELECT json_group_array(json_object('flow', f.id, 'execution', x.id, 'status', x.status,
+    SELECT json_group_array(json_object('flow', f.uuid, 'execution', x.id, 'status', x.status,
         'last_event_id', x.last_event_id, 'history_bytes', x.history_bytes, 'nonce_used', n.digest IS NOT NULL))
     FROM json_each(?1) j
     LEFT JOIN flows f ON f.name = j.value ->> 0 AND f.deleted_at IS NULL

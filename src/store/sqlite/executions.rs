@@ -1,7 +1,6 @@
-//! Executions: one statement or one transaction each, and a second statement only to say which of two
-//! names is missing.
+//! Executions: one transaction each, and a second statement only to say which of two names is missing.
 
-use sqlx::{Row, SqliteConnection, SqliteExecutor, SqlitePool};
+use sqlx::{Row, SqliteConnection, SqliteExecutor, SqlitePool, sqlite::SqliteRow};
 
 use super::{
     append,
@@ -13,7 +12,7 @@ use crate::{
     model::{
         Execution, Name, NewEvent, Status, event::EXECUTION_STARTED, execution::started_detail,
     },
-    store::{Error, Outcome, Refusal, StartExecution},
+    store::{Error, Outcome, Refusal, StartExecution, StopExecution},
 };
 
 /// Within the transaction of a group.
@@ -33,7 +32,8 @@ pub(super) async fn start_execution(
     }
     let id = sqlx::query(
         "INSERT INTO executions (flow, name, status, last_event_id, history_bytes, started_at, definition, input) \
-         SELECT id, ?2, ?3, 0, 0, ?4, (SELECT max(id) FROM definitions WHERE flow = flows.id), ?5 FROM flows WHERE name = ?1 AND deleted_at IS NULL \
+         SELECT id, ?2, ?3, 0, 0, ?4, (SELECT max(id) FROM definitions WHERE flow = flows.id), ?5 \
+         FROM flows WHERE name = ?1 AND deleted_at IS NULL \
          RETURNING id",
     )
     .bind(start.flow.as_str())
@@ -46,14 +46,8 @@ pub(super) async fn start_execution(
     let Some(id) = id else {
         return Ok(Err(Refusal::FlowNotExists));
     };
-    let started = NewEvent {
-        event_type: EXECUTION_STARTED.to_owned(),
-        time: Some(start.at),
-        schedule_event_id: None,
-        event_id: None,
-        step_name: String::new(),
-        event_detail: started_detail(&start.input),
-    };
+    let detail = started_detail(&start.input);
+    let started = NewEvent::ours(EXECUTION_STARTED, start.at, detail);
     append::append_first(connection, id.try_get(0)?, &started, start.at).await?;
     let execution = find_execution(connection, &start.flow, &start.name).await?;
     Ok(execution.ok_or(Refusal::ExecutionNotExists))
@@ -76,7 +70,7 @@ pub(super) async fn find_execution(
     name: &Name,
 ) -> Result<Option<Execution>, Error> {
     let row = sqlx::query(
-        "SELECT f.name, x.name, x.status, x.input, x.output, d.text, x.started_at, x.stopped_at \
+        "SELECT x.name, x.status, x.input, x.output, d.text, x.started_at, x.stopped_at \
          FROM flows f JOIN executions x ON x.flow = f.id AND x.name = ?2 JOIN definitions d ON d.id = x.definition \
          WHERE f.name = ?1 AND f.deleted_at IS NULL",
     )
@@ -84,21 +78,44 @@ pub(super) async fn find_execution(
     .bind(name.as_str())
     .fetch_optional(executor)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    let stopped_at = match row.try_get::<Option<i64>, _>(7)? {
-        Some(_) => Some(time_at(&row, 7)?),
+    row.map(|row| execution_in(&row, flow)).transpose()
+}
+
+/// Name, status, input, output, definition, start and end are a row's first columns.
+pub(super) fn execution_in(row: &SqliteRow, flow: &Name) -> Result<Execution, Error> {
+    let stopped_at = match row.try_get::<Option<i64>, _>(6)? {
+        Some(_) => Some(time_at(row, 6)?),
         None => None,
     };
-    Ok(Some(Execution {
-        flow: name_at(&row, 0)?,
-        name: name_at(&row, 1)?,
-        status: Status::parse(row.try_get(2)?).ok_or_else(|| damaged("status"))?,
-        input: row.try_get(3)?,
-        output: row.try_get(4)?,
-        definition: row.try_get(5)?,
-        started_at: time_at(&row, 6)?,
+    Ok(Execution {
+        flow: flow.clone(),
+        name: name_at(row, 0)?,
+        status: Status::parse(row.try_get(1)?).ok_or_else(|| damaged("status"))?,
+        input: row.try_get(2)?,
+        output: row.try_get(3)?,
+        definition: row.try_get(4)?,
+        started_at: time_at(row, 5)?,
         stopped_at,
-    }))
+    })
+}
+
+/// Within the transaction of a group.
+pub(super) async fn stop_execution(
+    connection: &mut SqliteConnection,
+    job: &Job<StopExecution, Execution>,
+) -> Result<Result<Execution, Refusal>, Error> {
+    let stop = &job.ask;
+    if !nonces::use_one(connection, job.nonce).await? {
+        return Ok(Err(Refusal::NonceUsed));
+    }
+    let stopped = NewEvent::ours("ExecutionStopped", stop.at, stop.detail.clone());
+    let appended =
+        append::append_one(connection, &stop.flow, &stop.execution, stopped, stop.at).await?;
+    if let Err(refusal) = appended {
+        return Ok(Err(refusal));
+    }
+    let execution = find_execution(connection, &stop.flow, &stop.execution).await?;
+    Ok(execution.ok_or(Refusal::ExecutionNotExists))
 }
 
 /// Which of the two is missing, when no execution was found.

@@ -1,6 +1,7 @@
 //! Flows: one statement or one transaction each.
 
-use sqlx::{Row, SqliteConnection, SqliteExecutor};
+use futures_util::TryStreamExt;
+use sqlx::{Row, SqliteConnection, SqliteExecutor, SqlitePool, sqlite::SqliteRow};
 
 use super::{
     columns::{name_at, time_at},
@@ -9,7 +10,10 @@ use super::{
 };
 use crate::{
     model::{Flow, Name},
-    store::{Error, Outcome, Refusal},
+    store::{
+        Error, FlowChange, FlowDeletion, ListFlows, Listed, Outcome, PAGE_MAX_BYTES, Refusal,
+        Visible,
+    },
 };
 
 /// Within the transaction of a group.
@@ -61,22 +65,114 @@ async fn define(
     Ok(())
 }
 
-pub(super) async fn describe_flow(executor: impl SqliteExecutor<'_>, name: &Name) -> Outcome<Flow> {
+/// Within the transaction of a group.
+pub(super) async fn update_flow(
+    connection: &mut SqliteConnection,
+    job: &Job<FlowChange, Flow>,
+) -> Result<Result<Flow, Refusal>, Error> {
+    let change = &job.ask;
+    if !nonces::use_one(connection, job.nonce).await? {
+        return Ok(Err(Refusal::NonceUsed));
+    }
     let row = sqlx::query(
-        "SELECT f.uuid, f.name, d.text, f.description, f.kind, f.role_arn, f.execution_mode, f.environment, \
-             f.external_storage_location, f.resource_group_id, f.created_at, f.modified_at \
-         FROM flows f JOIN definitions d ON d.id = (SELECT max(id) FROM definitions WHERE flow = f.id) \
-         WHERE f.name = ?1 AND f.deleted_at IS NULL",
+        "UPDATE flows SET description = coalesce(?2, description), kind = coalesce(?3, kind), \
+             role_arn = iif(?4 IS NULL, role_arn, nullif(?4, '')), environment = coalesce(?5, environment), \
+             modified_at = ?6 \
+         WHERE name = ?1 AND deleted_at IS NULL RETURNING id",
     )
-    .bind(name.as_str())
-    .fetch_optional(executor)
+    .bind(change.name.as_str())
+    .bind(&change.description)
+    .bind(&change.kind)
+    .bind(&change.role_arn)
+    .bind(&change.environment)
+    .bind(change.at.millis())
+    .fetch_optional(&mut *connection)
     .await?;
     let Some(row) = row else {
         return Ok(Err(Refusal::FlowNotExists));
     };
-    Ok(Ok(Flow {
+    if let Some(definition) = &change.definition {
+        define(connection, row.try_get(0)?, definition).await?;
+    }
+    describe_flow(connection, &change.name).await
+}
+
+/// Within the transaction of a group.
+pub(super) async fn delete_flow(
+    connection: &mut SqliteConnection,
+    job: &Job<FlowDeletion, ()>,
+) -> Result<Result<(), Refusal>, Error> {
+    if !nonces::use_one(connection, job.nonce).await? {
+        return Ok(Err(Refusal::NonceUsed));
+    }
+    let deleted =
+        sqlx::query("UPDATE flows SET deleted_at = ?2 WHERE name = ?1 AND deleted_at IS NULL")
+            .bind(job.ask.name.as_str())
+            .bind(job.ask.at.millis())
+            .execute(connection)
+            .await?;
+    Ok(if deleted.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(Refusal::FlowNotExists)
+    })
+}
+
+const BY_NAME: &str = "
+    SELECT f.uuid, f.name, d.text, f.description, f.kind, f.role_arn, f.execution_mode, f.environment,
+        f.external_storage_location, f.resource_group_id, f.created_at, f.modified_at
+    FROM flows f JOIN definitions d ON d.id = (SELECT max(id) FROM definitions WHERE flow = f.id)
+    WHERE f.deleted_at IS NULL AND f.name = ?1";
+
+const FROM_NAME: &str = "
+    SELECT f.uuid, f.name, d.text, f.description, f.kind, f.role_arn, f.execution_mode, f.environment,
+        f.external_storage_location, f.resource_group_id, f.created_at, f.modified_at
+    FROM flows f JOIN definitions d ON d.id = (SELECT max(id) FROM definitions WHERE flow = f.id)
+    WHERE f.deleted_at IS NULL AND f.name >= ?1 AND (?2 IS NULL OR f.resource_group_id = ?2)
+    ORDER BY f.name";
+
+pub(super) async fn describe_flow(executor: impl SqliteExecutor<'_>, name: &Name) -> Outcome<Flow> {
+    let row = sqlx::query(BY_NAME)
+        .bind(name.as_str())
+        .fetch_optional(executor)
+        .await?;
+    row.map(|row| flow_in(&row))
+        .transpose()
+        .map(|flow| flow.ok_or(Refusal::FlowNotExists))
+}
+
+pub(super) async fn list_flows(
+    pool: &SqlitePool,
+    list: &ListFlows,
+    visible: Visible<'_>,
+) -> Result<Listed<Flow, Name>, Error> {
+    let mut rows = sqlx::query(FROM_NAME)
+        .bind(list.from.as_ref().map_or("", Name::as_str))
+        .bind(&list.resource_group_id)
+        .fetch(pool);
+    let (mut items, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.try_next().await? {
+        let flow = flow_in(&row)?;
+        if !visible(&flow.name) {
+            continue;
+        }
+        bytes += flow.definition.len() + flow.description.len();
+        let full = items.len() == list.limit || bytes as u64 > PAGE_MAX_BYTES as u64;
+        if full && !items.is_empty() {
+            return Ok(Listed {
+                items,
+                next: Some(flow.name),
+            });
+        }
+        items.push(flow);
+    }
+    Ok(Listed { items, next: None })
+}
+
+fn flow_in(row: &SqliteRow) -> Result<Flow, Error> {
+    Ok(Flow {
         id: row.try_get(0)?,
-        name: name_at(&row, 1)?,
+        name: name_at(row, 1)?,
         definition: row.try_get(2)?,
         description: row.try_get(3)?,
         kind: row.try_get(4)?,
@@ -85,7 +181,7 @@ pub(super) async fn describe_flow(executor: impl SqliteExecutor<'_>, name: &Name
         environment: row.try_get(7)?,
         external_storage_location: row.try_get(8)?,
         resource_group_id: row.try_get(9)?,
-        created_at: time_at(&row, 10)?,
-        modified_at: time_at(&row, 11)?,
-    }))
+        created_at: time_at(row, 10)?,
+        modified_at: time_at(row, 11)?,
+    })
 }

@@ -5,7 +5,7 @@ use sqlx::{Row, SqlitePool};
 use super::executions::missing;
 
 use crate::{
-    model::{Cursor, Name},
+    model::{Cursor, Name, Status},
     store::{Error, Outcome, PAGE_MAX_BYTES, Page, checksum::checksum},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 ///
 /// A large history might pass the byte limit of a page; then the sum of lengths says where to stop.
 const HISTORY: &str = "
-    SELECT x.id, x.last_event_id, count(e.event_id), sum(e.checksum), group_concat(e.json, char(10))
+    SELECT x.id, x.last_event_id, count(e.event_id), sum(e.checksum), group_concat(e.json, char(10)), x.status
     FROM flows f
     JOIN executions x ON x.flow = f.id AND x.name = ?2
     LEFT JOIN events e ON e.execution = x.id AND e.event_id >= ?3 AND e.event_id <=
@@ -50,8 +50,8 @@ pub(super) async fn get_execution_history(
     let count: i64 = row.try_get(2)?;
     let next = cursor.first().saturating_add(count);
     let ends_early = next <= cursor.last().min(last_event_id);
-    let events = match row.try_get::<Option<&str>, _>(4)? {
-        None => String::new(),
+    let (events, ends) = match row.try_get::<Option<&str>, _>(4)? {
+        None => (String::new(), Vec::new()),
         Some(joined) => verified(id, cursor.first(), count, row.try_get(3)?, joined)?,
     };
     if ends_early && i64::try_from(events.len()).unwrap_or(i64::MAX) < PAGE_MAX_BYTES / 32 {
@@ -62,25 +62,30 @@ pub(super) async fn get_execution_history(
     }
     Ok(Ok(Page {
         events,
+        ends,
+        last_event_id,
+        running: row.try_get::<&str, _>(5)? == Status::Running.as_str(),
         next: (next <= last_event_id).then_some(next),
     }))
 }
 
-/// Checks the fragments of the events from `first` on and joins them by commas.
+/// Checks the fragments of the events from `first` on and joins them by commas; answers where each ends.
 fn verified(
     execution: i64,
     first: i64,
     count: i64,
     sum: i64,
     joined: &str,
-) -> Result<String, Error> {
+) -> Result<(String, Vec<usize>), Error> {
     let mut events = String::with_capacity(joined.len());
+    let mut ends = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
     let mut found = 0;
     for (event_id, json) in (first..).zip(joined.split('\n')) {
         if event_id > first {
             events.push(',');
         }
         events.push_str(json);
+        ends.push(events.len());
         found += i64::from(checksum(execution, event_id, json.as_bytes()));
     }
     let last = first + count - 1;
@@ -89,5 +94,5 @@ fn verified(
             "an event of {first} to {last} of execution {execution} is damaged"
         )));
     }
-    Ok(events)
+    Ok((events, ends))
 }

@@ -7,20 +7,50 @@ use crate::{
     store::{Error, Outcome, Refusal},
 };
 
-/// A write on its way: what is asked, what came out, and who waits for it.
+/// What is asked, what came out, and who waits for it.
 pub(super) struct Job<C, T> {
     pub ask: C,
     pub nonce: Option<Nonce>,
     pub outcome: Option<Result<T, Refusal>>,
-    pub reply: oneshot::Sender<Outcome<T>>,
+    reply: Option<oneshot::Sender<Outcome<T>>>,
 }
 
 impl<C, T> Job<C, T> {
+    /// A job, and where its outcome will come.
+    pub(super) fn new(ask: C, nonce: Option<Nonce>) -> (Self, oneshot::Receiver<Outcome<T>>) {
+        let (reply, answer) = oneshot::channel();
+        let job = Job {
+            ask,
+            nonce,
+            outcome: None,
+            reply: Some(reply),
+        };
+        (job, answer)
+    }
+
+    /// A job that is part of another one, which has the nonce.
+    pub(super) fn part(ask: C) -> Self {
+        Job {
+            ask,
+            nonce: None,
+            outcome: None,
+            reply: None,
+        }
+    }
+
+    /// Whether something was written, once it is committed.
+    pub(super) fn succeeded(&self) -> bool {
+        matches!(self.outcome, Some(Ok(_)))
+    }
+
+    /// Tells whoever asked, who may be gone.
     pub(super) fn answer(self, committed: &Result<(), Error>) {
         let undone = || Error::Other("the write was not reached".to_owned());
         let outcome = committed
             .clone()
             .and_then(|()| self.outcome.ok_or_else(undone));
-        let _ = self.reply.send(outcome); // whoever asked may be gone
+        if let Some(reply) = self.reply {
+            let _ = reply.send(outcome);
+        }
     }
 }

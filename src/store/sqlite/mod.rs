@@ -2,24 +2,37 @@
 
 mod append;
 mod columns;
+mod deletion;
 mod executions;
 mod flows;
 mod history;
 mod job;
+mod listing;
 mod nonces;
 mod open;
+mod tasks;
 mod writer;
 
 use async_trait::async_trait;
 use sqlx::SqlitePool;
 
-use super::{AppendEvents, Appended, Error, Outcome, Page, StartExecution, Store};
-use crate::model::{Cursor, Execution, Flow, Name, Nonce};
+use super::{
+    AppendEvents, Appended, Changes, Error, FlowChange, FlowDeletion, ListExecutions, ListFlows,
+    Listed, Outcome, Page, Position, ReportTask, StartExecution, StopExecution, Store, Visible,
+    changes::Hub,
+};
+use crate::{
+    model::{Cursor, Execution, Flow, Name, Nonce},
+    wire::signature::SecretKey,
+};
+use writer::{Write, Writer};
 
 /// An open SQLite store.
 pub struct Sqlite {
     readers: SqlitePool,
-    writer: writer::Writer,
+    writer: Writer,
+    changes: Hub,
+    task_key: SecretKey,
     /// Held as long as the store is open; a second process finds it taken.
     lock: std::fs::File,
 }
@@ -27,11 +40,27 @@ pub struct Sqlite {
 #[async_trait]
 impl Store for Sqlite {
     async fn create_flow(&self, flow: Flow, nonce: Option<Nonce>) -> Outcome<Flow> {
-        self.writer.create_flow(flow, nonce).await
+        self.writer.write(Write::CreateFlow, flow, nonce).await
     }
 
     async fn describe_flow(&self, name: &Name) -> Outcome<Flow> {
         flows::describe_flow(&self.readers, name).await
+    }
+
+    async fn update_flow(&self, change: FlowChange, nonce: Option<Nonce>) -> Outcome<Flow> {
+        self.writer.write(Write::UpdateFlow, change, nonce).await
+    }
+
+    async fn delete_flow(&self, deletion: FlowDeletion, nonce: Option<Nonce>) -> Outcome<()> {
+        self.writer.write(Write::DeleteFlow, deletion, nonce).await
+    }
+
+    async fn list_flows(
+        &self,
+        list: ListFlows,
+        visible: Visible<'_>,
+    ) -> Result<Listed<Flow, Name>, Error> {
+        flows::list_flows(&self.readers, &list, visible).await
     }
 
     async fn start_execution(
@@ -39,11 +68,35 @@ impl Store for Sqlite {
         start: StartExecution,
         nonce: Option<Nonce>,
     ) -> Outcome<Execution> {
-        self.writer.start_execution(start, nonce).await
+        self.writer.write(Write::StartExecution, start, nonce).await
     }
 
     async fn describe_execution(&self, flow: &Name, execution: &Name) -> Outcome<Execution> {
         executions::describe_execution(&self.readers, flow, execution).await
+    }
+
+    async fn stop_execution(
+        &self,
+        stop: StopExecution,
+        nonce: Option<Nonce>,
+    ) -> Outcome<Execution> {
+        self.writer.write(Write::StopExecution, stop, nonce).await
+    }
+
+    async fn list_executions(&self, list: ListExecutions) -> Outcome<Listed<Execution, Position>> {
+        listing::list_executions(&self.readers, &list).await
+    }
+
+    async fn report_task(&self, report: ReportTask, nonce: Option<Nonce>) -> Outcome<i64> {
+        self.writer.write(Write::ReportTask, report, nonce).await
+    }
+
+    fn task_key(&self) -> &SecretKey {
+        &self.task_key
+    }
+
+    fn changes(&self, flow: &Name, execution: &Name) -> Changes {
+        self.changes.subscribe(flow, execution)
     }
 
     async fn append_execution_events(
@@ -51,7 +104,7 @@ impl Store for Sqlite {
         append: AppendEvents,
         nonce: Option<Nonce>,
     ) -> Outcome<Appended> {
-        self.writer.append_execution_events(append, nonce).await
+        self.writer.write(Write::Append, append, nonce).await
     }
 
     async fn get_execution_history(

@@ -5,10 +5,14 @@ use std::{fs::File, path::Path, str::FromStr, time::Duration};
 use sqlx::{
     ConnectOptions, Connection,
     migrate::Migrator,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{
+        SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
+        SqliteSynchronous,
+    },
 };
 
 use super::{Sqlite, writer::Writer};
+use crate::{store::changes::Hub, wire::signature::SecretKey};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -64,11 +68,20 @@ impl Sqlite {
             .synchronous(SqliteSynchronous::Full)
             .pragma("mmap_size", MMAP_BYTES)
             .pragma("journal_size_limit", WAL_KEPT_BYTES);
-        let mut writer = options.connect().await.map_err(|e| say(e.to_string()))?;
+        let mut writer = options
+            .clone()
+            .auto_vacuum(SqliteAutoVacuum::Incremental) // deleted flows give their space back
+            .connect()
+            .await
+            .map_err(|e| say(e.to_string()))?;
         MIGRATIONS
             .run(&mut writer)
             .await
             .map_err(|e| say(format!("its schema cannot be brought up to date: {e}")))?;
+        let task_key = sqlx::query_scalar("SELECT key FROM task_key")
+            .fetch_one(&mut writer)
+            .await
+            .map_err(|e| say(e.to_string()))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(READER_WAIT)
@@ -76,9 +89,12 @@ impl Sqlite {
             .max_lifetime(None)
             .test_before_acquire(false) // a ping costs as much as a small page
             .connect_lazy_with(options.read_only(true).create_if_missing(false));
+        let changes = Hub::default();
         Ok(Sqlite {
             readers,
-            writer: Writer::start(writer),
+            writer: Writer::start(writer, changes.clone()),
+            changes,
+            task_key: SecretKey::new(task_key),
             lock,
         })
     }

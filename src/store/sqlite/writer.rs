@@ -6,12 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
-use super::{append, executions, flows, job::Job, nonces};
+use super::{append, deletion, executions, flows, job::Job, nonces, tasks};
 use crate::{
     model::{Execution, Flow, Nonce},
-    store::{AppendEvents, Appended, Error, Outcome, StartExecution},
+    store::{
+        AppendEvents, Appended, Error, FlowChange, FlowDeletion, Outcome, ReportTask,
+        StartExecution, StopExecution, changes::Hub,
+    },
 };
 
 /// Writes that wait for the writer. More would wait longer than their clients do.
@@ -22,10 +25,18 @@ const QUEUE_WAIT: Duration = Duration::from_secs(1);
 const GROUP_MAX: usize = 256;
 /// Transactions between two deletions of expired nonces.
 const NONCE_SWEEP: u64 = 100;
-enum Write {
+/// Pause between two steps of a deletion, so that it takes a share of the disk only.
+const DELETION_PAUSE: Duration = Duration::from_millis(2);
+
+/// A kind of write: each variant is a method of the store.
+pub(super) enum Write {
     CreateFlow(Box<Job<Flow, Flow>>),
-    StartExecution(Job<StartExecution, Execution>),
-    Append(Job<AppendEvents, Appended>),
+    UpdateFlow(Box<Job<FlowChange, Flow>>),
+    DeleteFlow(Box<Job<FlowDeletion, ()>>),
+    StartExecution(Box<Job<StartExecution, Execution>>),
+    StopExecution(Box<Job<StopExecution, Execution>>),
+    ReportTask(Box<Job<ReportTask, i64>>),
+    Append(Box<Job<AppendEvents, Appended>>),
 }
 
 /// The task's handle.
@@ -41,12 +52,17 @@ struct State {
     /// The last transaction could not be written, for example because the disk is full.
     refusing: AtomicBool,
     failure: watch::Sender<Option<String>>,
+    changes: Hub,
 }
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection) -> Self {
+    /// Whoever waits in `changes` hears of what is committed.
+    pub(super) fn start(connection: SqliteConnection, changes: Hub) -> Self {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
-        let state = Arc::new(State::default());
+        let state = Arc::new(State {
+            changes,
+            ..State::default()
+        });
         let (ending, ended) = watch::channel(false);
         let task_state = Arc::clone(&state);
         tokio::spawn(async move {
@@ -60,49 +76,19 @@ impl Writer {
         }
     }
 
-    pub(super) async fn create_flow(&self, flow: Flow, nonce: Option<Nonce>) -> Outcome<Flow> {
-        self.write(flow, nonce, |job| Write::CreateFlow(Box::new(job)))
-            .await
-    }
-
-    pub(super) async fn start_execution(
+    /// Asks the task to write, and waits until it is committed.
+    pub(super) async fn write<C, T>(
         &self,
-        start: StartExecution,
-        nonce: Option<Nonce>,
-    ) -> Outcome<Execution> {
-        self.write(start, nonce, Write::StartExecution).await
-    }
-
-    pub(super) async fn append_execution_events(
-        &self,
-        append: AppendEvents,
-        nonce: Option<Nonce>,
-    ) -> Outcome<Appended> {
-        self.write(append, nonce, Write::Append).await
-    }
-
-    async fn write<C, T>(
-        &self,
+        kind: fn(Box<Job<C, T>>) -> Write,
         ask: C,
         nonce: Option<Nonce>,
-        kind: fn(Job<C, T>) -> Write,
     ) -> Outcome<T> {
         let closed = || Error::Unavailable("it is closing".to_owned());
-        let (reply, answer) = oneshot::channel();
-        let queue = self
-            .queue
-            .lock()
-            .expect("no panic holds this lock")
-            .clone()
-            .ok_or_else(closed)?;
-        let job = kind(Job {
-            ask,
-            nonce,
-            outcome: None,
-            reply,
-        });
+        let queue = self.queue.lock().expect("no panic holds this lock").clone();
+        let queue = queue.ok_or_else(closed)?;
+        let (job, answer) = Job::new(ask, nonce);
         queue
-            .send_timeout(job, QUEUE_WAIT)
+            .send_timeout(kind(Box::new(job)), QUEUE_WAIT)
             .await
             .map_err(|_| Error::Busy("too many writes wait".to_owned()))?;
         drop(queue);
@@ -139,17 +125,29 @@ impl Writer {
 async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Write>, state: &State) {
     let mut transactions: u64 = 0;
     let mut group = Vec::with_capacity(GROUP_MAX);
-    while queue.recv_many(&mut group, GROUP_MAX).await > 0 {
+    let mut deleting = true; // an earlier process may have left something
+    loop {
+        let waiting = tokio::select! {
+            biased;
+            waiting = queue.recv_many(&mut group, GROUP_MAX) => waiting,
+            () = tokio::time::sleep(DELETION_PAUSE), if deleting => {
+                deleting = deletion::step(&mut connection).await.unwrap_or_else(|error| {
+                    tracing::error!(%error, "what is left of a deleted flow stays until the next start");
+                    false
+                });
+                continue;
+            }
+        };
+        if waiting == 0 {
+            break;
+        }
         let sweep = transactions.is_multiple_of(NONCE_SWEEP);
         let committed = transaction(&mut connection, &mut group, sweep).await;
         transactions += 1;
         state.refusing.store(committed.is_err(), Relaxed);
         for write in group.drain(..) {
-            match write {
-                Write::CreateFlow(job) => job.answer(&committed),
-                Write::StartExecution(job) => job.answer(&committed),
-                Write::Append(job) => job.answer(&committed),
-            }
+            deleting |= matches!(write, Write::DeleteFlow(_));
+            write.answer(&committed, &state.changes);
         }
         if let Err(Error::Io(failure)) = committed {
             state.failure.send_replace(Some(failure));
@@ -158,6 +156,32 @@ async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Write>,
     }
     if let Err(error) = close(connection).await {
         tracing::warn!(%error, "the write-ahead log stays beside the database");
+    }
+}
+
+impl Write {
+    /// Answers whoever asked, and tells whoever waits for the execution.
+    fn answer(self, committed: &Result<(), Error>, changes: &Hub) {
+        let grown = match &self {
+            Write::Append(job) if job.succeeded() => Some((&job.ask.flow, &job.ask.execution)),
+            Write::StopExecution(job) if job.succeeded() => {
+                Some((&job.ask.flow, &job.ask.execution))
+            }
+            Write::ReportTask(job) if job.succeeded() => Some((&job.ask.flow, &job.ask.execution)),
+            _ => None,
+        };
+        if let (Some((flow, execution)), Ok(())) = (grown, committed) {
+            changes.announce(flow, execution);
+        }
+        match self {
+            Write::CreateFlow(job) => job.answer(committed),
+            Write::UpdateFlow(job) => job.answer(committed),
+            Write::DeleteFlow(job) => job.answer(committed),
+            Write::StartExecution(job) => job.answer(committed),
+            Write::StopExecution(job) => job.answer(committed),
+            Write::ReportTask(job) => job.answer(committed),
+            Write::Append(job) => job.answer(committed),
+        }
     }
 }
 
@@ -193,12 +217,24 @@ async fn perform(connection: &mut SqliteConnection, group: &mut [Write]) -> Resu
             [Write::CreateFlow(job)] => {
                 job.outcome = Some(flows::create_flow(connection, job).await?)
             }
+            [Write::UpdateFlow(job)] => {
+                job.outcome = Some(flows::update_flow(connection, job).await?)
+            }
+            [Write::DeleteFlow(job)] => {
+                job.outcome = Some(flows::delete_flow(connection, job).await?)
+            }
             [Write::StartExecution(job)] => {
-                job.outcome = Some(executions::start_execution(connection, job).await?)
+                job.outcome = Some(executions::start_execution(connection, job).await?);
+            }
+            [Write::StopExecution(job)] => {
+                job.outcome = Some(executions::stop_execution(connection, job).await?);
+            }
+            [Write::ReportTask(job)] => {
+                job.outcome = Some(tasks::report_task(connection, job).await?)
             }
             appends => {
                 let jobs = appends.iter_mut().filter_map(|write| match write {
-                    Write::Append(job) => Some(job),
+                    Write::Append(job) => Some(&mut **job),
                     _ => None,
                 });
                 append::append_all(connection, jobs.collect()).await?;

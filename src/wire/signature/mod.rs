@@ -41,6 +41,18 @@ impl SecretKey {
             .is_ok()
     }
 
+    /// The HMAC-SHA256 of `bytes`.
+    pub fn tag(&self, bytes: &[u8]) -> [u8; 32] {
+        let mac = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()).expect("an HMAC takes any key");
+        mac.chain_update(bytes).finalize().into_bytes().into()
+    }
+
+    /// Whether `tag` begins this key's HMAC-SHA256 of `bytes`, in constant time.
+    pub fn tagged(&self, bytes: &[u8], tag: &[u8]) -> bool {
+        let mac = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()).expect("an HMAC takes any key");
+        mac.chain_update(bytes).verify_truncated_left(tag).is_ok()
+    }
+
     /// Whether `token` is this secret itself, in constant time but for its length.
     pub fn is(&self, token: &str) -> bool {
         subtle::ConstantTimeEq::ct_eq(self.0.as_bytes(), token.as_bytes()).into()

@@ -1,6 +1,9 @@
 //! DescribeExecution: how an execution stands, while it runs and after its end.
 
+use std::{sync::Arc, time::Duration};
+
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::support::{Call, NOW, Server, call::seconds};
 
@@ -75,4 +78,106 @@ async fn what_does_not_exist_is_404_and_says_which_of_the_two() {
         "MissingRequiredParams"
     );
     assert_eq!(server.refused(call("-f", "e")).await.1, "InvalidArgument");
+}
+
+#[tokio::test]
+async fn a_wait_is_answered_the_moment_the_execution_ends() {
+    let server = Arc::new(Server::with_execution().await);
+    let waiting = Arc::clone(&server);
+    let waiter =
+        tokio::spawn(async move { waiting.ok(describe().query("WaitTimeSeconds", "60")).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.append(&json!([{"Type": "StepEntered"}])).await; // no end yet
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!waiter.is_finished());
+    let ended = Instant::now();
+    server
+        .append(&json!([{"Type": "ExecutionSucceeded"}]))
+        .await;
+    assert_eq!(waiter.await.unwrap()["Status"], "Succeeded");
+    assert!(ended.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_wait_is_over_when_its_time_is_and_nobody_waits_for_what_has_ended() {
+    let server = Server::with_execution().await;
+    let begun = Instant::now();
+    assert_eq!(
+        server.ok(describe().query("WaitTimeSeconds", "1")).await["Status"],
+        "Running"
+    );
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    server.append(&json!([{"Type": "ExecutionFailed"}])).await;
+    let begun = Instant::now();
+    for wait in ["0", "60", ""] {
+        assert_eq!(
+            server.ok(describe().query("WaitTimeSeconds", wait)).await["Status"],
+            "Failed"
+        );
+    }
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn the_wait_is_0_to_60_seconds() {
+    let server = Server::with_execution().await;
+    for wait in ["61", "-1", "x", "1.5"] {
+        let (status, code, message) = server
+            .refused(describe().query("WaitTimeSeconds", wait))
+            .await;
+        assert_eq!((status, code.as_str()), (400, "InvalidArgument"));
+        assert_eq!(
+            message,
+            "Parameter error. WaitTimeSeconds must be an integer from 0 to 60."
+        );
+    }
+}
+
+#[tokio::test]
+async fn five_hundred_wait_without_a_statement_and_hear_of_the_end_at_once() {
+    let server = Arc::new(Server::with_execution().await);
+    let waiters: Vec<_> = (0..500)
+        .map(|_| {
+            let waiting = Arc::clone(&server);
+            let call = describe().query("WaitTimeSeconds", "60");
+            tokio::spawn(async move { (waiting.ok(call).await, Instant::now()) })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(waiters.iter().all(|waiter| !waiter.is_finished()));
+    server
+        .append(&json!([{"Type": "ExecutionSucceeded"}]))
+        .await;
+    let ended = Instant::now();
+    for waiter in waiters {
+        let (execution, answered) = waiter.await.unwrap();
+        assert_eq!(execution["Status"], "Succeeded");
+        assert!(
+            answered.saturating_duration_since(ended) < Duration::from_secs(10),
+            "nobody is forgotten"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stop_of_the_server_ends_all_waits() {
+    let server = Server::with_execution().await;
+    let address = server.address;
+    let waiter = tokio::spawn(async move {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let call = describe().query("WaitTimeSeconds", "60").bytes();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, &call)
+            .await
+            .unwrap();
+        crate::support::Answer::read(&mut stream).await
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let begun = Instant::now();
+    server.stop().await;
+    let answer = waiter.await.unwrap();
+    assert_eq!(
+        (answer.status, &answer.json["Status"]),
+        (200, &json!("Running"))
+    );
+    assert!(begun.elapsed() < Duration::from_secs(5));
 }

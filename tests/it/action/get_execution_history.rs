@@ -261,3 +261,147 @@ async fn what_does_not_exist_is_404_and_says_which_of_the_two() {
         )
     );
 }
+
+/// A server whose execution `e` has 2,500 events: every tenth is a failure, every hundredth is in step `rare`.
+async fn with_kinds() -> Server {
+    let server = Server::with_execution().await;
+    let event = |id: i64| {
+        let event_type = if id % 10 == 0 {
+            "TaskFailed"
+        } else {
+            "TaskSucceeded"
+        };
+        json!({"Type": event_type, "StepName": if id % 100 == 0 { "rare" } else { "s" }})
+    };
+    for first in [2, 1002, 2002] {
+        server
+            .append(&(first..(first + 1000).min(2501)).map(event).collect())
+            .await;
+    }
+    server
+}
+
+/// The ids of all pages, put together.
+async fn all(server: &Server, call: Call) -> Vec<i64> {
+    let (mut all, mut next) = (Vec::new(), call.again());
+    loop {
+        let answer = server.ok(next).await;
+        all.extend(ids(&answer));
+        let Some(token) = answer.get("NextToken") else {
+            break;
+        };
+        next = call.again().query("NextToken", token.as_str().unwrap());
+    }
+    all
+}
+
+#[tokio::test]
+async fn reverse_begins_with_the_last_event_and_goes_back() {
+    let server = with_events(130).await;
+    let back = |limit: &str| history().query("Reverse", "true").query("Limit", limit);
+    for limit in ["1", "7", "60", "130", "1000"] {
+        assert_eq!(
+            all(&server, back(limit)).await,
+            (1..=130).rev().collect::<Vec<_>>(),
+            "by {limit}"
+        );
+    }
+    let page = server.ok(back("3")).await;
+    assert_eq!(
+        (ids(&page), &page["NextToken"]),
+        (vec![130, 129, 128], &json!("127"))
+    );
+    let page = server.ok(back("3").query("NextToken", "2")).await;
+    assert_eq!((ids(&page), page.get("NextToken")), (vec![2, 1], None));
+    assert_eq!(
+        ids(&server.ok(back("2").query("NextToken", "500")).await),
+        [130, 129]
+    );
+}
+
+#[tokio::test]
+async fn filters_keep_paging_exact_in_both_directions() {
+    let server = with_kinds().await;
+    let tens: Vec<i64> = (1..=250).map(|n| n * 10).collect();
+    let hundreds: Vec<i64> = (1..=25).map(|n| n * 100).collect();
+    for limit in ["1", "7", "25", "60", "1000"] {
+        let failed = history()
+            .query("EventTypes", "TaskFailed")
+            .query("Limit", limit);
+        assert_eq!(all(&server, failed.clone()).await, tens, "by {limit}");
+        let back: Vec<i64> = tens.iter().rev().copied().collect();
+        assert_eq!(
+            all(&server, failed.query("Reverse", "True")).await,
+            back,
+            "by {limit}"
+        );
+        let rare = history().query("StepName", "rare").query("Limit", limit);
+        assert_eq!(all(&server, rare.clone()).await, hundreds, "by {limit}");
+        assert_eq!(
+            all(&server, rare.query("EventTypes", "TaskSucceeded")).await,
+            Vec::<i64>::new()
+        );
+    }
+    let both = history()
+        .query("EventTypes", "ExecutionStarted,TaskFailed")
+        .query("Limit", "2");
+    assert_eq!(ids(&server.ok(both).await), [1, 10]);
+}
+
+#[tokio::test]
+async fn a_wait_beyond_the_end_is_answered_by_the_next_event() {
+    let server = std::sync::Arc::new(with_events(3).await);
+    let beyond = || {
+        history()
+            .query("NextToken", "4")
+            .query("WaitTimeSeconds", "60")
+    };
+    let waiting = std::sync::Arc::clone(&server);
+    let waiter = tokio::spawn(async move { waiting.ok(beyond()).await });
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert!(!waiter.is_finished());
+    server
+        .append(&json!([{"Type": "ExecutionSucceeded"}]))
+        .await;
+    assert_eq!(ids(&waiter.await.unwrap()), [4]);
+    // What is there already, and what has ended, is answered at once.
+    assert_eq!(ids(&server.ok(beyond()).await), [4]);
+    let none = history()
+        .query("NextToken", "5")
+        .query("WaitTimeSeconds", "60");
+    assert_eq!(server.ok(none).await["Events"], json!([]));
+}
+
+#[tokio::test]
+async fn a_page_of_large_events_goes_back_without_a_gap() {
+    let server = Server::with_execution().await;
+    let large = "\u{1}".repeat(60_000); // six times as long in the answer
+    for _ in 0..60 {
+        server
+            .append(&json!([{"Type": "A", "EventDetail": large}]))
+            .await;
+    }
+    let back = history().query("Reverse", "true").query("Limit", "1000");
+    assert!(
+        server.ok(back.clone()).await.get("NextToken").is_some(),
+        "more than a page may hold"
+    );
+    assert_eq!(all(&server, back).await, (1..=61).rev().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn bad_extensions_are_refused_by_name() {
+    let server = Server::with_execution().await;
+    for (parameter, value) in [
+        ("Reverse", "yes"),
+        ("WaitTimeSeconds", "61"),
+        ("WaitTimeSeconds", "-1"),
+    ] {
+        let (status, code, message) = server.refused(history().query(parameter, value)).await;
+        assert_eq!((status, code.as_str()), (400, "InvalidArgument"));
+        assert!(
+            message.starts_with(&format!("Parameter error. {parameter} must be ")),
+            "{message}"
+        );
+    }
+}

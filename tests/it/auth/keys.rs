@@ -1,5 +1,7 @@
 //! Keys: which ids, secrets and tokens are known.
 
+use flowledger::auth::keys::Keys;
+
 use super::{append, both, changed, history};
 use crate::support::{NOW, Server};
 
@@ -167,4 +169,66 @@ async fn keys_are_replaced_while_serving_and_nonces_stay() {
         "InvalidAccessKeyID"
     );
     assert_eq!(server.code(append()).await, "AccessDenied");
+}
+
+#[test]
+fn a_fault_in_a_keys_file_names_its_place_and_no_secret() {
+    let bare = "line 3: a secret must be text in quotes";
+    for (lines, expected) in [
+        ("secret = 5318008\nrole = \"admin\"", bare),
+        ("secret = [\"5318008\"]\nrole = \"admin\"", bare),
+        ("secret = 5318008x\nrole = \"admin\"", "line 3: "),
+        ("secret = \"5318008\nrole = \"admin\"", "line 3: "),
+        ("secret = \"5318008\"\nsecret = \"5318008\"", "line 4: "),
+        ("secret = \"5318008\"", "line 1: missing field `role`"),
+        (
+            "secret = \"5318008\"\nrole = \"owner\"",
+            "line 4: unknown variant `owner`",
+        ),
+        (
+            "role = \"admin\"\nsecret = \"5318008\"\nsecurity_token = 5318008",
+            "line 5: a secret must be text in quotes",
+        ),
+        (
+            "secret = \"5318008\"\nrole = \"admin\"\nflow = []",
+            "line 5: unknown field `flow`",
+        ),
+        (
+            "secret = \"5318008\"\nrole = \"admin\"\nexpires = \"soon\"",
+            "key 'k': expires must be RFC 3339",
+        ),
+        (
+            "secret = \"\"\nrole = \"admin\"",
+            "key 'k': the secret must not be empty",
+        ),
+    ] {
+        let file = format!("[[key]]\nid = \"k\"\n{lines}\n");
+        let fault = Keys::load(Some(&file), None).err().unwrap();
+        assert!(fault.starts_with(expected), "{fault}");
+        assert!(!fault.contains("5318008"), "{fault}");
+    }
+}
+
+#[test]
+fn a_key_id_is_there_once_and_fits_into_an_authorization() {
+    let key = |id: &str| format!("[[key]]\nid = '{id}'\nsecret = \"s\"\nrole = \"reader\"\n");
+    let twice = key("k") + &key("k");
+    let fault = Keys::load(Some(&twice), None).err();
+    assert_eq!(fault.as_deref(), Some("key 'k' is there twice"));
+    let admin = Some(("k".to_owned(), "s".to_owned()));
+    let fault = Keys::load(Some(&key("k")), admin).err();
+    assert_eq!(fault.as_deref(), Some("key 'k' is there twice"));
+    let longest = "k".repeat(128);
+    for (id, fits) in [
+        ("test-key-id", true),
+        (&longest, true),
+        (&(longest.clone() + "k"), false),
+        ("", false),
+        ("a,b", false),
+        ("a=b", false),
+        ("a b", false),
+        ("é", false),
+    ] {
+        assert_eq!(Keys::load(Some(&key(id)), None).is_ok(), fits, "{id}");
+    }
 }

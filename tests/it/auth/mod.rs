@@ -8,6 +8,7 @@ mod rights;
 mod time;
 
 use flowledger::auth::keys::Keys;
+use serde_json::json;
 
 use crate::support::{Answer, Call, Server};
 
@@ -38,6 +39,45 @@ fn append() -> Call {
         .form("FlowName", "f")
         .form("ExecutionName", "e")
         .form("Events", r#"[{"Type":"StepEntered"}]"#)
+}
+
+/// Every action about a flow, with the least role that may call it, in an order in which all can succeed
+/// but `CreateFlow`. `token` is that of a task.
+fn calls(flow: &str, execution: &str, token: &str) -> Vec<(&'static str, Call)> {
+    let about = |action| {
+        Call::new(action)
+            .query("FlowName", flow)
+            .query("ExecutionName", execution)
+    };
+    let report = |action| Call::new(action).query("TaskToken", token);
+    let events = r#"[{"Type":"StepEntered"}]"#;
+    vec![
+        ("reader", Call::new("DescribeFlow").query("Name", flow)),
+        ("reader", about("DescribeExecution")),
+        ("reader", about("GetExecutionHistory")),
+        (
+            "reader",
+            Call::new("ListExecutions").query("FlowName", flow),
+        ),
+        ("writer", create(flow)),
+        ("writer", Call::new("UpdateFlow").form("Name", flow)),
+        ("writer", start(flow, execution)),
+        (
+            "writer",
+            about("AppendExecutionEvents").query("Events", events),
+        ),
+        ("writer", report("ReportTaskSucceeded").form("Output", "{}")),
+        ("writer", report("ReportTaskFailed").form("Error", "e")),
+        ("writer", about("StopExecution")),
+        ("admin", Call::new("DeleteFlow").form("Name", flow)),
+    ]
+}
+
+/// The token of a new task of `f` and `e`.
+async fn task_token(server: &Server) -> String {
+    let appended = server.append(&json!([{"Type": "TaskSubmitted"}])).await;
+    let tokens = appended["TaskTokens"].as_object().unwrap();
+    tokens.values().next().unwrap().as_str().unwrap().to_owned()
 }
 
 /// The same call under each scheme, each time with a nonce of its own.

@@ -1,100 +1,118 @@
 //! Rights: what a role may do, and which flows a key sees.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
 use serde_json::json;
 
-use super::{MINUTE, append, create, history, start};
+use super::{MINUTE, append, calls, create, history, task_token};
 use crate::support::{Call, NOW, Server};
 
-/// A call of every action that `f` and `e` can answer.
-fn calls() -> Vec<Call> {
-    vec![
-        history(),
-        Call::new("DescribeExecution")
-            .query("FlowName", "f")
-            .query("ExecutionName", "e"),
-        Call::new("DescribeFlow").query("Name", "f"),
-        append(),
-        start("f", "e2"),
-        create("g"),
-    ]
+/// The one action that is about no flow in particular.
+fn list_flows() -> Call {
+    Call::new("ListFlows")
 }
 
-/// What a role may do beyond the roles before it.
-const RIGHTS: [(&str, &[&str]); 3] = [
-    (
-        "reader",
-        &["GetExecutionHistory", "DescribeExecution", "DescribeFlow"],
-    ),
-    (
-        "writer",
-        &["AppendExecutionEvents", "StartExecution", "CreateFlow"],
-    ),
-    ("testid", &[]),
-];
+#[test]
+fn every_action_is_among_these() {
+    let called = calls("f", "e", "t").into_iter().map(|(_, call)| call);
+    let called: BTreeSet<_> = called
+        .chain([list_flows()])
+        .map(|call| call.action)
+        .collect();
+    let camel_case = |stem: &str| {
+        let words = stem.split('_');
+        let words = words.map(|word| word[..1].to_uppercase() + &word[1..]);
+        words.collect::<String>()
+    };
+    let files: BTreeSet<_> = fs::read_dir("src/action")
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| camel_case(path.file_stem().unwrap().to_str().unwrap()))
+        .filter(|name| name != "Mod")
+        .collect();
+    assert_eq!(called, files);
+}
 
 #[tokio::test]
-async fn each_role_may_do_what_it_may_and_nothing_else() {
-    let mut allowed: BTreeSet<&str> = BTreeSet::new();
-    for (key, more) in RIGHTS {
-        allowed.extend(more);
-        let secret = if key == "testid" {
-            "testsecret".to_owned()
-        } else {
-            format!("{key}-secret")
-        };
+async fn a_role_may_do_what_the_roles_below_it_may() {
+    let roles = [
+        ("reader", "reader", "reader-secret"),
+        ("writer", "writer", "writer-secret"),
+        ("admin", "testid", "testsecret"),
+    ];
+    for (rank, (role, id, secret)) in roles.into_iter().enumerate() {
         let server = Server::with_execution().await;
-        for call in calls() {
+        let token = task_token(&server).await;
+        let calls = calls("f", "e", &token).into_iter();
+        for (least, call) in calls.chain([("reader", list_flows())]) {
+            let needed = roles.iter().position(|(role, ..)| *role == least).unwrap();
             let action = call.action.clone();
-            let expected = if allowed.contains(&action.as_str()) {
-                "OK"
-            } else {
-                "AccessDenied"
+            let code = server.code(call.key(id, secret)).await;
+            let expected = match action.as_str() {
+                _ if rank < needed => "AccessDenied",
+                "CreateFlow" => "FlowAlreadyExists",
+                "ReportTaskFailed" => "TaskAlreadyCompleted",
+                _ => "OK",
             };
-            assert_eq!(
-                server.code(call.key(key, &secret)).await,
-                expected,
-                "{action} by {key}"
-            );
+            assert_eq!(code, expected, "{action} by a {role}");
         }
     }
-    let with_a_call: BTreeSet<_> = calls().into_iter().map(|call| call.action).collect();
-    assert!(
-        with_a_call.iter().eq(allowed),
-        "{with_a_call:?} have rights"
-    );
 }
 
 #[tokio::test]
 async fn who_may_not_look_does_not_learn_what_is_there() {
     let server = Server::with_execution().await;
-    server.ok(create("reader-1")).await;
+    let token = task_token(&server).await;
+    let denied = (
+        403,
+        "AccessDenied".to_owned(),
+        "The resources doesn't belong to you.".to_owned(),
+    );
     for (flow, execution) in [("f", "e"), ("f", "absent"), ("absent", "e")] {
-        for call in [
-            Call::new("GetExecutionHistory")
-                .query("FlowName", flow)
-                .query("ExecutionName", execution),
-            Call::new("DescribeExecution")
-                .query("FlowName", flow)
-                .query("ExecutionName", execution),
-            Call::new("DescribeFlow").query("Name", flow),
-            create(flow),
-            start(flow, execution),
-            Call::new("AppendExecutionEvents")
-                .form("FlowName", flow)
-                .form("ExecutionName", execution)
-                .form("Events", r#"[{"Type":"StepEntered"}]"#),
-        ] {
-            let refused = server.refused(call.key("narrow", "narrow-secret")).await;
-            let message = "The resources doesn't belong to you.";
-            assert_eq!(
-                refused,
-                (403, "AccessDenied".to_owned(), message.to_owned())
-            );
+        for (least, call) in calls(flow, execution, &token) {
+            let action = call.action.clone();
+            let stranger = call.clone().key("narrow", "narrow-secret");
+            assert_eq!(server.refused(stranger).await, denied, "{action}");
+            if least != "reader" {
+                let reader = call.key("reader", "reader-secret");
+                assert_eq!(server.refused(reader).await, denied, "{action}");
+            }
         }
-        let write = start(flow, execution).key("reader", "reader-secret");
-        assert_eq!(server.code(write).await, "AccessDenied");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_flows_holds_those_that_the_key_sees() {
+    let server = Server::with_execution().await;
+    for name in ["exact", "reader-1", "reader-2", "zebra"] {
+        server.ok(create(name)).await;
+    }
+    for (id, secret, expected) in [
+        (
+            "narrow",
+            "narrow-secret",
+            &["exact", "reader-1", "reader-2"][..],
+        ),
+        (
+            "reader",
+            "reader-secret",
+            &["exact", "f", "reader-1", "reader-2", "zebra"],
+        ),
+    ] {
+        let mut names = Vec::new();
+        let mut token = String::new();
+        loop {
+            let call = list_flows().query("Limit", "1").query("NextToken", &token);
+            let page = server.ok(call.key(id, secret)).await;
+            for flow in page["Flows"].as_array().unwrap() {
+                names.push(flow["Name"].as_str().unwrap().to_owned());
+            }
+            match page["NextToken"].as_str() {
+                Some(next) => next.clone_into(&mut token),
+                None => break,
+            }
+        }
+        assert_eq!(names, expected, "{id}");
     }
 }
 
@@ -128,10 +146,11 @@ async fn a_key_sees_the_flows_that_its_globs_match_and_no_others() {
 #[tokio::test]
 async fn a_key_without_a_glob_sees_nothing() {
     let server = Server::with_execution().await;
+    let token = task_token(&server).await;
     server.use_keys(
         "[[key]]\nid = \"testid\"\nsecret = \"testsecret\"\nrole = \"admin\"\nflows = []\n",
     );
-    for call in calls() {
+    for (_, call) in calls("f", "e", &token) {
         let action = call.action.clone();
         assert_eq!(server.code(call).await, "AccessDenied", "{action}");
     }

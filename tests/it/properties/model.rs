@@ -6,7 +6,7 @@ use flowledger::{
     store::{Appended, Page, Refusal},
 };
 
-use crate::support::ledger::{at, detailed};
+use crate::support::ledger::{at, detailed, flow};
 
 pub const ENDS: [(&str, Status); 4] = [
     ("ExecutionSucceeded", Status::Succeeded),
@@ -68,7 +68,7 @@ impl Model {
             let mut pairs = (first..).zip(events).zip(standing);
             let whole = standing.len() == events.len();
             return match whole && pairs.all(|((id, sent), stands)| same(id, sent, stands)) {
-                true => Ok(Appended { first, last }),
+                true => Ok(appended(first, last)),
                 false => conflict,
             };
         }
@@ -88,7 +88,7 @@ impl Model {
             self.status = end.map_or(Status::Running, |(_, status)| *status);
             self.events.push(event);
         }
-        Ok(Appended { first, last })
+        Ok(appended(first, last))
     }
 
     /// The first of these events that would come no later than its cause.
@@ -116,9 +116,18 @@ impl Model {
                 quoted(&event.step_name),
             )
         });
+        let events: Vec<_> = events.collect();
+        let mut end_of_last = 0;
+        let ends = events.iter().enumerate().map(|(at, json)| {
+            end_of_last += json.len() + usize::from(at > 0);
+            end_of_last
+        });
         Page {
-            events: events.collect::<Vec<_>>().join(","),
+            ends: ends.collect(),
+            events: events.join(","),
             next: (first.max(end) < self.next()).then_some(end),
+            last_event_id: self.next() - 1,
+            running: self.status == Status::Running,
         }
     }
 
@@ -164,4 +173,12 @@ fn quoted(text: &str) -> String {
         })
         .collect();
     format!("\"{escaped}\"")
+}
+
+fn appended(first: i64, last: i64) -> Appended {
+    Appended {
+        first,
+        last,
+        flow_id: flow("f").id,
+    }
 }

@@ -112,12 +112,27 @@ proptest! {
     }
 
     #[test]
-    fn what_is_no_time_is_never_a_panic(text in text(30), number in any::<i64>()) {
+    fn a_time_has_its_letters_in_capitals(millis in 0..253_000_000_000_000_i64, offset in 0..1400_i64) {
+        let text = Timestamp::from_millis(millis).unwrap().to_string();
+        prop_assert_eq!(Timestamp::parse(&text.replace('T', "t")), None);
+        prop_assert_eq!(Timestamp::parse(&text.replace('Z', "z")), None);
+        prop_assert_eq!(Timestamp::parse(&text.replace('T', " ")), None);
+        let with_offset = text.replace('Z', &format!("+{:02}:{:02}", offset / 60, offset % 60));
+        prop_assert!(Timestamp::parse(&with_offset).is_some());
+        for finer_or_elsewhere in [text, with_offset] {
+            prop_assert_eq!(Timestamp::parse_seconds(&finer_or_elsewhere), None);
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_never_a_panic(text in text(30), number in any::<i64>(), near in -2..=2_i64) {
         if let Some(time) = Timestamp::parse(&text) {
             prop_assert_eq!(Timestamp::parse(&time.to_string()), Some(time));
         }
-        let within = (-62_135_596_800_000..=253_402_300_799_999).contains(&number);
-        prop_assert_eq!(Timestamp::from_millis(number).is_some(), within);
+        let years = -62_135_596_800_000..=253_402_300_799_999;
+        for number in [number, years.start() + near, years.end() + near] {
+            prop_assert_eq!(Timestamp::from_millis(number).is_some(), years.contains(&number));
+        }
     }
 
     #[test]

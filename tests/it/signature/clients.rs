@@ -185,19 +185,12 @@ async fn the_command_line_appends_by_get_with_everything_in_the_query() {
 
 #[tokio::test]
 async fn a_typescript_client_posts_its_form_in_chunks() {
-    let server = Server::start().await;
-    for (call, name) in [(create_flow(), "new"), (create_flow().acs3(), "new2")] {
-        let call = Call {
-            form: vec![
-                ("Name".to_owned(), name.to_owned()),
-                ("Definition".to_owned(), "version: v1".to_owned()),
-                ("Type".to_owned(), "FDL".to_owned()),
-            ],
-            ..call
-        };
+    for call in [create_flow(), create_flow().acs3()] {
+        let server = Server::start().await;
         let request = String::from_utf8(call.bytes()).unwrap();
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
         let length = format!("Content-Length: {}", body.len());
+        assert!(head.contains(&length), "{head}");
         let head = head.replace(&length, "Transfer-Encoding: chunked");
         let (first, second) = body.split_at(7);
         let chunked = format!(
@@ -206,7 +199,7 @@ async fn a_typescript_client_posts_its_form_in_chunks() {
             second.len()
         );
         let answer = server.send(chunked.as_bytes()).await;
-        assert_eq!(answer.json["Name"], name, "{}", answer.text);
+        assert_eq!(answer.json["Name"], "new", "{}", answer.text);
     }
 }
 

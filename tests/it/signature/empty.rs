@@ -43,6 +43,47 @@ async fn an_empty_value_added_by_a_stranger_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_an_empty_value_clears_it_clears_only_when_it_was_signed() {
+    let server = Server::start().await;
+    let described = create_flow()
+        .form("Description", "mine")
+        .form("RoleArn", "acs:ram::1:role/r");
+    server.ok(described).await;
+    let update = || {
+        Call::new("UpdateFlow")
+            .form("Name", "new")
+            .form("Type", "FDL")
+    };
+    let in_query = with_query(&update(), "Description=&RoleArn=");
+    let in_body = String::from_utf8(update().bytes()).unwrap();
+    let length = "Name=new&Type=FDL".len();
+    let in_body = in_body.replace(
+        &format!("Content-Length: {length}"),
+        &format!(
+            "Content-Length: {}",
+            length + "&Description=&RoleArn=".len()
+        ),
+    ) + "&Description=&RoleArn=";
+    for request in [in_query, in_body.into_bytes()] {
+        let answer = server.send(&request).await;
+        assert_eq!(answer.json["Description"], "mine", "{}", answer.text);
+        assert_eq!(
+            answer.json["RoleArn"], "acs:ram::1:role/r",
+            "{}",
+            answer.text
+        );
+    }
+    for call in [update(), update().acs3()] {
+        let cleared = call.form("Description", "").form("RoleArn", "");
+        let flow = server.ok(cleared).await;
+        assert_eq!(
+            (flow["Description"].as_str(), flow.get("RoleArn")),
+            (Some(""), None)
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_empty_value_cannot_be_put_in_place_of_a_signed_one_or_beside_it() {
     let server = Server::with_execution().await;
     let call = history().query("Limit", "1");

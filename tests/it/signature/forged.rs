@@ -56,6 +56,19 @@ fn each_header_of_the_vendors_must_be_among_those_that_were_signed() {
     }
 }
 
+#[test]
+fn no_header_is_signed_twice() {
+    for recorded in acs3() {
+        let mut names = recorded.signed_headers();
+        names.push(names[0]);
+        let hash = &recorded.expected.payload_hash;
+        let twice = signed_over(&recorded, &recorded.request, &names, hash);
+        let mut examiner = Examiner::new(&recorded, &recorded.request);
+        let code = examiner.refusal(&twice, "SignedHeaders");
+        assert_eq!(code, Code::InvalidArgument, "{}", recorded.file);
+    }
+}
+
 /// Two headers are signed like one with a comma. What reads the first only would read something else.
 #[test]
 fn a_header_that_decides_cannot_be_there_twice_though_both_were_signed() {
@@ -76,6 +89,44 @@ fn a_header_that_decides_cannot_be_there_twice_though_both_were_signed() {
         let two = signed_over(&recorded, &two, &recorded.signed_headers(), hash);
         let code = examiner.refusal(&two, "Host");
         assert_eq!(code, Code::InvalidArgument, "{}", recorded.file);
+    }
+}
+
+/// It decides whether the body is a form or JSON, and one text can be both.
+#[test]
+fn the_content_type_of_a_body_must_be_signed_and_there_once() {
+    let mut bodies = acs3();
+    bodies.retain(|recorded| !recorded.request.body.is_empty());
+    for recorded in bodies {
+        let hash = &recorded.expected.payload_hash;
+        let mut examiner = Examiner::new(&recorded, &recorded.request);
+        let mut fewer = recorded.signed_headers();
+        fewer.retain(|name| *name != "content-type");
+        let unsigned = signed_over(&recorded, &recorded.request, &fewer, hash);
+        let code = examiner.refusal(&unsigned, "content-type");
+        assert_eq!(code, Code::InvalidArgument, "{}", recorded.file);
+
+        let mut two = recorded.request.clone();
+        let second = ("Content-Type".to_owned(), "application/json".to_owned());
+        two.headers.push(second);
+        let two = signed_over(&recorded, &two, &recorded.signed_headers(), hash);
+        let code = examiner.refusal(&two, "content-type");
+        assert_eq!(code, Code::InvalidArgument, "{}", recorded.file);
+    }
+}
+
+#[test]
+fn a_content_type_without_a_body_decides_nothing() {
+    let mut calls = acs3();
+    calls.retain(|recorded| {
+        recorded.request.body.is_empty() && recorded.request.header("content-type").is_none()
+    });
+    assert!(!calls.is_empty());
+    for recorded in calls {
+        let sent = recorded
+            .request
+            .with_header("Content-Type", "application/json");
+        assert!(recorded.replay(&sent).is_ok(), "{}", recorded.file);
     }
 }
 

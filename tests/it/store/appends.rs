@@ -8,10 +8,14 @@ use flowledger::{
     store::{Appended, Refusal},
 };
 
-use crate::support::ledger::{Place, append, at, detailed, event};
+use crate::support::ledger::{Place, append, at, detailed, event, flow};
 
 fn ids(first: i64, last: i64) -> Result<Appended, Refusal> {
-    Ok(Appended { first, last })
+    Ok(Appended {
+        first,
+        last,
+        flow_id: flow("f").id,
+    })
 }
 
 fn conflict(next_event_id: i64) -> Result<Appended, Refusal> {

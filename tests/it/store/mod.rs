@@ -63,6 +63,7 @@ suite! {
         of_many_writes_with_one_nonce_at_the_same_time_one_is_done;
     together:
         many_appenders_on_one_execution_get_every_event_in_once
+        the_same_append_many_times_at_once_is_done_once
         many_executions_grow_at_the_same_time
         a_caller_that_goes_away_changes_nothing
         closing_finishes_what_was_asked_for

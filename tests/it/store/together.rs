@@ -97,6 +97,39 @@ pub async fn many_executions_grow_at_the_same_time(place: Place) {
     }
 }
 
+pub async fn the_same_append_many_times_at_once_is_done_once(place: Place) {
+    let ledger = place.with_execution().await;
+    let batch = [event("A"), event("B")];
+    let appends = (0..32).map(|number| {
+        let store = Arc::clone(&ledger.store);
+        let other = [event("C"), event("D")];
+        let events = if number % 4 == 3 {
+            other
+        } else {
+            batch.clone()
+        };
+        tokio::spawn(async move {
+            let append = append("f", "e", &events, 2);
+            store.append_execution_events(append, None).await.unwrap()
+        })
+    });
+    let mut winners = Vec::new();
+    for (number, append) in appends.collect::<Vec<_>>().into_iter().enumerate() {
+        match append.await.unwrap() {
+            Ok(appended) => {
+                assert_eq!((appended.first, appended.last), (2, 3));
+                winners.push(number % 4 == 3);
+            }
+            Err(refusal) => assert_eq!(refusal, Refusal::Conflict { next_event_id: 4 }),
+        }
+    }
+    let types = if winners[0] { ["C", "D"] } else { ["A", "B"] };
+    assert_eq!(winners, vec![winners[0]; if winners[0] { 8 } else { 24 }]);
+    let history = ledger.history("e").await;
+    assert_eq!(history.len(), 3);
+    assert_eq!([&history[1]["Type"], &history[2]["Type"]], types);
+}
+
 type Asked<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Asks, and does not wait for the answer.

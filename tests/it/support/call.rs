@@ -38,9 +38,13 @@ pub fn seconds(millis: i64) -> String {
         .to_string()
 }
 
+fn new_nonce() -> String {
+    static NONCES: AtomicU64 = AtomicU64::new(0);
+    format!("nonce-{}", NONCES.fetch_add(1, Relaxed))
+}
+
 impl Call {
     pub fn new(action: &str) -> Self {
-        static NONCES: AtomicU64 = AtomicU64::new(0);
         Call {
             action: action.to_owned(),
             version: "2019-03-15".to_owned(),
@@ -53,9 +57,14 @@ impl Call {
             key: ("testid".to_owned(), "testsecret".to_owned()),
             security_token: None,
             time: seconds(NOW),
-            nonce: format!("nonce-{}", NONCES.fetch_add(1, Relaxed)),
+            nonce: new_nonce(),
             acs3: false,
         }
+    }
+
+    /// The same call once more, with a nonce of its own.
+    pub fn again(&self) -> Self {
+        self.clone().nonce(&new_nonce())
     }
 
     pub fn query(mut self, name: &str, value: &str) -> Self {

@@ -97,6 +97,7 @@ impl Server {
             store: store::open(&url).await.unwrap(),
             authenticator: Authenticator::new(Keys::load(Some(KEYS), None).unwrap()),
             clock: Clock::fixed(Timestamp::from_millis(NOW).unwrap()),
+            stopping: Default::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -2,7 +2,10 @@
 
 use std::{fs, time::Duration};
 
-use flowledger::{model::Nonce, store::PAGE_MAX_BYTES};
+use flowledger::{
+    model::{Nonce, Status},
+    store::{Error, PAGE_MAX_BYTES},
+};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::connect;
@@ -38,40 +41,79 @@ async fn a_shell_that_holds_the_file_delays_writes_but_no_reads() {
 async fn a_page_ends_before_its_bytes_pass_the_limit() {
     let place = Place::sqlite();
     let ledger = place.with_execution().await;
-    let large = detailed("StepEntered", &"\u{1}".repeat(64 * 1024)); // 384 KiB of JSON
-    for batch in 0..4 {
+    let escaped = detailed("StepEntered", &"\u{1}".repeat(64 * 1024)); // 384 KiB of JSON
+    let wide = detailed("StepEntered", &"步".repeat(64 * 1024 / 3)); // three bytes a character
+    for batch in 0..5 {
         ledger
-            .append(&vec![large.clone(); 12], 2 + 12 * batch)
+            .append(&vec![escaped.clone(); 8], 2 + 16 * batch)
+            .await
+            .unwrap();
+        ledger
+            .append(&vec![wide.clone(); 8], 10 + 16 * batch)
             .await
             .unwrap();
     }
     ledger
-        .append(&vec![event("StepExited"); 300], 50)
+        .append(&vec![event("StepExited"); 300], 82)
         .await
         .unwrap();
-    let mut pages = Vec::new();
-    let mut next = Some(1);
+    let (mut pages, mut next) = (Vec::new(), Some(1));
     while let Some(first) = next {
         let page = ledger.page(first, 1000).await;
-        assert!(page.events.len() <= usize::try_from(PAGE_MAX_BYTES).unwrap());
         next = page.next;
         pages.push(page);
     }
-    let ids = pages
-        .iter()
-        .flat_map(events_of)
-        .map(|event| event["EventId"].as_i64().unwrap());
-    assert_eq!(ids.collect::<Vec<_>>(), (1..=349).collect::<Vec<_>>());
+    let events = pages.iter().flat_map(events_of);
+    let ids: Vec<_> = events
+        .map(|event| event["EventId"].as_i64().unwrap())
+        .collect();
+    assert_eq!(ids, (1..=381).collect::<Vec<_>>());
+    let most = usize::try_from(PAGE_MAX_BYTES).unwrap();
     assert_eq!(pages.len(), 2);
-    let first_of_second = pages[1].events.find(",{").unwrap() + 1;
-    let with_one_more = pages[0].events.len() + first_of_second;
+    assert!(pages.iter().all(|page| page.events.len() <= most));
+    let next = ledger.page(pages[0].next.unwrap(), 1).await;
     assert!(
-        with_one_more > usize::try_from(PAGE_MAX_BYTES).unwrap(),
-        "it ends no earlier than it must"
+        pages[0].events.len() + 1 + next.events.len() > most,
+        "one more would not fit"
     );
-    for (first, limit, last) in [(1, 10, 10), (45, 10, 54), (340, 1000, 349)] {
+    for (first, limit, last) in [(1, 10, 10), (75, 10, 84), (380, 1000, 381)] {
         let events = events_of(&ledger.page(first, limit).await);
         assert_eq!(events.last().unwrap()["EventId"], last);
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_fails_leaves_nothing_and_the_next_one_works() {
+    let foreign_key = "x INTEGER REFERENCES flows DEFERRABLE INITIALLY DEFERRED";
+    for poison in [
+        "SELECT RAISE(ABORT, '')",
+        "SELECT RAISE(ROLLBACK, '')",
+        "INSERT INTO children VALUES (9)", // fails at the commit
+    ] {
+        let place = Place::sqlite();
+        let ledger = place.with_execution().await;
+        let mut shell = connect(&place.file("test.db")).await;
+        let sql = format!(
+            "CREATE TABLE children ({foreign_key}); CREATE TRIGGER t BEFORE INSERT ON events \
+             WHEN NEW.json LIKE '%poison%' BEGIN {poison}; END"
+        );
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut shell)
+            .await
+            .unwrap();
+        let batch = [event("A"), detailed("ExecutionFailed", "poison")];
+        let failed = ledger.try_append(&batch, 2).await;
+        assert!(matches!(failed, Err(Error::Other(_))), "{failed:?}");
+        assert!(matches!(
+            ledger.store.ready().await,
+            Err(Error::Unavailable(_))
+        ));
+        assert_eq!(ledger.history("e").await.len(), 1);
+        assert_eq!(ledger.describe("e").await.status, Status::Running);
+        let appended = ledger.append(&[event("A"), event("B")], 2).await;
+        assert_eq!(appended.unwrap().last, 3);
+        assert!(ledger.store.ready().await.is_ok());
+        assert_eq!(ledger.history("e").await.len(), 3);
     }
 }
 
@@ -165,7 +207,7 @@ async fn people_read_histories_as_a_table() {
 }
 
 /// Statements run once at a start; these may look at every row.
-const AT_START: [&str; 1] = ["SELECT sqlite_version()"];
+const AT_START: [&str; 2] = ["SELECT sqlite_version()", "SELECT key FROM task_key"];
 
 #[tokio::test]
 async fn every_statement_finds_its_rows_by_an_index() {

@@ -1,0 +1,26 @@
+//! `DeleteFlow` of the CloudFlow API reference: the flow, its executions and their histories are gone at
+//! once and for good.
+
+use serde::Serialize;
+
+use super::{Action, Answer, ApiError, Context, answer, refused};
+use crate::store::FlowDeletion;
+
+/// Nothing but the envelope.
+#[derive(Serialize)]
+struct Response {}
+
+pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
+    let name = context.name("Name")?;
+    context.allow(Action::DeleteFlow, &name)?;
+    let deletion = FlowDeletion {
+        name: name.clone(),
+        at: context.clock.now(),
+    };
+    context
+        .store
+        .delete_flow(deletion, Some(context.caller.nonce()))
+        .await?
+        .map_err(|refusal| refused(refusal, &name, None))?;
+    answer(&Response {})
+}

@@ -1,0 +1,106 @@
+//! `ListExecutions` of the CloudFlow API reference: executions of a flow, the newest first.
+
+use serde::Serialize;
+
+use super::{Action, Answer, ApiError, Context, answer, describe_execution, refused};
+use crate::{
+    model::{Timestamp, name::NAME_MAX_CHARS},
+    store::{ListExecutions, Position},
+};
+
+/// Executions of one page and the default; the vendor's.
+const LIMIT_MAX: i64 = 100;
+const LIMIT_DEFAULT: i64 = 60;
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Response<'a> {
+    executions: Vec<describe_execution::Response<'a>>,
+    /// Where the next page begins: start and number of an execution. A page may be short and have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+fn read(context: &Context<'_>) -> Result<ListExecutions, ApiError> {
+    let params = context.params;
+    let time = |name| {
+        let time = params.optional(name).map(|text| {
+            Timestamp::parse(text).ok_or_else(|| {
+                ApiError::invalid(name, "must be RFC 3339, such as 2019-01-01T01:01:01.001Z")
+            })
+        });
+        time.transpose()
+    };
+    let limit = params
+        .integer("Limit", 1..=LIMIT_MAX)?
+        .unwrap_or(LIMIT_DEFAULT);
+    let token = params.optional("NextToken").map(|token| {
+        position(token)
+            .ok_or_else(|| ApiError::invalid("NextToken", "must be one that was answered"))
+    });
+    Ok(ListExecutions {
+        flow: context.name("FlowName")?,
+        from: token.transpose()?,
+        limit: usize::try_from(limit).unwrap_or_default(),
+        status: params.optional("Status").map(status).transpose()?,
+        started_from: time("StartedTimeBegin")?,
+        started_to: time("StartedTimeEnd")?,
+        prefix: params
+            .text("ExecutionNamePrefix", NAME_MAX_CHARS)?
+            .map(str::to_owned),
+        metadata_only: params.boolean("MetadataOnly")?,
+    })
+}
+
+/// The vendor's statuses. No execution here is ever `Starting`, but asking for it is no mistake.
+fn status(text: &str) -> Result<&'static str, ApiError> {
+    const STATUSES: [&str; 6] = [
+        "Starting",
+        "Running",
+        "Stopped",
+        "Succeeded",
+        "Failed",
+        "TimedOut",
+    ];
+    let known = STATUSES.into_iter().find(|status| *status == text);
+    known.ok_or_else(|| {
+        ApiError::invalid(
+            "Status",
+            format_args!("must be one of {}", STATUSES.join(", ")),
+        )
+    })
+}
+
+fn position(token: &str) -> Option<Position> {
+    let (started_at, id) = token.split_once('.')?;
+    Some(Position {
+        started_at: started_at.parse().ok()?,
+        id: id.parse().ok()?,
+    })
+}
+
+pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
+    let list = read(&context)?;
+    let flow = list.flow.clone();
+    let metadata_only = list.metadata_only;
+    context.allow(Action::ListExecutions, &flow)?;
+    let listed = context
+        .store
+        .list_executions(list)
+        .await?
+        .map_err(|refusal| refused(refusal, &flow, None))?;
+    let executions = listed.items.iter().map(|execution| {
+        let response = describe_execution::Response::from(execution);
+        if metadata_only {
+            response.without_texts()
+        } else {
+            response
+        }
+    });
+    answer(&Response {
+        executions: executions.collect(),
+        next_token: listed
+            .next
+            .map(|next| format!("{}.{}", next.started_at, next.id)),
+    })
+}

@@ -1,0 +1,12 @@
+//! `ReportTaskFailed` of the CloudFlow API reference: a task that was submitted has failed, and why.
+
+use super::{
+    Action, Answer, ApiError, Context, report_task_succeeded::report, stop_execution::Reason,
+};
+use crate::model::event::TASK_FAILED;
+
+pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
+    context.params.required("Error")?;
+    let detail = Reason::read(context.params)?.detail()?;
+    report(context, Action::ReportTaskFailed, TASK_FAILED, detail).await
+}

@@ -1,0 +1,71 @@
+//! Who waits for which execution. Waiting costs neither a thread nor a look at the database.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use tokio::sync::watch;
+
+use crate::model::Name;
+
+type Key = (Name, Name);
+
+/// All executions that somebody waits for.
+#[derive(Clone, Default)]
+pub struct Hub(Arc<Mutex<HashMap<Key, watch::Sender<()>>>>);
+
+/// One who waits for one execution.
+pub struct Changes {
+    key: Key,
+    hub: Hub,
+    receiver: watch::Receiver<()>,
+}
+
+impl Hub {
+    /// What is announced from now on reaches the answer.
+    pub fn subscribe(&self, flow: &Name, execution: &Name) -> Changes {
+        let key = (flow.clone(), execution.clone());
+        let mut waiting = self.0.lock().expect("no panic holds this lock");
+        let sender = waiting
+            .entry(key.clone())
+            .or_insert_with(|| watch::channel(()).0);
+        Changes {
+            key,
+            receiver: sender.subscribe(),
+            hub: self.clone(),
+        }
+    }
+
+    /// Wakes whoever waits for this execution.
+    pub fn announce(&self, flow: &Name, execution: &Name) {
+        let waiting = self.0.lock().expect("no panic holds this lock");
+        if waiting.is_empty() {
+            return;
+        }
+        if let Some(sender) = waiting.get(&(flow.clone(), execution.clone())) {
+            sender.send_replace(());
+        }
+    }
+}
+
+impl Changes {
+    /// Waits for the next change after the one last waited for.
+    pub async fn next(&mut self) {
+        if self.receiver.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        let mut waiting = self.hub.0.lock().expect("no panic holds this lock");
+        if waiting
+            .get(&self.key)
+            .is_some_and(|sender| sender.receiver_count() <= 1)
+        {
+            waiting.remove(&self.key);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What is left of deleted flows: it goes a few rows at a time, between the writes that people wait for,
+//! and its space goes back to the file system. The database itself remembers what is left to do.
+
+use sqlx::{Row, SqliteConnection};
+
+use crate::store::Error;
+
+/// Rows or pages of one step. A step holds the writer for a few milliseconds at most, also where each
+/// event has the largest detail.
+const STEP: i64 = 100;
+
+/// Does one step in a transaction of its own; false once nothing is left.
+pub(super) async fn step(connection: &mut SqliteConnection) -> Result<bool, Error> {
+    sqlx::query("BEGIN IMMEDIATE")
+        .execute(&mut *connection)
+        .await?;
+    let done = async {
+        let more = delete(connection).await?;
+        sqlx::query("COMMIT").execute(&mut *connection).await?;
+        Ok(more)
+    }
+    .await;
+    match done {
+        Ok(true) => Ok(true),
+        Ok(false) => give_back(connection).await,
+        Err(error) => {
+            let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+            Err(error)
+        }
+    }
+}
+
+async fn delete(connection: &mut SqliteConnection) -> Result<bool, Error> {
+    let flow = sqlx::query("SELECT id FROM flows WHERE deleted_at > 0 ORDER BY deleted_at LIMIT 1")
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(flow) = flow else { return Ok(false) };
+    let flow: i64 = flow.try_get(0)?;
+    let execution = sqlx::query("SELECT id FROM executions WHERE flow = ?1 LIMIT 1")
+        .bind(flow)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(execution) = execution else {
+        for sql in [
+            "DELETE FROM definitions WHERE flow = ?1",
+            "DELETE FROM flows WHERE id = ?1",
+        ] {
+            sqlx::query(sql)
+                .bind(flow)
+                .execute(&mut *connection)
+                .await?;
+        }
+        return Ok(true);
+    };
+    let execution: i64 = execution.try_get(0)?;
+    let events = sqlx::query(
+        "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE execution = ?1 LIMIT ?2 + 0)",
+    )
+    .bind(execution)
+    .bind(STEP)
+    .execute(&mut *connection)
+    .await?;
+    if events.rows_affected() == 0 {
+        for sql in [
+            "DELETE FROM ended_tasks WHERE execution = ?1",
+            "DELETE FROM executions WHERE id = ?1",
+        ] {
+            sqlx::query(sql)
+                .bind(execution)
+                .execute(&mut *connection)
+                .await?;
+        }
+    }
+    Ok(true)
+}
+
+/// Shrinks the file by some of its free pages; false once there are none.
+async fn give_back(connection: &mut SqliteConnection) -> Result<bool, Error> {
+    let free: i64 = sqlx::query("PRAGMA freelist_count")
+        .fetch_one(&mut *connection)
+        .await?
+        .try_get(0)?;
+    if free == 0 {
+        return Ok(false);
+    }
+    sqlx::query("PRAGMA incremental_vacuum(100)")
+        .fetch_all(&mut *connection)
+        .await?;
+    let left: i64 = sqlx::query("PRAGMA freelist_count")
+        .fetch_one(&mut *connection)
+        .await?
+        .try_get(0)?;
+    Ok(0 < left && left < free)
+}

@@ -1,0 +1,68 @@
+//! Tasks that were submitted and wait to be reported.
+
+use sqlx::{Row, SqliteConnection};
+
+use super::{append, columns::damaged, job::Job, nonces};
+use crate::{
+    model::{NewEvent, Status},
+    store::{Error, Refusal, ReportTask, checksum::checksum},
+};
+
+/// Within the transaction of a group.
+pub(super) async fn report_task(
+    connection: &mut SqliteConnection,
+    job: &Job<ReportTask, i64>,
+) -> Result<Result<i64, Refusal>, Error> {
+    let report = &job.ask;
+    if !nonces::use_one(connection, job.nonce).await? {
+        return Ok(Err(Refusal::NonceUsed));
+    }
+    let row = sqlx::query(
+        "SELECT x.id, x.status, e.json, e.checksum, t.event_id IS NOT NULL \
+         FROM flows f JOIN executions x ON x.flow = f.id AND x.name = ?3 \
+         JOIN events e ON e.execution = x.id AND e.event_id = ?4 \
+         LEFT JOIN ended_tasks t ON t.execution = x.id AND t.event_id = ?4 \
+         WHERE f.name = ?1 AND f.uuid = ?2 AND f.deleted_at IS NULL",
+    )
+    .bind(report.flow.as_str())
+    .bind(&report.flow_id)
+    .bind(report.execution.as_str())
+    .bind(report.submitted)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(row) = row else {
+        return Ok(Err(Refusal::FlowNotExists));
+    };
+    let (id, status, json): (i64, &str, &str) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    if i64::from(checksum(id, report.submitted, json.as_bytes())) != row.try_get::<i64, _>(3)? {
+        return Err(damaged("submitted task"));
+    }
+    if row.try_get(4)? || status != Status::Running.as_str() {
+        return Ok(Err(Refusal::TaskAlreadyCompleted(report.submitted)));
+    }
+    let ended = NewEvent {
+        schedule_event_id: Some(report.submitted),
+        step_name: step_name(json).ok_or_else(|| damaged("step name"))?,
+        ..NewEvent::ours(report.event_type, report.at, report.detail.clone())
+    };
+    let appended = append::append_one(
+        connection,
+        &report.flow,
+        &report.execution,
+        ended,
+        report.at,
+    )
+    .await?;
+    Ok(appended.map(|appended| appended.first))
+}
+
+fn step_name(json: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Step {
+        step_name: String,
+    }
+    serde_json::from_str::<Step>(json)
+        .ok()
+        .map(|step| step.step_name)
+}

@@ -1,0 +1,143 @@
+//! DeleteFlow: gone at once, by GET and POST, and its space comes back.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::{Call, Server};
+
+fn history() -> Call {
+    Call::new("GetExecutionHistory")
+        .query("FlowName", "f")
+        .query("ExecutionName", "e")
+}
+
+fn create() -> Call {
+    Call::new("CreateFlow")
+        .form("Name", "f")
+        .form("Definition", "d")
+        .form("Type", "FDL")
+}
+
+#[tokio::test]
+async fn a_flow_its_executions_and_events_are_gone_at_once() {
+    let server = Server::with_execution().await;
+    let answer = server.ok(Call::new("DeleteFlow").query("Name", "f")).await;
+    assert_eq!(
+        answer.as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["RequestId"]
+    );
+    let append = Call::new("AppendExecutionEvents")
+        .form("FlowName", "f")
+        .form("ExecutionName", "e");
+    for call in [
+        history(),
+        Call::new("DescribeFlow").query("Name", "f"),
+        Call::new("DescribeExecution")
+            .query("FlowName", "f")
+            .query("ExecutionName", "e"),
+        Call::new("ListExecutions").query("FlowName", "f"),
+        append.form("Events", "[{\"Type\":\"A\"}]"),
+        Call::new("DeleteFlow").form("Name", "f"),
+    ] {
+        assert_eq!(
+            server.refused(call.clone()).await.1,
+            "FlowNotExists",
+            "{}",
+            call.action
+        );
+    }
+    assert_eq!(server.ok(Call::new("ListFlows")).await["Flows"], json!([]));
+}
+
+#[tokio::test]
+async fn a_new_flow_of_the_same_name_has_none_of_it() {
+    let server = Server::with_execution().await;
+    let old = server
+        .ok(Call::new("DescribeFlow").query("Name", "f"))
+        .await;
+    server.ok(Call::new("DeleteFlow").form("Name", "f")).await;
+    let new = server.ok(create()).await;
+    assert_ne!(old["Id"], new["Id"]);
+    assert_eq!(server.refused(history()).await.1, "ExecutionNotExists");
+    assert_eq!(
+        server
+            .ok(Call::new("ListExecutions").query("FlowName", "f"))
+            .await["Executions"],
+        json!([])
+    );
+    server
+        .ok(Call::new("StartExecution")
+            .form("FlowName", "f")
+            .form("ExecutionName", "e"))
+        .await;
+    assert_eq!(
+        server.ok(history()).await["Events"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn its_rows_go_in_the_background_also_after_a_restart_and_give_their_space_back() {
+    let server = Server::with_execution().await;
+    let filler = json!([{"Type": "A", "EventDetail": "x".repeat(60_000)}]);
+    for _ in 0..60 {
+        server.append(&filler).await;
+    }
+    server.ok(Call::new("DeleteFlow").form("Name", "f")).await;
+    let folder = server.stop().await;
+    let file = folder.path().join("test.db");
+    let size = || std::fs::metadata(&file).unwrap().len();
+    assert!(size() > 3_000_000, "nothing was deleted yet: {}", size());
+    let server = Server::open(folder).await;
+    server.ok(create()).await; // the writer is not in anybody's way
+    let mut waited = 0;
+    let folder = loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        waited += 1;
+        let left: i64 = {
+            let url = format!("sqlite://{}?mode=ro", file.display());
+            let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url)
+                .await
+                .unwrap();
+            sqlx::query_scalar(
+                "SELECT (SELECT count(*) FROM events) + freelist_count FROM pragma_freelist_count",
+            )
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
+        };
+        if left == 0 {
+            break server.stop().await;
+        }
+        assert!(waited < 60, "{left} events and free pages are left");
+    };
+    assert!(size() < 300_000, "{} bytes are left", size());
+    drop(folder);
+}
+
+#[tokio::test]
+async fn bad_and_missing_names_are_refused() {
+    let server = Server::start().await;
+    assert_eq!(
+        server.refused(Call::new("DeleteFlow")).await.1,
+        "MissingRequiredParams"
+    );
+    assert_eq!(
+        server
+            .refused(Call::new("DeleteFlow").query("Name", "a b"))
+            .await
+            .1,
+        "InvalidArgument"
+    );
+    assert_eq!(
+        server
+            .refused(Call::new("DeleteFlow").query("Name", "f"))
+            .await
+            .1,
+        "FlowNotExists"
+    );
+}

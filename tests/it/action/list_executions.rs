@@ -1,0 +1,206 @@
+//! ListExecutions: the newest first, filters, pages that lose and repeat nothing.
+
+use serde_json::{Value, json};
+
+use crate::support::{Call, NOW, Server};
+
+/// Starts executions a second apart, beginning at `NOW`.
+async fn with_executions(names: &[&str]) -> Server {
+    let server = Server::start().await;
+    server
+        .ok(Call::new("CreateFlow")
+            .form("Name", "f")
+            .form("Definition", "d")
+            .form("Type", "FDL"))
+        .await;
+    for (at, name) in (0..).zip(names) {
+        server.set_time(NOW + at * 1000);
+        let start = Call::new("StartExecution")
+            .form("FlowName", "f")
+            .form("ExecutionName", name);
+        server
+            .ok(start.at(NOW + at * 1000).form("Input", "{\"a\":1}"))
+            .await;
+    }
+    server.set_time(NOW);
+    server
+}
+
+fn list() -> Call {
+    Call::new("ListExecutions").query("FlowName", "f")
+}
+
+fn names(page: &Value) -> Vec<&str> {
+    page["Executions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["Name"].as_str().unwrap())
+        .collect()
+}
+
+/// The names of all pages; each page in brackets.
+async fn pages(server: &Server, call: Call) -> Vec<Vec<String>> {
+    let mut pages = Vec::new();
+    let mut next = call.again();
+    loop {
+        let page = server.ok(next).await;
+        pages.push(names(&page).into_iter().map(str::to_owned).collect());
+        let Some(token) = page.get("NextToken") else {
+            return pages;
+        };
+        next = call.again().query("NextToken", token.as_str().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn the_newest_comes_first_a_page_at_a_time() {
+    let server = with_executions(&["a", "b", "c", "d", "e"]).await;
+    assert_eq!(pages(&server, list()).await, [["e", "d", "c", "b", "a"]]);
+    let two: Vec<Vec<String>> = pages(&server, list().query("Limit", "2")).await;
+    assert_eq!(two, vec![vec!["e", "d"], vec!["c", "b"], vec!["a"]]);
+}
+
+#[tokio::test]
+async fn executions_of_the_same_millisecond_keep_their_order() {
+    let server = with_executions(&[]).await;
+    for name in ["a", "b", "c"] {
+        server
+            .ok(Call::new("StartExecution")
+                .form("FlowName", "f")
+                .form("ExecutionName", name))
+            .await;
+    }
+    assert_eq!(
+        pages(&server, list().query("Limit", "1")).await,
+        [["c"], ["b"], ["a"]]
+    );
+}
+
+#[tokio::test]
+async fn an_execution_is_answered_as_describe_execution_does() {
+    let server = with_executions(&["e"]).await;
+    let mut one = server
+        .ok(Call::new("DescribeExecution")
+            .query("FlowName", "f")
+            .query("ExecutionName", "e"))
+        .await;
+    one.as_object_mut().unwrap().remove("RequestId");
+    assert_eq!(server.ok(list()).await["Executions"], json!([one]));
+    for text in ["Input", "FlowDefinition"] {
+        one.as_object_mut().unwrap().remove(text);
+    }
+    for yes in ["true", "True"] {
+        assert_eq!(
+            server.ok(list().query("MetadataOnly", yes)).await["Executions"],
+            json!([one])
+        );
+    }
+}
+
+#[tokio::test]
+async fn status_start_and_prefix_are_filters() {
+    let server = with_executions(&["a1", "b1", "a2", "b2"]).await;
+    server
+        .ok(Call::new("StopExecution")
+            .form("FlowName", "f")
+            .form("ExecutionName", "a1"))
+        .await;
+    let time = |second: i64| format!("2026-11-22T12:00:0{second}Z");
+    for (filter, expected) in [
+        (vec![("Status", "Stopped".to_owned())], vec!["a1"]),
+        (
+            vec![("Status", "Running".to_owned())],
+            vec!["b2", "a2", "b1"],
+        ),
+        (vec![("Status", "Starting".to_owned())], vec![]),
+        (
+            vec![("ExecutionNamePrefix", "a".to_owned())],
+            vec!["a2", "a1"],
+        ),
+        (vec![("ExecutionNamePrefix", "a%".to_owned())], vec![]),
+        (vec![("StartedTimeBegin", time(2))], vec!["b2", "a2"]),
+        (vec![("StartedTimeEnd", time(1))], vec!["b1", "a1"]),
+        (
+            vec![("StartedTimeBegin", time(1)), ("StartedTimeEnd", time(2))],
+            vec!["a2", "b1"],
+        ),
+        (
+            vec![("StartedTimeBegin", time(3)), ("StartedTimeEnd", time(2))],
+            vec![],
+        ),
+        (
+            vec![
+                ("ExecutionNamePrefix", "a".to_owned()),
+                ("Status", "Running".to_owned()),
+            ],
+            vec!["a2"],
+        ),
+    ] {
+        for limit in ["1", "100"] {
+            let call = filter
+                .iter()
+                .fold(list().query("Limit", limit), |call, (name, value)| {
+                    call.query(name, value)
+                });
+            assert_eq!(
+                pages(&server, call).await.concat(),
+                expected,
+                "{filter:?} by {limit}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_starts_meanwhile_neither_hides_nor_repeats_what_was_there() {
+    let server = with_executions(&["a", "b", "c", "d"]).await;
+    let page = server.ok(list().query("Limit", "2")).await;
+    server.set_time(NOW + 60_000);
+    let start = Call::new("StartExecution")
+        .form("FlowName", "f")
+        .form("ExecutionName", "late");
+    server.ok(start.at(NOW + 60_000)).await;
+    let rest = list()
+        .at(NOW + 60_000)
+        .query("NextToken", page["NextToken"].as_str().unwrap());
+    assert_eq!(names(&server.ok(rest).await), ["b", "a"]);
+}
+
+#[tokio::test]
+async fn bad_arguments_are_refused_by_name() {
+    let server = with_executions(&[]).await;
+    for (parameter, value) in [
+        ("Limit", "0"),
+        ("Limit", "101"),
+        ("Status", "running"),
+        ("StartedTimeBegin", "yesterday"),
+        ("StartedTimeEnd", "2026-11-22"),
+        ("MetadataOnly", "1"),
+        ("NextToken", "e"),
+        ("NextToken", "1.x"),
+        ("ExecutionNamePrefix", &"a".repeat(129)),
+    ] {
+        let (status, code, message) = server.refused(list().query(parameter, value)).await;
+        assert_eq!(
+            (status, code.as_str()),
+            (400, "InvalidArgument"),
+            "{parameter} {value}"
+        );
+        assert!(
+            message.starts_with(&format!("Parameter error. {parameter} must ")),
+            "{message}"
+        );
+    }
+    assert_eq!(
+        server.refused(Call::new("ListExecutions")).await.1,
+        "MissingRequiredParams"
+    );
+    assert_eq!(
+        server
+            .refused(Call::new("ListExecutions").query("FlowName", "g"))
+            .await
+            .1,
+        "FlowNotExists"
+    );
+}

@@ -1,0 +1,109 @@
+//! ListFlows: by name, in pages, and only what the key may see.
+
+use serde_json::{Value, json};
+
+use crate::support::{Call, Server};
+
+async fn with_flows(names: &[&str]) -> Server {
+    let server = Server::start().await;
+    for name in names {
+        let create = Call::new("CreateFlow")
+            .form("Name", name)
+            .form("Definition", "d")
+            .form("Type", "FDL");
+        let group = if name.len() > 1 { "long" } else { "" };
+        server.ok(create.form("ResourceGroupId", group)).await;
+    }
+    server
+}
+
+fn names(page: &Value) -> Vec<&str> {
+    page["Flows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|flow| flow["Name"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn no_flows_are_an_empty_list() {
+    let page = Server::start().await.ok(Call::new("ListFlows")).await;
+    assert_eq!((&page["Flows"], page.get("NextToken")), (&json!([]), None));
+}
+
+#[tokio::test]
+async fn flows_come_by_name_a_page_at_a_time_as_describe_flow_answers_them() {
+    let server = with_flows(&["c", "a", "_b", "B", "d"]).await;
+    let mut call = Call::new("ListFlows").query("Limit", "2");
+    let mut pages = Vec::new();
+    loop {
+        let page = server.ok(call).await;
+        pages.push(names(&page).join(" "));
+        let Some(token) = page.get("NextToken") else {
+            break;
+        };
+        call = Call::new("ListFlows")
+            .query("Limit", "2")
+            .query("NextToken", token.as_str().unwrap());
+    }
+    assert_eq!(pages, ["B _b", "a c", "d"]);
+    let mut one = server
+        .ok(Call::new("DescribeFlow").query("Name", "B"))
+        .await;
+    one.as_object_mut().unwrap().remove("RequestId");
+    assert_eq!(server.ok(Call::new("ListFlows")).await["Flows"][0], one);
+}
+
+#[tokio::test]
+async fn a_key_sees_its_own_flows_only() {
+    let server = with_flows(&["exact", "exact-not", "other", "reader-a", "reader-b", "z"]).await;
+    let list = || Call::new("ListFlows").key("narrow", "narrow-secret");
+    assert_eq!(
+        names(&server.ok(list()).await),
+        ["exact", "reader-a", "reader-b"]
+    );
+    let page = server.ok(list().query("Limit", "2")).await;
+    assert_eq!(
+        (names(&page), &page["NextToken"]),
+        (vec!["exact", "reader-a"], &json!("reader-b"))
+    );
+}
+
+#[tokio::test]
+async fn a_resource_group_can_be_asked_for() {
+    let server = with_flows(&["a", "bb", "cc"]).await;
+    assert_eq!(
+        names(
+            &server
+                .ok(Call::new("ListFlows").query("ResourceGroupId", "long"))
+                .await
+        ),
+        ["bb", "cc"]
+    );
+}
+
+#[tokio::test]
+async fn limits_and_tokens_are_checked() {
+    let server = Server::start().await;
+    for limit in ["0", "1001", "x"] {
+        let (status, code, message) = server
+            .refused(Call::new("ListFlows").query("Limit", limit))
+            .await;
+        assert_eq!((status, code.as_str()), (400, "InvalidArgument"));
+        assert_eq!(
+            message,
+            "Parameter error. Limit must be an integer from 1 to 1000."
+        );
+    }
+    server
+        .ok(Call::new("ListFlows").query("Limit", "1000"))
+        .await;
+    assert_eq!(
+        server
+            .refused(Call::new("ListFlows").query("NextToken", "a b"))
+            .await
+            .1,
+        "InvalidArgument"
+    );
+}
