@@ -155,12 +155,11 @@ async fn chosen(context: &Context<'_>, params: &Params) -> Result<Answer, ApiErr
             continue;
         }
         let mut each = page.each();
+        if params.reverse {
+            each.reverse();
+        }
         let mut full = false;
-        while let Some(json) = if params.reverse {
-            each.next_back()
-        } else {
-            each.next()
-        } {
+        for json in each {
             full = found == params.limit || (found > 0 && too_large(&events, json));
             if full {
                 break;

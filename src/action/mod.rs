@@ -139,22 +139,21 @@ pub async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
 }
 
 impl Context<'_> {
-    /// Refuses a caller whose role is below the action's, or who may not see this flow.
-    fn allow(&self, action: Action, flow: &Name) -> Result<(), ApiError> {
-        if self.caller.may(action.role(), flow) {
-            Ok(())
-        } else {
-            Err(ApiError::new(Code::AccessDenied, &[]))
-        }
-    }
-
     /// Refuses a caller whose role is below the action's.
     fn allow_role(&self, action: Action) -> Result<(), ApiError> {
-        if self.caller.is(action.role()) {
-            Ok(())
-        } else {
-            Err(ApiError::new(Code::AccessDenied, &[]))
-        }
+        let allowed = self.caller.is(action.role());
+        allowed
+            .then_some(())
+            .ok_or_else(|| ApiError::new(Code::AccessDenied, &[]))
+    }
+
+    /// And one who may not see this flow.
+    fn allow(&self, action: Action, flow: &Name) -> Result<(), ApiError> {
+        self.allow_role(action)?;
+        let allowed = self.caller.sees(flow);
+        allowed
+            .then_some(())
+            .ok_or_else(|| ApiError::new(Code::AccessDenied, &[]))
     }
 
     /// When a call that waits has waited enough; None if it does not wait.

@@ -37,15 +37,12 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Whether the key has at least this role, and sees this flow.
-    pub fn may(&self, role: Role, flow: &Name) -> bool {
-        self.is(role) && self.sees(flow)
-    }
-
+    /// Whether the key has at least this role.
     pub fn is(&self, role: Role) -> bool {
         self.role >= role
     }
 
+    /// Whether the key's globs let it see this flow.
     pub fn sees(&self, flow: &Name) -> bool {
         self.flows.allow(flow)
     }

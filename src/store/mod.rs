@@ -264,12 +264,12 @@ pub struct Page {
 
 impl Page {
     /// The JSON of each event.
-    pub fn each(&self) -> impl DoubleEndedIterator<Item = &str> {
+    pub fn each(&self) -> Vec<&str> {
         let begins = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
-        let pairs: Vec<_> = begins.zip(&self.ends).collect();
-        pairs
-            .into_iter()
+        let places = begins.zip(&self.ends);
+        places
             .map(|(begin, end)| &self.events[begin..*end])
+            .collect()
     }
 }
 

@@ -161,6 +161,18 @@ fn the_demo_serves_and_says_what_to_type() {
     ] {
         assert!(rest.contains(snippet), "{rest}");
     }
+    // The README shows the same code, for the usual address.
+    let readme = include_str!("../../README.md");
+    let (_, code) = rest.split_once("\n# Python").unwrap();
+    let (code, _) = code.split_once("\nCtrl-C").unwrap();
+    let lines = code.lines().skip(1).filter(|line| !line.is_empty());
+    for line in lines.filter(|line| !line.starts_with("# ") && !line.starts_with("// ")) {
+        let line = line.replace(&address, "127.0.0.1:8080");
+        assert!(
+            readme.contains(&format!("\n{line}\n")),
+            "the README lacks: {line}"
+        );
+    }
     let left: Vec<_> = fs::read_dir(folder.path())
         .unwrap()
         .map(|file| file.unwrap().file_name())

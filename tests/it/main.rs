@@ -15,3 +15,4 @@ mod signature;
 mod store;
 mod support;
 mod tidy;
+mod tools;

@@ -3,10 +3,13 @@
 
 mod appends;
 mod flows;
+mod lists;
 mod nonces;
 mod pages;
 pub mod sqlite;
+mod tasks;
 mod together;
+mod upkeep;
 
 /// Makes each check a test on each backend. A check that is missing here is reported as dead code.
 macro_rules! suite {
@@ -49,6 +52,27 @@ suite! {
         an_output_is_spelled_as_its_detail_spells_it
         a_detail_without_a_readable_output_gives_none
         nothing_follows_the_end_but_a_repeat_is_answered;
+    upkeep:
+        a_change_concerns_what_it_names_and_nothing_else
+        an_empty_description_or_role_is_none_any_more
+        an_execution_keeps_the_definition_it_started_with
+        a_deleted_flow_is_gone_with_all_it_had
+        a_flow_that_takes_a_deleted_ones_name_has_nothing_of_it;
+    lists:
+        flows_are_listed_by_name_each_once
+        flows_are_listed_as_they_are_described
+        executions_are_listed_newest_first_each_once
+        executions_are_listed_as_they_are_described
+        executions_are_chosen_by_status_time_and_prefix
+        a_list_of_nothing_is_empty_and_of_no_flow_refused;
+    tasks:
+        a_stop_is_an_event_that_ends_the_execution
+        a_reported_task_ends_once
+        a_task_that_its_engine_ended_cannot_be_reported
+        a_report_is_for_the_very_flow_that_submitted
+        of_many_reports_at_the_same_time_one_counts
+        task_tokens_hold_as_long_as_the_database_lives
+        whoever_waits_hears_of_every_growth_of_his_execution;
     pages:
         a_page_has_as_many_events_as_asked_for_and_says_where_the_next_begins
         a_page_beyond_the_end_is_empty

@@ -1,35 +1,48 @@
 //! A nonce is accepted once, whatever became of the write that had it.
 
 use flowledger::{
-    model::Nonce,
+    model::{NewEvent, Nonce},
     store::{Refusal, Store},
 };
 
+use super::{
+    tasks::{report, stop},
+    upkeep::{change, deletion},
+};
 use crate::support::ledger::{Place, append, event, flow, nonce, start};
 
-/// What each kind of write says to a nonce. The names are taken, so that no kind writes more than this.
-async fn said(store: &dyn Store, nonce: Nonce) -> [Option<Refusal>; 3] {
-    let create = store.create_flow(flow("f"), Some(nonce)).await.unwrap();
-    let start = store
-        .start_execution(start("f", "e"), Some(nonce))
-        .await
-        .unwrap();
+/// What each kind of write says to a nonce.
+async fn said(store: &dyn Store, nonce: Nonce) -> [Option<Refusal>; 7] {
+    let nonce = Some(nonce);
     let append = append("f", "e", &[event("StepEntered")], None);
-    let append = store
-        .append_execution_events(append, Some(nonce))
-        .await
-        .unwrap();
-    [create.err(), start.err(), append.err()]
+    [
+        store.create_flow(flow("f"), nonce).await.unwrap().err(),
+        store.update_flow(change(), nonce).await.unwrap().err(),
+        store.delete_flow(deletion("f"), nonce).await.unwrap().err(),
+        store
+            .start_execution(start("f", "e"), nonce)
+            .await
+            .unwrap()
+            .err(),
+        store.stop_execution(stop("e"), nonce).await.unwrap().err(),
+        store
+            .report_task(report("e", 2), nonce)
+            .await
+            .unwrap()
+            .err(),
+        store
+            .append_execution_events(append, nonce)
+            .await
+            .unwrap()
+            .err(),
+    ]
 }
 
-const ALL_USED: [Option<Refusal>; 3] = [
-    Some(Refusal::NonceUsed),
-    Some(Refusal::NonceUsed),
-    Some(Refusal::NonceUsed),
-];
+const ALL_USED: [Option<Refusal>; 7] = [const { Some(Refusal::NonceUsed) }; 7];
 
 pub async fn a_nonce_serves_one_write_of_any_kind(place: Place) {
     let store = place.open().await.store;
+    let append = |events: &[NewEvent]| append("f", "e", events, None);
     store
         .create_flow(flow("f"), Some(nonce(1)))
         .await
@@ -40,13 +53,34 @@ pub async fn a_nonce_serves_one_write_of_any_kind(place: Place) {
         .await
         .unwrap()
         .unwrap();
-    let append = append("f", "e", &[event("StepEntered")], None);
+    let submitted = append(&[event("TaskSubmitted")]);
     store
-        .append_execution_events(append, Some(nonce(3)))
+        .append_execution_events(submitted, Some(nonce(3)))
         .await
         .unwrap()
         .unwrap();
-    for used in 1..=3 {
+    store
+        .report_task(report("e", 2), Some(nonce(4)))
+        .await
+        .unwrap()
+        .unwrap();
+    store
+        .update_flow(change(), Some(nonce(5)))
+        .await
+        .unwrap()
+        .unwrap();
+    store
+        .stop_execution(stop("e"), Some(nonce(6)))
+        .await
+        .unwrap()
+        .unwrap();
+    store.create_flow(flow("g"), None).await.unwrap().unwrap();
+    store
+        .delete_flow(deletion("g"), Some(nonce(7)))
+        .await
+        .unwrap()
+        .unwrap();
+    for used in 1..=7 {
         assert_eq!(said(&*store, nonce(used)).await, ALL_USED, "nonce {used}");
     }
 }
@@ -75,7 +109,22 @@ pub async fn a_refused_write_has_used_its_nonce(place: Place) {
         .await
         .unwrap();
     assert_eq!(missing.unwrap_err(), Refusal::ExecutionNotExists);
-    for used in 1..=4 {
+    let stopped = store
+        .stop_execution(stop("nope"), Some(nonce(5)))
+        .await
+        .unwrap();
+    assert_eq!(stopped.unwrap_err(), Refusal::ExecutionNotExists);
+    let reported = store
+        .report_task(report("e", 2), Some(nonce(6)))
+        .await
+        .unwrap();
+    assert_eq!(reported.unwrap_err(), Refusal::FlowNotExists);
+    let deleted = store
+        .delete_flow(deletion("nope"), Some(nonce(7)))
+        .await
+        .unwrap();
+    assert_eq!(deleted.unwrap_err(), Refusal::FlowNotExists);
+    for used in 1..=7 {
         assert_eq!(said(&*store, nonce(used)).await, ALL_USED, "nonce {used}");
     }
 }

@@ -9,9 +9,13 @@ use std::{
 
 use flowledger::{
     model::{Cursor, NewEvent},
-    store::{Error, Refusal, Store},
+    store::{Error, ListFlows, Refusal, Store},
 };
 
+use super::{
+    tasks::{report, stop},
+    upkeep::{all_executions, change, deletion},
+};
 use crate::support::ledger::{Place, append, detailed, event, flow, name, start};
 
 /// Appends one event at the end, wherever that is by now: what an engine does.
@@ -235,10 +239,21 @@ pub async fn after_closing_every_call_is_unavailable(place: Place) {
     store.close().await; // once more does no harm
     let (f, e) = (name("f"), name("e"));
     let append = append("f", "e", &[event("StepEntered")], None);
+    let all_flows = ListFlows {
+        from: None,
+        limit: 1,
+        resource_group_id: None,
+    };
     let errors = [
         store.create_flow(flow("g"), None).await.err(),
         store.describe_flow(&f).await.err(),
+        store.update_flow(change(), None).await.err(),
+        store.delete_flow(deletion("f"), None).await.err(),
+        store.list_flows(all_flows, &|_| true).await.err(),
         store.start_execution(start("f", "e"), None).await.err(),
+        store.stop_execution(stop("e"), None).await.err(),
+        store.list_executions(all_executions("f")).await.err(),
+        store.report_task(report("e", 2), None).await.err(),
         store.describe_execution(&f, &e).await.err(),
         store.append_execution_events(append, None).await.err(),
         store

@@ -7,7 +7,7 @@ pub struct Source {
     /// From the package's folder on, such as `src/model/name.rs`.
     pub path: String,
     pub text: String,
-    /// The text with every comment and the inside of every literal left out; the lines stay.
+    /// The text without comments, and with `"` and line ends alone for each string literal.
     pub code: String,
     /// The string literals as they are at run time.
     pub literals: Vec<String>,
@@ -46,10 +46,11 @@ impl Source {
                 code.push_str(&rest[..piece]);
             } else {
                 let lines = rest[..piece].matches('\n').count();
+                let literal = literal(&rest[..piece]);
                 if first != '/' {
-                    code.push(first);
-                    literals.extend(literal(&rest[..piece]));
+                    code.push(if literal.is_some() { '"' } else { first });
                 }
+                literals.extend(literal);
                 code.push_str(&"\n".repeat(lines));
             }
             rest = &rest[piece..];

@@ -1,0 +1,327 @@
+//! Lists of flows and of executions: in order, in pages, each once.
+
+use flowledger::{
+    model::{Execution, Flow, Timestamp},
+    store::{ListExecutions, ListFlows, Refusal, StartExecution, Store},
+};
+
+use super::upkeep::all_executions;
+use crate::support::ledger::{Ledger, Place, at, detailed, event, flow, name, start};
+
+/// The names of all flows in pages of this size.
+async fn flows(store: &dyn Store, limit: usize, visible: fn(&str) -> bool) -> Vec<String> {
+    let (mut names, mut from) = (Vec::new(), None);
+    loop {
+        let list = ListFlows {
+            from,
+            limit,
+            resource_group_id: None,
+        };
+        let listed = store
+            .list_flows(list, &|name| visible(name.as_str()))
+            .await
+            .unwrap();
+        assert!(listed.items.len() <= limit);
+        names.extend(listed.items.iter().map(|flow| flow.name.to_string()));
+        match listed.next {
+            Some(next) => {
+                assert_eq!(listed.items.len(), limit);
+                from = Some(next);
+            }
+            None => return names,
+        }
+    }
+}
+
+pub async fn flows_are_listed_by_name_each_once(place: Place) {
+    let store = place.open().await.store;
+    assert_eq!(flows(&*store, 10, |_| true).await, [""; 0]);
+    for flow_name in ["b", "a-1", "_x", "B", "a", "a_1", "ab"] {
+        store
+            .create_flow(flow(flow_name), None)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    for limit in 1..=8 {
+        let all = flows(&*store, limit, |_| true).await;
+        assert_eq!(
+            all,
+            ["B", "_x", "a", "a-1", "a_1", "ab", "b"],
+            "{limit} at a time"
+        );
+        let some = flows(&*store, limit, |name| {
+            name.starts_with('a') && name != "a_1"
+        })
+        .await;
+        assert_eq!(some, ["a", "a-1", "ab"], "{limit} at a time");
+    }
+    let between = ListFlows {
+        from: Some(name("a0")),
+        limit: 1,
+        resource_group_id: None,
+    };
+    let listed = store.list_flows(between, &|_| true).await.unwrap();
+    assert_eq!(
+        listed.items[0].name,
+        name("a_1"),
+        "a place need not have a flow"
+    );
+}
+
+pub async fn flows_are_listed_as_they_are_described(place: Place) {
+    let store = place.open().await.store;
+    let other = Flow {
+        resource_group_id: None,
+        role_arn: None,
+        ..flow("g")
+    };
+    store.create_flow(flow("f"), None).await.unwrap().unwrap();
+    store
+        .create_flow(other.clone(), None)
+        .await
+        .unwrap()
+        .unwrap();
+    for (group, expected) in [
+        (None, vec![flow("f"), other]),
+        (Some("rg-1"), vec![flow("f")]),
+        (Some("rg-2"), vec![]),
+    ] {
+        let resource_group_id = group.map(str::to_owned);
+        let list = ListFlows {
+            from: None,
+            limit: 10,
+            resource_group_id,
+        };
+        let listed = store.list_flows(list, &|_| true).await.unwrap();
+        assert_eq!(
+            format!("{:?}", listed.items),
+            format!("{expected:?}"),
+            "{group:?}"
+        );
+    }
+}
+
+/// Executions `e00` to `e09` of flow `f`, two at a time; the odd ones have failed.
+async fn ten_executions(place: &Place) -> Ledger {
+    let ledger = place.open().await;
+    ledger
+        .store
+        .create_flow(flow("f"), None)
+        .await
+        .unwrap()
+        .unwrap();
+    for number in 0..10 {
+        let execution = format!("e{number:02}");
+        let start = StartExecution {
+            input: format!("{{\"number\":{number}}}"),
+            at: at(number / 2 * 1000),
+            ..start("f", &execution)
+        };
+        ledger
+            .store
+            .start_execution(start, None)
+            .await
+            .unwrap()
+            .unwrap();
+        if number % 2 == 1 {
+            let end = detailed("ExecutionFailed", "{\"output\":7}");
+            ledger
+                .append_to(&execution, &[event("A"), end], 2)
+                .await
+                .unwrap();
+        }
+    }
+    ledger
+}
+
+/// All that the list has, in pages of its size; a page may be short.
+async fn executions(ledger: &Ledger, list: &ListExecutions) -> Vec<Execution> {
+    let mut list = list.clone();
+    let mut executions = Vec::new();
+    loop {
+        let listed = ledger
+            .store
+            .list_executions(list.clone())
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(listed.items.len() <= list.limit);
+        executions.extend(listed.items);
+        match listed.next {
+            Some(next) => list.from = Some(next),
+            None => return executions,
+        }
+    }
+}
+
+fn names(executions: &[Execution]) -> Vec<&str> {
+    executions
+        .iter()
+        .map(|execution| execution.name.as_str())
+        .collect()
+}
+
+const NEWEST_FIRST: [&str; 10] = [
+    "e09", "e08", "e07", "e06", "e05", "e04", "e03", "e02", "e01", "e00",
+];
+
+pub async fn executions_are_listed_newest_first_each_once(place: Place) {
+    let ledger = ten_executions(&place).await;
+    for limit in 1..=11 {
+        let list = ListExecutions {
+            limit,
+            ..all_executions("f")
+        };
+        assert_eq!(
+            names(&executions(&ledger, &list).await),
+            NEWEST_FIRST,
+            "{limit} at a time"
+        );
+    }
+    let list = ListExecutions {
+        limit: 4,
+        ..all_executions("f")
+    };
+    let first = ledger
+        .store
+        .list_executions(list.clone())
+        .await
+        .unwrap()
+        .unwrap();
+    ledger.start("between").await.unwrap();
+    let rest = executions(
+        &ledger,
+        &ListExecutions {
+            from: first.next,
+            ..list
+        },
+    )
+    .await;
+    let rest: Vec<_> = names(&rest)
+        .into_iter()
+        .filter(|name| *name != "between")
+        .collect();
+    assert_eq!(rest, NEWEST_FIRST[4..], "a new one moves no other");
+}
+
+pub async fn executions_are_listed_as_they_are_described(place: Place) {
+    let ledger = ten_executions(&place).await;
+    let listed = executions(&ledger, &all_executions("f")).await;
+    for execution in &listed {
+        let described = ledger.describe(execution.name.as_str()).await;
+        assert_eq!(format!("{execution:?}"), format!("{described:?}"));
+    }
+    let metadata = ListExecutions {
+        metadata_only: true,
+        ..all_executions("f")
+    };
+    for (with, without) in listed.into_iter().zip(executions(&ledger, &metadata).await) {
+        let expected = Execution {
+            input: String::new(),
+            output: None,
+            definition: String::new(),
+            ..with
+        };
+        assert_eq!(format!("{without:?}"), format!("{expected:?}"));
+    }
+}
+
+pub async fn executions_are_chosen_by_status_time_and_prefix(place: Place) {
+    let ledger = ten_executions(&place).await;
+    for number in 100..103 {
+        ledger.start(&format!("other-{number}")).await.unwrap();
+    }
+    let is_odd = |name: &&str| name.bytes().last().unwrap() % 2 == 1;
+    let started = |from: Option<i64>, to: Option<i64>| ListExecutions {
+        started_from: from.map(at),
+        started_to: to.map(at),
+        prefix: Some("e0".to_owned()),
+        ..all_executions("f")
+    };
+    let running = ListExecutions {
+        status: Some("Running"),
+        ..started(None, None)
+    };
+    let failed = ListExecutions {
+        status: Some("Failed"),
+        ..all_executions("f")
+    };
+    let stopped = ListExecutions {
+        status: Some("Stopped"),
+        ..all_executions("f")
+    };
+    let late = ListExecutions {
+        status: Some("Failed"),
+        ..started(Some(2000), Some(3000))
+    };
+    let nobody = ListExecutions {
+        prefix: Some("E".to_owned()),
+        ..all_executions("f")
+    };
+    let wild = ListExecutions {
+        prefix: Some("e_".to_owned()),
+        ..all_executions("f")
+    };
+    let cases = [
+        (started(None, None), NEWEST_FIRST.to_vec()),
+        (
+            running,
+            NEWEST_FIRST
+                .into_iter()
+                .filter(|name| !is_odd(name))
+                .collect(),
+        ),
+        (failed, NEWEST_FIRST.into_iter().filter(is_odd).collect()),
+        (stopped, vec![]),
+        (started(Some(3000), None), NEWEST_FIRST[..4].to_vec()),
+        (started(Some(2999), None), NEWEST_FIRST[..4].to_vec()),
+        (started(None, Some(1000)), NEWEST_FIRST[6..].to_vec()),
+        (started(None, Some(999)), NEWEST_FIRST[8..].to_vec()),
+        (started(Some(1000), Some(1000)), vec!["e03", "e02"]),
+        (started(Some(1001), Some(1999)), vec![]),
+        (late, vec!["e07", "e05"]),
+        (nobody, vec![]),
+        (wild, vec![]),
+    ];
+    for (list, expected) in cases {
+        for limit in [1, 2, 3, 1000] {
+            let list = ListExecutions {
+                limit,
+                ..list.clone()
+            };
+            assert_eq!(
+                names(&executions(&ledger, &list).await),
+                expected,
+                "{list:?}"
+            );
+        }
+    }
+}
+
+pub async fn a_list_of_nothing_is_empty_and_of_no_flow_refused(place: Place) {
+    let ledger = place.open().await;
+    ledger
+        .store
+        .create_flow(flow("f"), None)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        names(&executions(&ledger, &all_executions("f")).await),
+        [""; 0]
+    );
+    let refused = ledger
+        .store
+        .list_executions(all_executions("nope"))
+        .await
+        .unwrap();
+    assert_eq!(refused.err(), Some(Refusal::FlowNotExists));
+    let ends = [i64::MIN, 0, i64::MAX].map(Timestamp::from_millis);
+    let list = ListExecutions {
+        started_from: ends[1],
+        started_to: ends[1],
+        ..all_executions("f")
+    };
+    assert_eq!(names(&executions(&ledger, &list).await), [""; 0]);
+}

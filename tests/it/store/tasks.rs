@@ -1,0 +1,267 @@
+//! Stopping an execution, reporting a task, waiting for news.
+
+use std::time::Duration;
+
+use flowledger::{
+    model::{NewEvent, Status},
+    store::{Changes, FlowDeletion, Refusal, ReportTask, StopExecution},
+    wire::task_token::TaskToken,
+};
+use tokio::time::timeout;
+
+use crate::support::ledger::{Place, at, event, flow, name};
+
+pub fn stop(execution: &str) -> StopExecution {
+    StopExecution {
+        flow: name("f"),
+        execution: name(execution),
+        detail: "{\"error\":\"步\",\"cause\":\"\\n\"}".to_owned(),
+        at: at(5_000),
+    }
+}
+
+/// The report that the task submitted with this event of an execution of flow `f` has succeeded.
+pub fn report(execution: &str, submitted: i64) -> ReportTask {
+    ReportTask {
+        flow: name("f"),
+        flow_id: flow("f").id,
+        execution: name(execution),
+        submitted,
+        event_type: "TaskSucceeded",
+        detail: "{\"output\":{ \"k\": 1.0 }}".to_owned(),
+        at: at(6_000),
+    }
+}
+
+pub async fn a_stop_is_an_event_that_ends_the_execution(place: Place) {
+    let ledger = place.with_execution().await;
+    let stopped = ledger
+        .store
+        .stop_execution(stop("e"), None)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        format!("{stopped:?}"),
+        format!("{:?}", ledger.describe("e").await)
+    );
+    assert_eq!(
+        (stopped.status, stopped.stopped_at),
+        (Status::Stopped, Some(at(5_000)))
+    );
+    assert_eq!(
+        ledger.page(2, 10).await.events,
+        r#"{"Type":"ExecutionStopped","EventId":2,"Time":"2026-11-22T12:00:05.000Z","ScheduleEventId":1,"EventDetail":"{\"error\":\"步\",\"cause\":\"\\n\"}","StepName":""}"#
+    );
+    let again = ledger.store.stop_execution(stop("e"), None).await.unwrap();
+    assert_eq!(again.err(), Some(Refusal::ExecutionAlreadyCompleted));
+    let missing = ledger
+        .store
+        .stop_execution(stop("nope"), None)
+        .await
+        .unwrap();
+    assert_eq!(missing.err(), Some(Refusal::ExecutionNotExists));
+    assert_eq!(ledger.history("e").await.len(), 2);
+}
+
+pub async fn a_reported_task_ends_once(place: Place) {
+    let ledger = place.with_execution().await;
+    let submitted = NewEvent {
+        step_name: "步骤\n".to_owned(),
+        ..event("TaskSubmitted")
+    };
+    ledger
+        .append(&[event("A"), submitted.clone(), event("B"), submitted], 2)
+        .await
+        .unwrap();
+    let reported = ledger
+        .store
+        .report_task(report("e", 3), None)
+        .await
+        .unwrap();
+    assert_eq!(reported, Ok(6));
+    assert_eq!(
+        ledger.page(6, 10).await.events,
+        r#"{"Type":"TaskSucceeded","EventId":6,"Time":"2026-11-22T12:00:06.000Z","ScheduleEventId":3,"EventDetail":"{\"output\":{ \"k\": 1.0 }}","StepName":"步骤\n"}"#
+    );
+    let failed = ReportTask {
+        event_type: "TaskFailed",
+        ..report("e", 3)
+    };
+    for again in [report("e", 3), failed] {
+        let again = ledger.store.report_task(again, None).await.unwrap();
+        assert_eq!(again, Err(Refusal::TaskAlreadyCompleted(3)));
+    }
+    ledger.close().await;
+    let ledger = place.open().await;
+    let again = ledger
+        .store
+        .report_task(report("e", 3), None)
+        .await
+        .unwrap();
+    assert_eq!(again, Err(Refusal::TaskAlreadyCompleted(3)));
+    let other = ReportTask {
+        event_type: "TaskFailed",
+        ..report("e", 5)
+    };
+    assert_eq!(ledger.store.report_task(other, None).await.unwrap(), Ok(7));
+    assert_eq!(ledger.history("e").await.len(), 7);
+}
+
+pub async fn a_task_that_its_engine_ended_cannot_be_reported(place: Place) {
+    let ledger = place.with_execution().await;
+    for (submitted, event_type) in [(2, "TaskSucceeded"), (4, "TaskFailed"), (6, "TaskTimedOut")] {
+        let pair = [event("TaskSubmitted"), event(event_type)];
+        ledger.append(&pair, submitted).await.unwrap();
+        let late = ledger
+            .store
+            .report_task(report("e", submitted), None)
+            .await
+            .unwrap();
+        assert_eq!(
+            late,
+            Err(Refusal::TaskAlreadyCompleted(submitted)),
+            "{event_type}"
+        );
+    }
+    let pair = [event("TaskSubmitted"), event("ExecutionFailed")];
+    ledger.append(&pair, 8).await.unwrap();
+    let late = ledger
+        .store
+        .report_task(report("e", 8), None)
+        .await
+        .unwrap();
+    assert_eq!(
+        late,
+        Err(Refusal::TaskAlreadyCompleted(8)),
+        "its execution is over"
+    );
+    assert_eq!(ledger.history("e").await.len(), 9);
+}
+
+pub async fn a_report_is_for_the_very_flow_that_submitted(place: Place) {
+    let ledger = place.with_execution().await;
+    ledger.append(&[event("TaskSubmitted")], 2).await.unwrap();
+    let gone = Err(Refusal::FlowNotExists);
+    let elsewhere = [
+        ReportTask {
+            flow_id: "00000000-0000-0000-0000-000000000009".to_owned(),
+            ..report("e", 2)
+        },
+        ReportTask {
+            flow: name("g"),
+            ..report("e", 2)
+        },
+        report("nope", 2),
+        report("e", 3),
+    ];
+    for elsewhere in elsewhere {
+        let refused = ledger.store.report_task(elsewhere, None).await.unwrap();
+        assert_eq!(refused, gone);
+    }
+    let deletion = FlowDeletion {
+        name: name("f"),
+        at: at(0),
+    };
+    ledger
+        .store
+        .delete_flow(deletion, None)
+        .await
+        .unwrap()
+        .unwrap();
+    let refused = ledger
+        .store
+        .report_task(report("e", 2), None)
+        .await
+        .unwrap();
+    assert_eq!(refused, gone);
+}
+
+pub async fn of_many_reports_at_the_same_time_one_counts(place: Place) {
+    let ledger = place.with_execution().await;
+    ledger.append(&[event("TaskSubmitted")], 2).await.unwrap();
+    let reports = (0..16).map(|number| {
+        let store = ledger.store.clone();
+        tokio::spawn(async move {
+            let event_type = if number % 2 == 0 {
+                "TaskSucceeded"
+            } else {
+                "TaskFailed"
+            };
+            let report = ReportTask {
+                event_type,
+                ..report("e", 2)
+            };
+            store.report_task(report, None).await.unwrap()
+        })
+    });
+    let mut outcomes = Vec::new();
+    for report in reports.collect::<Vec<_>>() {
+        outcomes.push(report.await.unwrap());
+    }
+    let counted = outcomes.iter().filter(|outcome| **outcome == Ok(3)).count();
+    let late = outcomes
+        .iter()
+        .filter(|outcome| **outcome == Err(Refusal::TaskAlreadyCompleted(2)));
+    assert_eq!((counted, late.count()), (1, 15));
+    assert_eq!(ledger.history("e").await.len(), 3);
+}
+
+pub async fn task_tokens_hold_as_long_as_the_database_lives(place: Place) {
+    let token = TaskToken {
+        flow_id: flow("f").id,
+        flow: "f".to_owned(),
+        execution: "e".to_owned(),
+        event_id: 2,
+    };
+    let ledger = place.open().await;
+    let text = token.sign(ledger.store.task_key());
+    ledger.close().await;
+    let store = place.open().await.store;
+    assert_eq!(TaskToken::verify(&text, store.task_key()), Some(token));
+}
+
+async fn news(changes: &mut Changes) -> bool {
+    timeout(Duration::from_millis(50), changes.next())
+        .await
+        .is_ok()
+}
+
+pub async fn whoever_waits_hears_of_every_growth_of_his_execution(place: Place) {
+    let ledger = place.with_execution().await;
+    ledger.start("other").await.unwrap();
+    let mut changes = ledger.store.changes(&name("f"), &name("e"));
+    let mut second = ledger.store.changes(&name("f"), &name("e"));
+    assert!(!news(&mut changes).await, "what came before is no news");
+    ledger.append(&[event("TaskSubmitted")], 2).await.unwrap();
+    assert!(news(&mut changes).await && news(&mut second).await);
+    assert!(!news(&mut changes).await, "once");
+    drop(second);
+    ledger.append_to("other", &[event("A")], 2).await.unwrap();
+    ledger.append(&[event("A")], 9).await.unwrap_err();
+    assert!(
+        !news(&mut changes).await,
+        "neither of others nor of what was refused"
+    );
+    ledger
+        .store
+        .report_task(report("e", 2), None)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(news(&mut changes).await);
+    ledger.append(&[event("A")], 4).await.unwrap(); // before anybody waits
+    assert!(news(&mut changes).await);
+    ledger
+        .store
+        .stop_execution(stop("e"), None)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(news(&mut changes).await);
+    assert_eq!(
+        ledger.describe("e").await.status,
+        Status::Stopped,
+        "news comes after the write"
+    );
+}

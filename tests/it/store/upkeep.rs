@@ -1,0 +1,243 @@
+//! Changing flows and deleting them.
+
+use flowledger::{
+    model::{Cursor, Flow, NewEvent},
+    store::{FlowChange, FlowDeletion, ListExecutions, Refusal, Store},
+};
+
+use super::tasks::{report, stop};
+use crate::support::ledger::{Ledger, Place, append, at, event, flow, name, start};
+
+/// A change of flow `f` that changes nothing but when it was changed.
+pub fn change() -> FlowChange {
+    FlowChange {
+        name: name("f"),
+        definition: None,
+        description: None,
+        kind: None,
+        role_arn: None,
+        environment: None,
+        at: at(77),
+    }
+}
+
+pub fn deletion(flow: &str) -> FlowDeletion {
+    FlowDeletion {
+        name: name(flow),
+        at: at(88),
+    }
+}
+
+pub fn all_executions(flow: &str) -> ListExecutions {
+    ListExecutions {
+        flow: name(flow),
+        from: None,
+        limit: 1000,
+        status: None,
+        started_from: None,
+        started_to: None,
+        prefix: None,
+        metadata_only: false,
+    }
+}
+
+/// The flow as it is after a change, which is also what the change answers.
+async fn updated(store: &dyn Store, change: FlowChange) -> Flow {
+    let answered = store.update_flow(change, None).await.unwrap().unwrap();
+    let described = store.describe_flow(&name("f")).await.unwrap().unwrap();
+    assert_eq!(format!("{answered:?}"), format!("{described:?}"));
+    described
+}
+
+pub async fn a_change_concerns_what_it_names_and_nothing_else(place: Place) {
+    let store = place.with_execution().await.store;
+    let text = || Some("neu: 步骤".to_owned());
+    let mut expected = Flow {
+        modified_at: at(77),
+        ..flow("f")
+    };
+    assert_eq!(
+        format!("{:?}", updated(&*store, change()).await),
+        format!("{expected:?}")
+    );
+    expected.definition = "neu: 步骤".to_owned();
+    let one = FlowChange {
+        definition: text(),
+        ..change()
+    };
+    assert_eq!(
+        format!("{:?}", updated(&*store, one).await),
+        format!("{expected:?}")
+    );
+    expected.description = "neu: 步骤".to_owned();
+    let one = FlowChange {
+        description: text(),
+        ..change()
+    };
+    assert_eq!(
+        format!("{:?}", updated(&*store, one).await),
+        format!("{expected:?}")
+    );
+    expected.kind = "neu: 步骤".to_owned();
+    let one = FlowChange {
+        kind: text(),
+        ..change()
+    };
+    assert_eq!(
+        format!("{:?}", updated(&*store, one).await),
+        format!("{expected:?}")
+    );
+    expected.role_arn = text();
+    let one = FlowChange {
+        role_arn: text(),
+        ..change()
+    };
+    assert_eq!(
+        format!("{:?}", updated(&*store, one).await),
+        format!("{expected:?}")
+    );
+    expected.environment = text();
+    let one = FlowChange {
+        environment: text(),
+        ..change()
+    };
+    assert_eq!(
+        format!("{:?}", updated(&*store, one).await),
+        format!("{expected:?}")
+    );
+}
+
+pub async fn an_empty_description_or_role_is_none_any_more(place: Place) {
+    let store = place.with_execution().await.store;
+    let empty = FlowChange {
+        description: Some(String::new()),
+        role_arn: Some(String::new()),
+        ..change()
+    };
+    let flow = updated(&*store, empty).await;
+    assert_eq!((flow.description.as_str(), flow.role_arn), ("", None));
+}
+
+pub async fn an_execution_keeps_the_definition_it_started_with(place: Place) {
+    let ledger = place.with_execution().await;
+    for text in ["second", "third"] {
+        let definition = Some(text.to_owned());
+        updated(
+            &*ledger.store,
+            FlowChange {
+                definition,
+                ..change()
+            },
+        )
+        .await;
+        ledger.start(text).await.unwrap();
+        updated(&*ledger.store, change()).await;
+    }
+    assert_eq!(ledger.describe("e").await.definition, flow("f").definition);
+    assert_eq!(ledger.describe("second").await.definition, "second");
+    assert_eq!(ledger.describe("third").await.definition, "third");
+}
+
+/// What every method says about flow `f` and its execution `e`.
+async fn said(store: &dyn Store) -> Vec<Option<Refusal>> {
+    let (f, e) = (name("f"), name("e"));
+    let append = append("f", "e", &[event("A")], None);
+    let cursor = Cursor::new(1, 1);
+    vec![
+        store.describe_flow(&f).await.unwrap().err(),
+        store.update_flow(change(), None).await.unwrap().err(),
+        store.delete_flow(deletion("f"), None).await.unwrap().err(),
+        store
+            .start_execution(start("f", "e"), None)
+            .await
+            .unwrap()
+            .err(),
+        store.describe_execution(&f, &e).await.unwrap().err(),
+        store.stop_execution(stop("e"), None).await.unwrap().err(),
+        store
+            .list_executions(all_executions("f"))
+            .await
+            .unwrap()
+            .err(),
+        store.report_task(report("e", 2), None).await.unwrap().err(),
+        store
+            .append_execution_events(append, None)
+            .await
+            .unwrap()
+            .err(),
+        store
+            .get_execution_history(&f, &e, cursor)
+            .await
+            .unwrap()
+            .err(),
+    ]
+}
+
+pub async fn a_deleted_flow_is_gone_with_all_it_had(place: Place) {
+    let ledger = place.with_execution().await;
+    ledger.append(&[event("TaskSubmitted")], 2).await.unwrap();
+    ledger
+        .store
+        .delete_flow(deletion("f"), None)
+        .await
+        .unwrap()
+        .unwrap();
+    let gone = vec![Some(Refusal::FlowNotExists); 10];
+    assert_eq!(said(&*ledger.store).await, gone);
+    ledger.close().await;
+    assert_eq!(said(&*place.open().await.store).await, gone);
+}
+
+pub async fn a_flow_that_takes_a_deleted_ones_name_has_nothing_of_it(place: Place) {
+    let ledger = place.with_execution().await;
+    let neighbour = Ledger {
+        store: ledger.store.clone(),
+    };
+    ledger
+        .store
+        .create_flow(flow("g"), None)
+        .await
+        .unwrap()
+        .unwrap();
+    ledger
+        .store
+        .start_execution(start("g", "e"), None)
+        .await
+        .unwrap()
+        .unwrap();
+    for round in 0..3 {
+        let events: Vec<NewEvent> = vec![event("TaskSubmitted"); 150];
+        ledger.append(&events, 2).await.unwrap();
+        ledger
+            .store
+            .delete_flow(deletion("f"), None)
+            .await
+            .unwrap()
+            .unwrap();
+        let again = Flow {
+            id: format!("00000000-0000-0000-0000-00000000010{round}"),
+            ..flow("f")
+        };
+        ledger
+            .store
+            .create_flow(again, None)
+            .await
+            .unwrap()
+            .unwrap();
+        let executions = ledger
+            .store
+            .list_executions(all_executions("f"))
+            .await
+            .unwrap();
+        assert_eq!(executions.unwrap().items.len(), 0);
+        ledger.start("e").await.unwrap();
+        assert_eq!(neighbour.history("e").await.len(), 1);
+    }
+    let of_g = ledger
+        .store
+        .list_executions(all_executions("g"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(of_g.items.len(), 1, "its neighbour stays");
+}

@@ -1,0 +1,221 @@
+//! The vendor's command line and Terraform provider, by the requests they send: neither can be installed
+//! from a package registry, so their shapes are replayed here, in the order in which they come.
+
+use serde_json::{Value, json};
+
+use crate::support::{Call, Server};
+
+/// As Terraform's provider calls: RPC v1, `RegionId` signed along, `Format=json`.
+fn terraform(action: &str) -> Call {
+    Call::new(action)
+        .query("RegionId", "cn-hangzhou")
+        .header("x-acs-action", action)
+        .header("x-acs-version", "2019-03-15")
+        .header("Accept-Encoding", "gzip")
+}
+
+/// What the provider takes for an error in a 200 answer.
+fn sound(answer: Value) -> Value {
+    assert!(
+        answer.get("Code").is_none() && answer.get("Success").is_none(),
+        "{answer}"
+    );
+    answer
+}
+
+#[tokio::test]
+async fn terraform_makes_changes_and_destroys_a_flow() {
+    let server = Server::start().await;
+    let definition = "version: v1\ntype: flow\nsteps:\n  - type: pass\n    name: 步骤\n";
+    let create = terraform("CreateFlow")
+        .form("Definition", definition)
+        .form("Description", "about\n");
+    let create = create
+        .form("Name", "tf")
+        .form("Type", "FDL")
+        .form("RoleArn", "acs:ram::1:role/x");
+    assert_eq!(sound(server.ok(create).await)["Name"], "tf");
+
+    // Each plan reads it; what differs from what was set would be planned as a change.
+    let read = || terraform("DescribeFlow").query("Name", "tf");
+    let flow = sound(server.ok(read()).await);
+    assert_eq!(
+        (&flow["Definition"], &flow["Description"]),
+        (&json!(definition), &json!("about\n"))
+    );
+    assert_eq!(
+        (&flow["Type"], &flow["RoleArn"]),
+        (&json!("FDL"), &json!("acs:ram::1:role/x"))
+    );
+    assert!(flow["Id"].is_string() && flow["LastModifiedTime"].is_string());
+
+    // What was taken away comes empty.
+    let update = terraform("UpdateFlow")
+        .form("Name", "tf")
+        .form("Description", "")
+        .form("RoleArn", "");
+    server.ok(update).await;
+    let flow = sound(server.ok(read()).await);
+    assert_eq!(
+        (&flow["Description"], flow.get("RoleArn")),
+        (&json!(""), None)
+    );
+    assert_eq!(flow["Definition"], definition);
+
+    // Destroyed by GET; then a 404 means "gone", and a second destroy is fine with FlowNotExists.
+    server.ok(terraform("DeleteFlow").query("Name", "tf")).await;
+    assert_eq!(server.refused(read()).await.0, 404);
+    assert_eq!(
+        server
+            .refused(terraform("DeleteFlow").query("Name", "tf"))
+            .await
+            .1,
+        "FlowNotExists"
+    );
+}
+
+#[tokio::test]
+async fn terraform_starts_and_stops_an_execution_and_its_data_sources_list() {
+    let server = Server::start().await;
+    server
+        .ok(terraform("CreateFlow")
+            .form("Name", "tf")
+            .form("Definition", "d")
+            .form("Type", "FDL"))
+        .await;
+    let start = terraform("StartExecution")
+        .form("FlowName", "tf")
+        .form("ExecutionName", "run");
+    server.ok(start.form("Input", "{\"name\": \"test\"}")).await;
+    let read = || {
+        terraform("DescribeExecution")
+            .query("FlowName", "tf")
+            .query("ExecutionName", "run")
+    };
+    let execution = sound(server.ok(read()).await);
+    assert_eq!(
+        execution["Status"], "Running",
+        "it waits while it is Starting"
+    );
+    assert_eq!(execution["Input"], "{\"name\": \"test\"}");
+
+    let list = || terraform("ListExecutions").query("FlowName", "tf");
+    for (call, expected) in [
+        (list(), 1),
+        (list().query("Status", "Running"), 1),
+        (list().query("Status", "Stopped"), 0),
+    ] {
+        let page = sound(server.ok(call).await);
+        assert_eq!(
+            (
+                page["Executions"].as_array().unwrap().len(),
+                page.get("NextToken")
+            ),
+            (expected, None)
+        );
+    }
+    let flows = sound(server.ok(terraform("ListFlows")).await);
+    assert_eq!(
+        (
+            flows["Flows"].as_array().unwrap().len(),
+            flows.get("NextToken")
+        ),
+        (1, None)
+    );
+
+    let stop = terraform("StopExecution")
+        .form("FlowName", "tf")
+        .form("ExecutionName", "run");
+    server.ok(stop).await;
+    assert_eq!(sound(server.ok(read()).await)["Status"], "Stopped");
+    // Schedules end at once, with an error and not with "gone".
+    assert_eq!(
+        server
+            .refused(terraform("CreateSchedule").form("FlowName", "tf"))
+            .await
+            .0,
+        400
+    );
+}
+
+/// As the command line calls: everything common in the query, an empty `SignatureType`, and a form content
+/// type on every request.
+fn command_line(action: &str) -> Call {
+    Call::new(action)
+        .query("RegionId", "local")
+        .query("SignatureType", "")
+        .header("x-acs-action", action)
+        .header("x-acs-version", "2019-03-15")
+        .header("Accept-Encoding", "identity")
+}
+
+/// With a form content type though there is no body.
+fn bodiless(call: Call) -> Call {
+    call.header("Content-Type", "application/x-www-form-urlencoded")
+}
+
+#[tokio::test]
+async fn the_command_line_appends_by_get_and_pages_until_there_is_no_token() {
+    let server = Server::start().await;
+    server
+        .ok(command_line("CreateFlow")
+            .form("Name", "f")
+            .form("Definition", "a b")
+            .form("Type", "FDL"))
+        .await;
+    server
+        .ok(command_line("StartExecution")
+            .form("FlowName", "f")
+            .form("ExecutionName", "e"))
+        .await;
+    // `--force`: an action it does not know goes by GET, or by POST without a body, all in the query.
+    let events = json!(vec![
+        json!({"Type": "StepEntered", "StepName": "步骤"});
+        60
+    ])
+    .to_string();
+    for method in ["GET", "POST"] {
+        let append = bodiless(command_line("AppendExecutionEvents")).method(method);
+        let append = append.query("FlowName", "f").query("ExecutionName", "e");
+        server.ok(append.query("Events", &events)).await;
+    }
+    // `--pager path=Events`; `--NextToken ''` is sent and signed.
+    let history = || {
+        bodiless(command_line("GetExecutionHistory"))
+            .query("FlowName", "f")
+            .query("ExecutionName", "e")
+    };
+    let (mut ids, mut token) = (Vec::new(), String::new());
+    loop {
+        let page = server
+            .ok(history().query("Limit", "50").query("NextToken", &token))
+            .await;
+        ids.extend(
+            page["Events"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|event| event["EventId"].as_i64().unwrap()),
+        );
+        match page.get("NextToken") {
+            Some(next) => {
+                token = next
+                    .as_str()
+                    .expect("a number would end the loop silently")
+                    .to_owned()
+            }
+            None => break,
+        }
+    }
+    assert_eq!(ids, (1..=121).collect::<Vec<_>>());
+    // `--waiter` repeats DescribeExecution; `DeleteFlow --method GET` sends a form with its GET.
+    server
+        .ok(bodiless(command_line("DescribeExecution"))
+            .query("FlowName", "f")
+            .query("ExecutionName", "e"))
+        .await;
+    server
+        .ok(command_line("DeleteFlow").form("Name", "f").method("GET"))
+        .await;
+    assert_eq!(server.refused(history()).await.1, "FlowNotExists");
+}
