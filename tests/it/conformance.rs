@@ -18,11 +18,19 @@ role = "reader"
 flows = ["reader-*"]
 "#;
 
+/// The folder of what `driver` needs: the drivers of these two languages share theirs.
+fn installation(driver: &str) -> &str {
+    match driver.split_once('-') {
+        Some((language @ ("go" | "java"), _)) => language,
+        _ => driver,
+    }
+}
+
 fn run(driver: &str) {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     if !project
         .join("target/conformance")
-        .join(driver)
+        .join(installation(driver))
         .join("installed-from")
         .exists()
     {
@@ -76,4 +84,39 @@ fn python_classic() {
 #[test]
 fn node() {
     run("node");
+}
+
+#[test]
+fn go_classic() {
+    run("go-classic");
+}
+
+#[test]
+fn go_generic_which_signs_rpc_v1() {
+    run("go-generic-rpc");
+}
+
+#[test]
+fn go_generic_which_signs_acs3() {
+    run("go-generic-acs3");
+}
+
+#[test]
+fn java_classic_which_signs_rpc_v1() {
+    run("java-classic-rpc");
+}
+
+#[test]
+fn java_classic_which_signs_acs3_without_host() {
+    run("java-classic-acs3");
+}
+
+#[test]
+fn java_generic_which_signs_rpc_v1_but_for_empty_values() {
+    run("java-generic-rpc");
+}
+
+#[test]
+fn java_generic_which_signs_acs3() {
+    run("java-generic-acs3");
 }

@@ -5,6 +5,7 @@
 
 mod action;
 mod auth;
+mod bad_input;
 mod cli;
 mod conformance;
 mod errors;

@@ -30,7 +30,7 @@ const TYPES: [&str; 5] = [
     "Newer",
 ];
 
-fn runtime() -> Runtime {
+pub fn runtime() -> Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build().unwrap()
 }

@@ -2,6 +2,7 @@
 //! text and times survive. `PROPTEST_CASES` asks for more cases, `PROPTEST_RNG_SEED` for others.
 
 mod ledger;
+mod lists;
 mod model;
 mod values;
 

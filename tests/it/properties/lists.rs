@@ -1,0 +1,79 @@
+//! Lists: whatever starts while somebody pages, what was there comes once.
+
+use std::collections::HashMap;
+
+use flowledger::store::{ListExecutions, StartExecution};
+use proptest::{collection::vec, prelude::*};
+
+use super::{config, ledger::runtime};
+use crate::support::ledger::{Ledger, Place, at, flow, name};
+
+/// Starts executions with these starts, in seconds; their names go on from `from`.
+async fn start(ledger: &Ledger, seconds: &[i64], from: usize) {
+    for (number, second) in (from..).zip(seconds) {
+        let start = StartExecution {
+            flow: name("f"),
+            name: name(&format!("e{number}")),
+            input: "{}".to_owned(),
+            at: at(second * 1000),
+        };
+        ledger
+            .store
+            .start_execution(start, None)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(config(24))]
+
+    /// Starts share moments and a clock may go back, so neither orders them alone.
+    #[test]
+    fn every_execution_that_was_there_comes_exactly_once(
+        before in vec(0..20_i64, 1..60),
+        meanwhile in vec(vec(0..40_i64, 0..4), 1..10),
+        limits in vec(1..20_usize, 1..5),
+        prefix in prop::option::of(Just("e".to_owned())),
+    ) {
+        runtime().block_on(async {
+            let place = Place::sqlite();
+            let ledger = place.open().await;
+            ledger.store.create_flow(flow("f"), None).await.unwrap().unwrap();
+            start(&ledger, &before, 0).await;
+            let (mut seen, mut from, mut started) = (HashMap::new(), None, before.len());
+            let mut meanwhile = meanwhile.iter();
+            for limit in limits.into_iter().cycle() {
+                let list = ListExecutions {
+                    flow: name("f"),
+                    from,
+                    limit,
+                    status: None,
+                    started_from: None,
+                    started_to: None,
+                    prefix: prefix.clone(),
+                    metadata_only: false,
+                };
+                let page = ledger.store.list_executions(list).await.unwrap().unwrap();
+                prop_assert!(page.items.len() <= limit);
+                for execution in &page.items {
+                    *seen.entry(execution.name.to_string()).or_insert(0) += 1;
+                }
+                from = page.next;
+                if from.is_none() {
+                    break;
+                }
+                let more = meanwhile.next().cloned().unwrap_or_default();
+                start(&ledger, &more, started).await;
+                started += more.len();
+            }
+            for number in 0..before.len() {
+                prop_assert_eq!(seen.get(&format!("e{number}")), Some(&1), "e{}", number);
+            }
+            prop_assert!(seen.values().all(|times| *times == 1));
+            ledger.close().await;
+            Ok(())
+        })?;
+    }
+}
