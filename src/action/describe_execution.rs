@@ -65,7 +65,7 @@ pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
             .map_err(|refusal| refused(refusal, &flow_name, Some(&execution_name)))?;
         if let Some(deadline) = deadline
             && execution.status == Status::Running
-            && context.changed(&mut changes, deadline).await
+            && context.happened(changes.ended(), deadline).await
         {
             continue;
         }

@@ -119,7 +119,7 @@ async fn read(context: &Context<'_>, params: &Params, cursor: Cursor) -> Result<
         let beyond = page.running && cursor.first() > page.last_event_id;
         match &mut changes {
             Some((deadline, changes)) if beyond => {
-                if !context.changed(changes, *deadline).await {
+                if !context.happened(changes.grown(), *deadline).await {
                     return Ok(page);
                 }
             }

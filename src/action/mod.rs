@@ -29,7 +29,7 @@ use crate::{
     auth::{Caller, Role},
     clock::Clock,
     model::{Name, event::Batch},
-    store::{self, Changes, Refusal, Store},
+    store::{self, Refusal, Store},
     wire::{
         error::{ApiError, Code},
         params::Params,
@@ -166,11 +166,11 @@ impl Context<'_> {
         Ok((seconds > 0).then(|| Instant::now() + wait))
     }
 
-    /// Waits for a change, until the deadline or a stop of the server; false if there was none.
-    async fn changed(&self, changes: &mut Changes, deadline: Instant) -> bool {
+    /// Waits for something, until the deadline or a stop of the server; false if it did not happen.
+    async fn happened(&self, something: impl Future<Output = ()>, deadline: Instant) -> bool {
         let mut stopping = self.stopping.clone();
         tokio::select! {
-            () = changes.next() => true,
+            () = something => true,
             () = sleep_until(deadline) => false,
             _ = stopping.wait_for(|stopping| *stopping) => false,
         }

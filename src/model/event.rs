@@ -224,6 +224,13 @@ impl Batch {
             .position(|(id, event)| event.schedule_event_id.is_some_and(|cause| cause >= id))
     }
 
+    /// Whether its last event ends the execution.
+    pub fn ends(&self) -> bool {
+        self.events
+            .last()
+            .is_some_and(|event| event.ends().is_some())
+    }
+
     /// Places within the batch, from 0, of events of this type.
     pub fn offsets_of(&self, event_type: &str) -> impl Iterator<Item = i64> {
         (0..)

@@ -11,15 +11,15 @@ use crate::model::Name;
 
 type Key = (Name, Name);
 
-/// All executions that somebody waits for.
+/// All executions that somebody waits for, and whether each has ended meanwhile.
 #[derive(Clone, Default)]
-pub struct Hub(Arc<Mutex<HashMap<Key, watch::Sender<()>>>>);
+pub struct Hub(Arc<Mutex<HashMap<Key, watch::Sender<bool>>>>);
 
 /// One who waits for one execution.
 pub struct Changes {
     key: Key,
     hub: Hub,
-    receiver: watch::Receiver<()>,
+    receiver: watch::Receiver<bool>,
 }
 
 impl Hub {
@@ -29,7 +29,7 @@ impl Hub {
         let mut waiting = self.0.lock().expect("no panic holds this lock");
         let sender = waiting
             .entry(key.clone())
-            .or_insert_with(|| watch::channel(()).0);
+            .or_insert_with(|| watch::channel(false).0);
         Changes {
             key,
             receiver: sender.subscribe(),
@@ -37,23 +37,33 @@ impl Hub {
         }
     }
 
-    /// Wakes whoever waits for this execution.
-    pub fn announce(&self, flow: &Name, execution: &Name) {
+    /// Wakes whoever waits for this execution to grow, or to end if it has `ended`.
+    pub fn announce(&self, flow: &Name, execution: &Name, ended: bool) {
         let waiting = self.0.lock().expect("no panic holds this lock");
         if waiting.is_empty() {
             return;
         }
         if let Some(sender) = waiting.get(&(flow.clone(), execution.clone())) {
-            sender.send_replace(());
+            sender.send_modify(|has_ended| *has_ended |= ended);
         }
     }
 }
 
 impl Changes {
-    /// Waits for the next change after the one last waited for.
-    pub async fn next(&mut self) {
+    /// Waits for the next event after the one last waited for.
+    pub async fn grown(&mut self) {
         if self.receiver.changed().await.is_err() {
             std::future::pending().await
+        }
+    }
+
+    /// Waits for the end. Events before it wake nobody up for long.
+    pub async fn ended(&mut self) {
+        loop {
+            self.grown().await;
+            if *self.receiver.borrow() {
+                return;
+            }
         }
     }
 }

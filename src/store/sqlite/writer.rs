@@ -163,15 +163,19 @@ impl Write {
     /// Answers whoever asked, and tells whoever waits for the execution.
     fn answer(self, committed: &Result<(), Error>, changes: &Hub) {
         let grown = match &self {
-            Write::Append(job) if job.succeeded() => Some((&job.ask.flow, &job.ask.execution)),
-            Write::StopExecution(job) if job.succeeded() => {
-                Some((&job.ask.flow, &job.ask.execution))
+            Write::Append(job) if job.succeeded() => {
+                Some((&job.ask.flow, &job.ask.execution, job.ask.batch.ends()))
             }
-            Write::ReportTask(job) if job.succeeded() => Some((&job.ask.flow, &job.ask.execution)),
+            Write::StopExecution(job) if job.succeeded() => {
+                Some((&job.ask.flow, &job.ask.execution, true))
+            }
+            Write::ReportTask(job) if job.succeeded() => {
+                Some((&job.ask.flow, &job.ask.execution, false))
+            }
             _ => None,
         };
-        if let (Some((flow, execution)), Ok(())) = (grown, committed) {
-            changes.announce(flow, execution);
+        if let (Some((flow, execution, ended)), Ok(())) = (grown, committed) {
+            changes.announce(flow, execution, ended);
         }
         match self {
             Write::CreateFlow(job) => job.answer(committed),
