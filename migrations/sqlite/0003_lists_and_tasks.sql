@@ -4,6 +4,9 @@
 CREATE INDEX executions_newest ON executions (flow, started_at, id);
 CREATE INDEX executions_by_status ON executions (flow, status, started_at, id);
 
+-- The flow's environment when the execution started.
+ALTER TABLE executions ADD COLUMN environment TEXT;
+
 -- Flows whose rows are still to be deleted.
 CREATE INDEX flows_deleted ON flows (deleted_at) WHERE deleted_at IS NOT NULL;
 

@@ -1,8 +1,9 @@
 //! `DescribeExecution` of the CloudFlow API reference: how an execution stands.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use super::{Action, Answer, ApiError, Context, answer, refused};
+use super::{Action, Answer, ApiError, Context, answer, describe_flow::raw, refused};
 use crate::model::{Execution, Name, Status, Timestamp};
 
 /// An execution in an answer; what is not yet known is left out.
@@ -18,6 +19,8 @@ pub(super) struct Response<'a> {
     output: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flow_definition: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<&'a RawValue>,
     started_time: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped_time: Option<Timestamp>,
@@ -32,6 +35,7 @@ impl<'a> From<&'a Execution> for Response<'a> {
             input: Some(&execution.input),
             output: execution.output.as_deref(),
             flow_definition: Some(&execution.definition),
+            environment: raw(execution.environment.as_deref()),
             started_time: execution.started_at,
             stopped_time: execution.stopped_at,
         }
@@ -57,18 +61,19 @@ pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     let deadline = context.deadline()?;
     context.allow(Action::DescribeExecution, &flow_name)?;
     let mut changes = context.store.changes(&flow_name, &execution_name);
+    let mut waits = deadline;
     loop {
         let execution = context
             .store
             .describe_execution(&flow_name, &execution_name)
             .await?
             .map_err(|refusal| refused(refusal, &flow_name, Some(&execution_name)))?;
-        if let Some(deadline) = deadline
-            && execution.status == Status::Running
-            && context.happened(changes.ended(), deadline).await
-        {
-            continue;
+        match waits {
+            Some(deadline) if execution.status == Status::Running => {
+                let ended = context.happened(changes.ended(), deadline).await;
+                waits = ended.then_some(deadline); // else it is read once more: it may be gone
+            }
+            _ => return answer(&Response::from(&execution)),
         }
-        return answer(&Response::from(&execution));
     }
 }

@@ -39,16 +39,18 @@ impl<'a> From<&'a Flow> for Response<'a> {
             kind: &flow.kind,
             execution_mode: &flow.execution_mode,
             role_arn: flow.role_arn.as_deref(),
-            environment: flow
-                .environment
-                .as_deref()
-                .and_then(|json| serde_json::from_str(json).ok()),
+            environment: raw(flow.environment.as_deref()),
             external_storage_location: flow.external_storage_location.as_deref(),
             resource_group_id: flow.resource_group_id.as_deref(),
             created_time: flow.created_at,
             last_modified_time: flow.modified_at,
         }
     }
+}
+
+/// JSON that goes out as it was kept.
+pub(super) fn raw(json: Option<&str>) -> Option<&RawValue> {
+    serde_json::from_str(json?).ok()
 }
 
 pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {

@@ -107,7 +107,7 @@ async fn read(context: &Context<'_>, params: &Params, cursor: Cursor) -> Result<
         execution_name,
         ..
     } = params;
-    let mut changes = params
+    let mut waits = params
         .deadline
         .map(|deadline| (deadline, context.store.changes(flow_name, execution_name)));
     loop {
@@ -117,13 +117,13 @@ async fn read(context: &Context<'_>, params: &Params, cursor: Cursor) -> Result<
             .await?
             .map_err(|refusal| refused(refusal, flow_name, Some(execution_name)))?;
         let beyond = page.running && cursor.first() > page.last_event_id;
-        match &mut changes {
-            Some((deadline, changes)) if beyond => {
-                if !context.happened(changes.grown(), *deadline).await {
-                    return Ok(page);
-                }
+        match waits.take_if(|_| beyond) {
+            None => return Ok(page),
+            Some((deadline, mut changes)) => {
+                if context.happened(changes.grown(), deadline).await {
+                    waits = Some((deadline, changes));
+                } // else it is read once more: it may be gone
             }
-            _ => return Ok(page),
         }
     }
 }

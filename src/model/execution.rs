@@ -61,6 +61,8 @@ pub struct Execution {
     pub output: Option<String>,
     /// The flow's definition when the execution started.
     pub definition: String,
+    /// The flow's environment when the execution started; JSON.
+    pub environment: Option<String>,
     pub started_at: Timestamp,
     pub stopped_at: Option<Timestamp>,
 }

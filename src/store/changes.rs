@@ -47,6 +47,17 @@ impl Hub {
             sender.send_modify(|has_ended| *has_ended |= ended);
         }
     }
+
+    /// Wakes whoever waits for any execution of this flow: they are all gone.
+    pub fn announce_deletion(&self, flow: &Name) {
+        let waiting = self.0.lock().expect("no panic holds this lock");
+        for (_, sender) in waiting
+            .iter()
+            .filter(|((waits_for, _), _)| waits_for == flow)
+        {
+            sender.send_modify(|has_ended| *has_ended = true);
+        }
+    }
 }
 
 impl Changes {

@@ -623,20 +623,20 @@ def waiting(connect, client, flow):
 
     status, took = wait(1)
     check("a wait that ends without an end: Status", status, "Running")
-    check("a wait that ends without an end took its time", 1 <= took < 5, True)
+    check("a wait that ends without an end took its time", 1 <= took < 8, True)
 
     def end():
         other = connect(os.environ["FLOWLEDGER_ACCESS_KEY_ID"], os.environ["FLOWLEDGER_ACCESS_KEY_SECRET"])
         other.append_execution_events(flow, "to-wait", '[{"Type":"ExecutionSucceeded"}]')
 
-    # Half of the SDK's read time-out. Who waits for longer must raise that.
+    # Less than the SDK's read time-out of 10 s. Who waits for longer must raise that.
     threading.Timer(0.5, end).start()
-    status, took = wait(5)
+    status, took = wait(9)
     check("a wait for an end: Status", status, "Succeeded")
-    check("a wait for an end is over when it comes", 0.3 < took < 4, True)
+    check("a wait for an end is over when it comes", took < 8, True)
     status, took = wait(60)
     check("a wait after the end: Status", status, "Succeeded")
-    check("a wait after the end is over at once", took < 4, True)
+    check("a wait after the end is over at once", took < 8, True)
     for seconds in [61, -1]:
         check_error(
             f"WaitTimeSeconds {seconds}", "InvalidArgument", 400, "WaitTimeSeconds",

@@ -30,7 +30,7 @@ const RELEASED: [(&str, &str); 3] = [
     ),
     (
         "0003_lists_and_tasks.sql",
-        "55c1ddf9a325ca98679fd9cfc1e6d2b4666d97ab9215e16750c60fcbcdf9380a",
+        "7a0a3032d7f7d5fa1a70877f289e0c2786c021e167b657b26331933ea85a98b5",
     ),
 ];
 

@@ -1,7 +1,7 @@
 //! The unwritten rules, written down: each reads the sources and names the place that breaks it. The last
 //! test shows that each rule can be broken.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
 use crate::support::source::{self, Source};
 
@@ -123,14 +123,12 @@ fn misplaced_crates(source: &Source) -> Vec<String> {
 }
 
 /// The one table of the vendor's error codes.
-const CODES: &str = "src/wire/error.rs";
+const TABLE: &str = "src/wire/error.rs";
 
 /// The codes of the table: its literals that are one word with capitals.
-fn codes() -> Vec<String> {
-    let table = source::files("src/wire")
-        .into_iter()
-        .find(|source| source.path == CODES);
-    let mut codes = table.unwrap().literals;
+static CODES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(TABLE);
+    let mut codes = Source::new(TABLE, &fs::read_to_string(path).unwrap()).literals;
     codes.retain(|literal| {
         let capitals = literal.bytes().filter(u8::is_ascii_uppercase).count();
         let word = literal.bytes().all(|b| b.is_ascii_alphabetic());
@@ -138,17 +136,16 @@ fn codes() -> Vec<String> {
     });
     assert!(codes.len() >= 20, "where have the codes gone? {codes:?}");
     codes
-}
+});
 
 fn misplaced_codes(source: &Source) -> Vec<String> {
-    if source.path == CODES {
+    if source.path == TABLE {
         return Vec::new();
     }
-    let codes = codes();
-    let coded = |literal: &&String| codes.iter().any(|code| literal.contains(code));
+    let coded = |literal: &&String| CODES.iter().any(|code| literal.contains(code));
     let literals = source.literals.iter().filter(coded);
     literals
-        .map(|literal| format!("{}: {literal:?} belongs in {CODES}", source.path))
+        .map(|literal| format!("{}: {literal:?} belongs in {TABLE}", source.path))
         .collect()
 }
 

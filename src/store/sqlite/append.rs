@@ -155,19 +155,20 @@ async fn append(
         last: ask.batch.last(first),
         flow_id,
     };
-    let conflict = Refusal::Conflict {
-        next_event_id: next,
+    // Whoever is late for an execution that has ended should hear that, wherever he thought to append.
+    let refusal = match state.status {
+        Status::Running => Refusal::Conflict {
+            next_event_id: next,
+        },
+        _ => Refusal::ExecutionAlreadyCompleted,
     };
-    if first > next || (first < next && appended.last > state.last_event_id) {
-        return Ok(Err(conflict));
-    }
-    if first < next {
+    if first < next && appended.last <= state.last_event_id {
         pending.write(connection).await?;
         let same = stands(connection, state.id, ask, &appended).await?;
-        return Ok(if same { Ok(appended) } else { Err(conflict) });
+        return Ok(if same { Ok(appended) } else { Err(refusal) });
     }
-    if state.status != Status::Running {
-        return Ok(Err(Refusal::ExecutionAlreadyCompleted));
+    if first != next || state.status != Status::Running {
+        return Ok(Err(refusal));
     }
     if let Some(index) = ask.batch.misfit(first) {
         return Ok(Err(Refusal::Misfit(index)));

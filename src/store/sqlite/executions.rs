@@ -31,8 +31,8 @@ pub(super) async fn start_execution(
         });
     }
     let id = sqlx::query(
-        "INSERT INTO executions (flow, name, status, last_event_id, history_bytes, started_at, definition, input) \
-         SELECT id, ?2, ?3, 0, 0, ?4, (SELECT max(id) FROM definitions WHERE flow = flows.id), ?5 \
+        "INSERT INTO executions (flow, name, status, last_event_id, history_bytes, started_at, definition, input, environment) \
+         SELECT id, ?2, ?3, 0, 0, ?4, (SELECT max(id) FROM definitions WHERE flow = flows.id), ?5, environment \
          FROM flows WHERE name = ?1 AND deleted_at IS NULL \
          RETURNING id",
     )
@@ -70,7 +70,7 @@ pub(super) async fn find_execution(
     name: &Name,
 ) -> Result<Option<Execution>, Error> {
     let row = sqlx::query(
-        "SELECT x.name, x.status, x.input, x.output, d.text, x.started_at, x.stopped_at \
+        "SELECT x.name, x.status, x.input, x.output, d.text, x.started_at, x.stopped_at, x.environment \
          FROM flows f JOIN executions x ON x.flow = f.id AND x.name = ?2 JOIN definitions d ON d.id = x.definition \
          WHERE f.name = ?1 AND f.deleted_at IS NULL",
     )
@@ -81,7 +81,7 @@ pub(super) async fn find_execution(
     row.map(|row| execution_in(&row, flow)).transpose()
 }
 
-/// Name, status, input, output, definition, start and end are a row's first columns.
+/// Name, status, input, output, definition, start, end and environment are a row's first columns.
 pub(super) fn execution_in(row: &SqliteRow, flow: &Name) -> Result<Execution, Error> {
     let stopped_at = match row.try_get::<Option<i64>, _>(6)? {
         Some(_) => Some(time_at(row, 6)?),
@@ -94,6 +94,7 @@ pub(super) fn execution_in(row: &SqliteRow, flow: &Name) -> Result<Execution, Er
         input: row.try_get(2)?,
         output: row.try_get(3)?,
         definition: row.try_get(4)?,
+        environment: row.try_get(7)?,
         started_at: time_at(row, 5)?,
         stopped_at,
     })

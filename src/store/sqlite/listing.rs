@@ -15,7 +15,8 @@ const PREFIX_WINDOW: i64 = 10_000;
 /// The newest first, from a place on and down to another.
 const NEWEST: &str = "
     SELECT x.name, x.status, iif(?6, '', x.input), iif(?6, NULL, x.output),
-        iif(?6, '', (SELECT text FROM definitions WHERE id = x.definition)), x.started_at, x.stopped_at, x.id
+        iif(?6, '', (SELECT text FROM definitions WHERE id = x.definition)), x.started_at, x.stopped_at,
+        iif(?6, NULL, x.environment), x.id
     FROM executions x
     WHERE x.flow = ?1 AND (x.started_at, x.id) <= (?2, ?3) AND (x.started_at, x.id) >= (?4, ?5)
         AND substr(x.name, 1, length(?7)) = ?7
@@ -24,7 +25,8 @@ const NEWEST: &str = "
 /// The same of one status, by an index of its own: left to itself, SQLite takes the other one.
 const NEWEST_BY_STATUS: &str = "
     SELECT x.name, x.status, iif(?6, '', x.input), iif(?6, NULL, x.output),
-        iif(?6, '', (SELECT text FROM definitions WHERE id = x.definition)), x.started_at, x.stopped_at, x.id
+        iif(?6, '', (SELECT text FROM definitions WHERE id = x.definition)), x.started_at, x.stopped_at,
+        iif(?6, NULL, x.environment), x.id
     FROM executions x INDEXED BY executions_by_status
     WHERE x.flow = ?1 AND (x.started_at, x.id) <= (?2, ?3) AND (x.started_at, x.id) >= (?4, ?5)
         AND substr(x.name, 1, length(?7)) = ?7 AND x.status = ?8
@@ -79,7 +81,7 @@ pub(super) async fn list_executions(
         if full && !items.is_empty() {
             let next = Position {
                 started_at: execution.started_at.millis(),
-                id: row.try_get(7)?,
+                id: row.try_get(8)?,
             };
             return Ok(Ok(Listed {
                 items,

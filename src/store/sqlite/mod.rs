@@ -118,7 +118,7 @@ impl Store for Sqlite {
 
     async fn ready(&self) -> Result<(), Error> {
         sqlx::query("SELECT 1").fetch_one(&self.readers).await?;
-        self.writer.ready()
+        self.writer.ready().await
     }
 
     async fn failed(&self) -> String {

@@ -83,6 +83,7 @@ impl Sqlite {
             .await
             .map_err(|e| say(e.to_string()))?;
         let readers = SqlitePoolOptions::new()
+            .min_connections(READERS)
             .max_connections(READERS)
             .acquire_timeout(READER_WAIT)
             .idle_timeout(None)

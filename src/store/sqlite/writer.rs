@@ -28,7 +28,7 @@ const NONCE_SWEEP: u64 = 100;
 /// Pause between two steps of a deletion, so that it takes a share of the disk only.
 const DELETION_PAUSE: Duration = Duration::from_millis(2);
 
-/// A kind of write: each variant is a method of the store.
+/// A kind of write: each variant but the last is a method of the store.
 pub(super) enum Write {
     CreateFlow(Box<Job<Flow, Flow>>),
     UpdateFlow(Box<Job<FlowChange, Flow>>),
@@ -37,6 +37,8 @@ pub(super) enum Write {
     StopExecution(Box<Job<StopExecution, Execution>>),
     ReportTask(Box<Job<ReportTask, i64>>),
     Append(Box<Job<AppendEvents, Appended>>),
+    /// Writes something that changes nothing.
+    Probe(Box<Job<(), ()>>),
 }
 
 /// The task's handle.
@@ -53,6 +55,13 @@ struct State {
     refusing: AtomicBool,
     failure: watch::Sender<Option<String>>,
     changes: Hub,
+}
+
+impl State {
+    /// Never to write again: a second sync that succeeds says nothing about the first.
+    fn fail(&self, failure: String) {
+        self.failure.send_replace(Some(failure));
+    }
 }
 
 impl Writer {
@@ -83,7 +92,6 @@ impl Writer {
         ask: C,
         nonce: Option<Nonce>,
     ) -> Outcome<T> {
-        let closed = || Error::Unavailable("it is closing".to_owned());
         let queue = self.queue.lock().expect("no panic holds this lock").clone();
         let queue = queue.ok_or_else(closed)?;
         let (job, answer) = Job::new(ask, nonce);
@@ -95,9 +103,18 @@ impl Writer {
         answer.await.map_err(|_| closed())?
     }
 
-    pub(super) fn ready(&self) -> Result<(), Error> {
+    /// After a refused transaction only another one can tell whether there is room again.
+    pub(super) async fn ready(&self) -> Result<(), Error> {
         if self.state.refusing.load(Relaxed) {
-            return Err(Error::Unavailable("the last write was refused".to_owned()));
+            let _ = self.write(Write::Probe, (), None).await?;
+        }
+        if self
+            .queue
+            .lock()
+            .expect("no panic holds this lock")
+            .is_none()
+        {
+            return Err(closed());
         }
         Ok(())
     }
@@ -122,6 +139,10 @@ impl Writer {
     }
 }
 
+fn closed() -> Error {
+    Error::Unavailable("it is closing".to_owned())
+}
+
 async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Write>, state: &State) {
     let mut transactions: u64 = 0;
     let mut group = Vec::with_capacity(GROUP_MAX);
@@ -131,10 +152,14 @@ async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Write>,
             biased;
             waiting = queue.recv_many(&mut group, GROUP_MAX) => waiting,
             () = tokio::time::sleep(DELETION_PAUSE), if deleting => {
-                deleting = deletion::step(&mut connection).await.unwrap_or_else(|error| {
-                    tracing::error!(%error, "what is left of a deleted flow stays until the next start");
-                    false
-                });
+                deleting = match deletion::step(&mut connection).await {
+                    Ok(more) => more,
+                    Err(Error::Io(failure)) => return state.fail(failure),
+                    Err(error) => {
+                        tracing::error!(%error, "rows of a deleted flow stay until the next start");
+                        false
+                    }
+                };
                 continue;
             }
         };
@@ -150,8 +175,7 @@ async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Write>,
             write.answer(&committed, &state.changes);
         }
         if let Err(Error::Io(failure)) = committed {
-            state.failure.send_replace(Some(failure));
-            return; // never to write again: a second sync that succeeds says nothing about the first
+            return state.fail(failure);
         }
     }
     if let Err(error) = close(connection).await {
@@ -162,20 +186,8 @@ async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Write>,
 impl Write {
     /// Answers whoever asked, and tells whoever waits for the execution.
     fn answer(self, committed: &Result<(), Error>, changes: &Hub) {
-        let grown = match &self {
-            Write::Append(job) if job.succeeded() => {
-                Some((&job.ask.flow, &job.ask.execution, job.ask.batch.ends()))
-            }
-            Write::StopExecution(job) if job.succeeded() => {
-                Some((&job.ask.flow, &job.ask.execution, true))
-            }
-            Write::ReportTask(job) if job.succeeded() => {
-                Some((&job.ask.flow, &job.ask.execution, false))
-            }
-            _ => None,
-        };
-        if let (Some((flow, execution, ended)), Ok(())) = (grown, committed) {
-            changes.announce(flow, execution, ended);
+        if committed.is_ok() {
+            self.announce(changes);
         }
         match self {
             Write::CreateFlow(job) => job.answer(committed),
@@ -185,6 +197,29 @@ impl Write {
             Write::StopExecution(job) => job.answer(committed),
             Write::ReportTask(job) => job.answer(committed),
             Write::Append(job) => job.answer(committed),
+            Write::Probe(job) => job.answer(committed),
+        }
+    }
+
+    fn announce(&self, changes: &Hub) {
+        match self {
+            Write::DeleteFlow(job) if job.succeeded() => changes.announce_deletion(&job.ask.name),
+            Write::Append(job) if job.succeeded() => {
+                let AppendEvents {
+                    flow,
+                    execution,
+                    batch,
+                    ..
+                } = &job.ask;
+                changes.announce(flow, execution, batch.ends());
+            }
+            Write::StopExecution(job) if job.succeeded() => {
+                changes.announce(&job.ask.flow, &job.ask.execution, true);
+            }
+            Write::ReportTask(job) if job.succeeded() => {
+                changes.announce(&job.ask.flow, &job.ask.execution, false);
+            }
+            _ => {}
         }
     }
 }
@@ -235,6 +270,12 @@ async fn perform(connection: &mut SqliteConnection, group: &mut [Write]) -> Resu
             }
             [Write::ReportTask(job)] => {
                 job.outcome = Some(tasks::report_task(connection, job).await?)
+            }
+            [Write::Probe(job)] => {
+                sqlx::query("UPDATE task_key SET key = key")
+                    .execute(&mut *connection)
+                    .await?;
+                job.outcome = Some(Ok(()));
             }
             appends => {
                 let jobs = appends.iter_mut().filter_map(|write| match write {

@@ -5,10 +5,17 @@ import com.aliyuncs.IAcsClient;
 import com.aliyuncs.auth.SignatureVersion;
 import com.aliyuncs.exceptions.ClientException;
 import com.aliyuncs.fnf.model.v20190315.CreateFlowRequest;
+import com.aliyuncs.fnf.model.v20190315.DeleteFlowRequest;
 import com.aliyuncs.fnf.model.v20190315.DescribeExecutionRequest;
 import com.aliyuncs.fnf.model.v20190315.DescribeFlowRequest;
 import com.aliyuncs.fnf.model.v20190315.GetExecutionHistoryRequest;
+import com.aliyuncs.fnf.model.v20190315.ListExecutionsRequest;
+import com.aliyuncs.fnf.model.v20190315.ListFlowsRequest;
+import com.aliyuncs.fnf.model.v20190315.ReportTaskFailedRequest;
+import com.aliyuncs.fnf.model.v20190315.ReportTaskSucceededRequest;
 import com.aliyuncs.fnf.model.v20190315.StartExecutionRequest;
+import com.aliyuncs.fnf.model.v20190315.StopExecutionRequest;
+import com.aliyuncs.fnf.model.v20190315.UpdateFlowRequest;
 import com.aliyuncs.http.MethodType;
 import com.aliyuncs.profile.DefaultProfile;
 import com.google.gson.FieldNamingPolicy;
@@ -57,6 +64,31 @@ final class Classic implements Scenario.Client {
     }
 
     @Override
+    public JsonObject updateFlow(Map<String, String> parameters) {
+        UpdateFlowRequest request = new UpdateFlowRequest();
+        request.setName(parameters.get("Name"));
+        request.setDefinition(parameters.get("Definition"));
+        request.setDescription(parameters.get("Description"));
+        request.setRoleArn(parameters.get("RoleArn"));
+        return send(request);
+    }
+
+    @Override
+    public JsonObject deleteFlow(Map<String, String> parameters) {
+        DeleteFlowRequest request = new DeleteFlowRequest(); // this SDK does it by GET
+        request.setName(parameters.get("Name"));
+        return send(request);
+    }
+
+    @Override
+    public JsonObject listFlows(Map<String, String> parameters) {
+        ListFlowsRequest request = new ListFlowsRequest();
+        if (parameters.containsKey("Limit")) request.setLimit(Integer.valueOf(parameters.get("Limit")));
+        request.setNextToken(parameters.get("NextToken"));
+        return send(request);
+    }
+
+    @Override
     public JsonObject startExecution(Map<String, String> parameters) {
         StartExecutionRequest request = new StartExecutionRequest();
         request.setFlowName(parameters.get("FlowName"));
@@ -66,10 +98,41 @@ final class Classic implements Scenario.Client {
     }
 
     @Override
+    public JsonObject stopExecution(Map<String, String> parameters) {
+        StopExecutionRequest request = new StopExecutionRequest();
+        request.setFlowName(parameters.get("FlowName"));
+        request.setExecutionName(parameters.get("ExecutionName"));
+        request.setError(parameters.get("Error"));
+        request.setCause(parameters.get("Cause"));
+        return send(request);
+    }
+
+    @Override
     public JsonObject describeExecution(Map<String, String> parameters) {
         DescribeExecutionRequest request = new DescribeExecutionRequest();
         request.setFlowName(parameters.get("FlowName"));
         request.setExecutionName(parameters.get("ExecutionName"));
+        if (parameters.containsKey("WaitTimeSeconds")) {
+            int seconds = Integer.parseInt(parameters.get("WaitTimeSeconds"));
+            request.setWaitTimeSeconds(seconds);
+            request.setSysReadTimeout((seconds + 10) * 1000); // milliseconds; 10 seconds otherwise
+        }
+        return send(request);
+    }
+
+    @Override
+    public JsonObject listExecutions(Map<String, String> parameters) {
+        ListExecutionsRequest request = new ListExecutionsRequest();
+        request.setFlowName(parameters.get("FlowName"));
+        if (parameters.containsKey("Limit")) request.setLimit(Integer.valueOf(parameters.get("Limit")));
+        request.setNextToken(parameters.get("NextToken"));
+        request.setStatus(parameters.get("Status"));
+        request.setExecutionNamePrefix(parameters.get("ExecutionNamePrefix"));
+        request.setStartedTimeBegin(parameters.get("StartedTimeBegin"));
+        request.setStartedTimeEnd(parameters.get("StartedTimeEnd"));
+        if (parameters.containsKey("MetadataOnly")) { // newer than this SDK, which has no method for it
+            request.<Object>putQueryParameter("MetadataOnly", parameters.get("MetadataOnly"));
+        }
         return send(request);
     }
 
@@ -80,6 +143,23 @@ final class Classic implements Scenario.Client {
         request.setExecutionName(parameters.get("ExecutionName"));
         if (parameters.containsKey("Limit")) request.setLimit(Integer.valueOf(parameters.get("Limit")));
         request.setNextToken(parameters.get("NextToken"));
+        return send(request);
+    }
+
+    @Override
+    public JsonObject reportTaskSucceeded(Map<String, String> parameters) {
+        ReportTaskSucceededRequest request = new ReportTaskSucceededRequest();
+        request.setTaskToken(parameters.get("TaskToken"));
+        request.setOutput(parameters.get("Output"));
+        return send(request);
+    }
+
+    @Override
+    public JsonObject reportTaskFailed(Map<String, String> parameters) {
+        ReportTaskFailedRequest request = new ReportTaskFailedRequest();
+        request.setTaskToken(parameters.get("TaskToken"));
+        request.setError(parameters.get("Error"));
+        request.setCause(parameters.get("Cause"));
         return send(request);
     }
 

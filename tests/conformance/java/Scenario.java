@@ -11,8 +11,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.function.BiFunction;
+import java.util.function.Function;
 import java.util.function.Supplier;
 
 /** What the Java drivers check; how each SDK is called stands in the driver itself. */
@@ -28,16 +33,35 @@ final class Scenario {
 
         JsonObject describeFlow(Map<String, String> parameters);
 
+        JsonObject updateFlow(Map<String, String> parameters);
+
+        JsonObject deleteFlow(Map<String, String> parameters);
+
+        JsonObject listFlows(Map<String, String> parameters);
+
         JsonObject startExecution(Map<String, String> parameters);
 
+        JsonObject stopExecution(Map<String, String> parameters);
+
         JsonObject describeExecution(Map<String, String> parameters);
+
+        JsonObject listExecutions(Map<String, String> parameters);
 
         JsonObject getExecutionHistory(Map<String, String> parameters);
 
         JsonObject appendExecutionEvents(Map<String, String> parameters);
 
+        JsonObject reportTaskSucceeded(Map<String, String> parameters);
+
+        JsonObject reportTaskFailed(Map<String, String> parameters);
+
         /** Any action by name. */
         JsonObject call(String action, String version, Map<String, String> parameters);
+
+        /** Whether UpdateFlow can be sent a Description that is empty, which clears it. */
+        default boolean canClear() {
+            return true;
+        }
 
         /** What the SDK makes of this text in an answer. */
         default String received(String text) {
@@ -255,6 +279,7 @@ final class Scenario {
         String flow = randomName("conformance-");
         try {
             flows(admin, flow);
+            CompletableFuture<Runnable> longWait = longWait(admin, flow);
             String started = starting(admin, flow);
             appending(admin, flow);
             String ended = ending(admin, flow);
@@ -262,6 +287,14 @@ final class Scenario {
             otherEnds(admin, flow);
             arguments(admin, flow);
             keys(connect, admin, reader, flow);
+            updating(admin);
+            listingExecutions(admin);
+            listingFlows(admin, reader, flow);
+            stopping(admin, flow);
+            waiting(admin, flow);
+            tasks(admin, flow);
+            deleting(admin, reader);
+            longWait.join().run();
             for (Runnable part : more) part.run();
         } catch (ApiError error) {
             String got = error.status + " " + error.code + ": " + error.getMessage();
@@ -357,9 +390,13 @@ final class Scenario {
 
     private static void paging(Client client, String flow, String started, String ended) {
         Map<String, String> main = Map.of("FlowName", flow, "ExecutionName", "main");
-        for (int limit : new int[] {0, 1000, 999, 60, 7, 1}) {
-            Map<String, String> parameters = limit == 0 ? with(main) : with(main, "Limit", "" + limit);
-            int size = limit == 0 ? 60 : limit; // the default is 60
+        for (String limit : List.of("none", "1000", "999", "60", "7", "1")) {
+            Map<String, String> parameters = with(main);
+            int size = 60; // the default
+            if (!limit.equals("none")) {
+                parameters.put("Limit", limit);
+                size = Integer.parseInt(limit);
+            }
             JsonArray events = new JsonArray();
             for (int pages = 1; ; pages++) {
                 JsonObject page = client.getExecutionHistory(parameters);
@@ -544,5 +581,310 @@ final class Scenario {
         calls.forEach((what, call) -> checkError("a reader is refused " + what, "AccessDenied", 403,
             "The resources doesn't belong to you.", call));
         check("a refused append left nothing", events(admin.getExecutionHistory(own)).size(), 1);
+    }
+
+    private static String newFlow(Client client, String prefix) {
+        return text(client.createFlow(Map.of(
+            "Name", randomName(prefix), "Definition", DEFINITION, "Description", DESCRIPTION, "Type", "FDL",
+            "RoleArn", "acs:ram::1234:role/conformance")), "Name");
+    }
+
+    private static final String NO_FLOW = "Flow 'no-such-flow' does not exist.";
+
+    private static void updating(Client client) {
+        String flow = newFlow(client, "conformance-");
+        client.startExecution(Map.of("FlowName", flow, "ExecutionName", "before"));
+        JsonObject before = client.describeFlow(Map.of("Name", flow));
+        pause(2); // so that the update comes at another millisecond
+        String definition = "version: v1\n# 新的 🚀\n";
+        JsonObject updated = client.updateFlow(Map.of("Name", flow, "Definition", definition));
+        check("UpdateFlow Definition", text(updated, "Definition"), definition);
+        for (String name : List.of("Description", "RoleArn", "Id", "Type", "CreatedTime")) {
+            check("UpdateFlow keeps " + name, text(updated, name), text(before, name));
+        }
+        check("UpdateFlow LastModifiedTime",
+            text(updated, "LastModifiedTime").compareTo(text(before, "LastModifiedTime")) > 0, true);
+        JsonObject described = client.describeFlow(Map.of("Name", flow));
+        for (String name : List.of("Definition", "Description", "RoleArn", "Type", "LastModifiedTime")) {
+            check("DescribeFlow after UpdateFlow: " + name, text(described, name), text(updated, name));
+        }
+
+        client.startExecution(Map.of("FlowName", flow, "ExecutionName", "after"));
+        Map.of("before", DEFINITION, "after", definition).forEach((name, began) -> {
+            JsonObject execution = client.describeExecution(Map.of("FlowName", flow, "ExecutionName", name));
+            check("an execution keeps the definition it began with: " + name, text(execution, "FlowDefinition"), began);
+        });
+        JsonObject cleared = client.updateFlow(Map.of("Name", flow, "Description", "", "RoleArn", ""));
+        boolean clears = client.canClear();
+        check("an empty Description clears it", text(cleared, "Description"), clears ? "" : DESCRIPTION);
+        check("an empty RoleArn clears it", text(cleared, "RoleArn"), clears ? null : text(before, "RoleArn"));
+        check("and nothing else", text(cleared, "Definition"), definition);
+        checkError("UpdateFlow of an unknown flow", "FlowNotExists", 404, NO_FLOW,
+            () -> client.updateFlow(Map.of("Name", "no-such-flow", "Description", "x")));
+    }
+
+    /** Everything that a list answers; the sizes of its pages are added to `sizes`. */
+    private static List<JsonObject> pages(
+            Function<Map<String, String>, JsonObject> list, String items, Map<String, String> parameters,
+            List<Integer> sizes) {
+        Map<String, String> next = with(parameters);
+        List<JsonObject> all = new ArrayList<>();
+        while (true) {
+            JsonObject page = list.apply(next);
+            page.getAsJsonArray(items).forEach(item -> all.add(item.getAsJsonObject()));
+            sizes.add(page.getAsJsonArray(items).size());
+            if (!page.has("NextToken")) return all;
+            next.put("NextToken", text(page, "NextToken"));
+        }
+    }
+
+    private static List<String> names(List<JsonObject> items) {
+        return items.stream().map(item -> text(item, "Name")).toList();
+    }
+
+    private static void listingExecutions(Client client) {
+        Map<String, String> flow = Map.of("FlowName", newFlow(client, "conformance-"));
+        JsonObject none = client.listExecutions(flow);
+        check("no executions", none.get("Executions"), new JsonArray());
+        check("no executions: NextToken", text(none, "NextToken"), null);
+        Map<String, String> ends = new LinkedHashMap<>();
+        for (String end : List.of("a-1 Succeeded", "a-2 Running", "b-1 Failed", "b_2 Succeeded", "a-3 TimedOut",
+                "A-4 Running", "a-5 Stopped")) {
+            ends.put(end.split(" ")[0], end.split(" ")[1]);
+        }
+        List<String> newestFirst = new ArrayList<>();
+        ends.forEach((name, status) -> {
+            newestFirst.add(0, name);
+            Map<String, String> one = with(flow, "ExecutionName", name, "Input", INPUT);
+            client.startExecution(one);
+            if (!status.equals("Running")) {
+                client.appendExecutionEvents(with(one, "Events", "[{\"Type\":\"Execution" + status + "\"}]"));
+            }
+        });
+        Map.of("100", List.of(7), "7", List.of(7), "3", List.of(3, 3, 1), "1", List.of(1, 1, 1, 1, 1, 1, 1))
+            .forEach((limit, expected) -> {
+                List<Integer> sizes = new ArrayList<>();
+                List<JsonObject> all = pages(client::listExecutions, "Executions", with(flow, "Limit", limit), sizes);
+                check("pages of executions, Limit " + limit, sizes, expected);
+                check("executions, Limit " + limit, names(all), newestFirst);
+            });
+        for (JsonElement execution : client.listExecutions(flow).getAsJsonArray("Executions")) {
+            String name = text(execution.getAsJsonObject(), "Name");
+            JsonObject described = client.describeExecution(with(flow, "ExecutionName", name));
+            described.remove("RequestId");
+            check("ListExecutions answers what DescribeExecution does: " + name, execution, described);
+        }
+        Function<Map<String, String>, List<String>> filtered = filters ->
+            names(pages(client::listExecutions, "Executions", filters, new ArrayList<>()));
+        for (String status : List.of("Running", "Succeeded", "Failed", "TimedOut", "Stopped", "Starting")) {
+            check("executions that are " + status, filtered.apply(with(flow, "Status", status, "Limit", "1")),
+                newestFirst.stream().filter(name -> ends.get(name).equals(status)).toList());
+        }
+        for (String prefix : List.of("a-", "b", "A", "a-1", "a-11", "a_", "%")) {
+            check("executions named " + prefix + "…", filtered.apply(with(flow, "ExecutionNamePrefix", prefix)),
+                newestFirst.stream().filter(name -> name.startsWith(prefix)).toList());
+        }
+        check("both filters", filtered.apply(with(flow, "ExecutionNamePrefix", "a-", "Status", "Running")),
+            List.of("a-2"));
+        String early = "2000-01-01T00:00:00Z", late = "2100-01-01T08:00:00+08:00";
+        check("executions of a time", filtered.apply(with(flow, "StartedTimeBegin", early, "StartedTimeEnd", late)),
+            newestFirst);
+        check("executions before their time", filtered.apply(with(flow, "StartedTimeEnd", early)), List.of());
+        check("executions after their time", filtered.apply(with(flow, "StartedTimeBegin", late)), List.of());
+        JsonObject metadata = client.listExecutions(with(flow, "MetadataOnly", "true"));
+        for (JsonElement execution : metadata.getAsJsonArray("Executions")) {
+            JsonObject one = execution.getAsJsonObject();
+            check("MetadataOnly leaves out the texts", one.keySet(), one.has("StoppedTime")
+                ? Set.of("FlowName", "Name", "Status", "StartedTime", "StoppedTime")
+                : Set.of("FlowName", "Name", "Status", "StartedTime"));
+            check("MetadataOnly: Status", text(one, "Status"), ends.get(text(one, "Name")));
+        }
+        for (String invalid : List.of("Limit 0", "Limit 101", "Status Done", "StartedTimeBegin noon", "NextToken ?")) {
+            String[] parameter = invalid.split(" ");
+            checkError("ListExecutions " + invalid, "InvalidArgument", 400, parameter[0],
+                () -> client.listExecutions(with(flow, parameter)));
+        }
+        checkError("ListExecutions of an unknown flow", "FlowNotExists", 404, NO_FLOW,
+            () -> client.listExecutions(Map.of("FlowName", "no-such-flow")));
+    }
+
+    private static void listingFlows(Client client, Client reader, String flow) {
+        String own = newFlow(client, "reader-");
+        List<JsonObject> all = pages(client::listFlows, "Flows", Map.of("Limit", "1000"), new ArrayList<>());
+        List<String> names = names(all);
+        check("flows come by name", names, List.copyOf(new TreeSet<>(names)));
+        check("ListFlows knows the flows", names.containsAll(List.of(flow, own)), true);
+        JsonObject described = client.describeFlow(Map.of("Name", flow));
+        described.remove("RequestId");
+        check("ListFlows answers what DescribeFlow does", all.get(names.indexOf(flow)), described);
+        List<Integer> sizes = new ArrayList<>();
+        check("all flows in pages of 2", pages(client::listFlows, "Flows", Map.of("Limit", "2"), sizes), all);
+        check("pages of 2 flows", sizes.size(), (names.size() + 1) / 2);
+        check("a reader lists the flows it may see",
+            names(pages(reader::listFlows, "Flows", Map.of(), new ArrayList<>())),
+            names.stream().filter(name -> name.startsWith("reader-")).toList());
+        for (String limit : List.of("0", "1001")) {
+            checkError("ListFlows Limit " + limit, "InvalidArgument", 400, "Limit",
+                () -> client.listFlows(Map.of("Limit", limit)));
+        }
+    }
+
+    private static final String REASON = "步骤 \"x\" failed\n\\ </script> 🚀";
+
+    private static JsonObject event(Client client, Map<String, String> main, String id) {
+        return events(client.getExecutionHistory(with(main, "NextToken", id))).get(0).getAsJsonObject();
+    }
+
+    private static Map<?, ?> detail(JsonObject event) {
+        return GSON.fromJson(text(event, "EventDetail"), Map.class);
+    }
+
+    private static void stopping(Client client, String flow) {
+        Map<String, String> main = Map.of("FlowName", flow, "ExecutionName", "to-stop");
+        client.startExecution(main);
+        JsonObject stopped = client.stopExecution(with(main, "Error", "E.stop", "Cause", REASON));
+        check("StopExecution Status", text(stopped, "Status"), "Stopped");
+        checkForm("StopExecution StoppedTime", text(stopped, "StoppedTime"), TIME);
+        check("DescribeExecution after StopExecution",
+            text(client.describeExecution(main), "StoppedTime"), text(stopped, "StoppedTime"));
+        JsonObject last = event(client, main, "2");
+        check("StopExecution: Type", text(last, "Type"), "ExecutionStopped");
+        check("StopExecution: Time", text(last, "Time"), text(stopped, "StoppedTime"));
+        check("StopExecution: EventDetail", detail(last), Map.of("error", "E.stop", "cause", REASON));
+        String completed = "Execution 'to-stop' for flow '" + flow + "' has already completed.";
+        checkError("StopExecution again", "ExecutionAlreadyCompleted", 400, completed, () -> client.stopExecution(main));
+        checkError("append after StopExecution", "ExecutionAlreadyCompleted", 400, completed,
+            () -> client.appendExecutionEvents(with(main, "Events", "[{\"Type\":\"StepEntered\"}]")));
+        checkError("StopExecution of an unknown one", "ExecutionNotExists", 404, "'no-such-one'",
+            () -> client.stopExecution(with(main, "ExecutionName", "no-such-one")));
+        Map<String, String> another = with(main, "ExecutionName", "to-stop-too");
+        client.startExecution(another);
+        client.stopExecution(another);
+        check("StopExecution without a reason: EventDetail", text(event(client, another, "2"), "EventDetail"), "{}");
+        Map.of("Error", "e".repeat(129), "Cause", "c".repeat(4097)).forEach((what, text) ->
+            checkError("StopExecution with a long " + what, "InvalidArgument", 400, what,
+                () -> client.stopExecution(with(main, "ExecutionName", "refused", what, text))));
+    }
+
+    /** An execution after a wait, and how long that took. */
+    private record Waited(String status, long milliseconds) {
+        static Waited until(Client client, Map<String, String> main, int seconds) {
+            long began = System.nanoTime();
+            JsonObject execution = client.describeExecution(with(main, "WaitTimeSeconds", "" + seconds));
+            return new Waited(text(execution, "Status"), (System.nanoTime() - began) / 1_000_000);
+        }
+
+        void check(String what, String expected, long atLeast, long lessThan) {
+            Scenario.check(what + ": Status", status, expected);
+            Scenario.check(what + " took its time", milliseconds >= atLeast && milliseconds < lessThan, true);
+        }
+    }
+
+    /** Waits for longer than the SDKs do by default (10 s), while the scenario goes on. */
+    private static CompletableFuture<Runnable> longWait(Client client, String flow) {
+        Map<String, String> main = Map.of("FlowName", flow, "ExecutionName", "endless");
+        client.startExecution(main);
+        return CompletableFuture.supplyAsync(() -> Waited.until(client, main, 11))
+            .thenApply(waited -> () -> waited.check("a wait of 11 seconds", "Running", 11000, 21000));
+    }
+
+    private static void waiting(Client client, String flow) {
+        Map<String, String> main = Map.of("FlowName", flow, "ExecutionName", "to-wait");
+        client.startExecution(main);
+        Waited.until(client, main, 1).check("a wait that ends without an end", "Running", 1000, 20000);
+        CompletableFuture.delayedExecutor(500, TimeUnit.MILLISECONDS).execute(() ->
+            client.appendExecutionEvents(with(main, "Events", "[{\"Type\":\"ExecutionSucceeded\"}]")));
+        Waited.until(client, main, 60).check("a wait for an end", "Succeeded", 0, 30000);
+        Waited.until(client, main, 60).check("a wait after the end", "Succeeded", 0, 30000);
+        for (String seconds : List.of("61", "-1")) {
+            checkError("WaitTimeSeconds " + seconds, "InvalidArgument", 400, "WaitTimeSeconds",
+                () -> client.describeExecution(with(main, "WaitTimeSeconds", seconds)));
+        }
+    }
+
+    private static void pause(long milliseconds) {
+        try {
+            Thread.sleep(milliseconds);
+        } catch (InterruptedException error) {
+            throw new IllegalStateException(error);
+        }
+    }
+
+    private static void tasks(Client client, String flow) {
+        Map<String, String> main = Map.of("FlowName", flow, "ExecutionName", "tasks");
+        client.startExecution(main);
+        Map<String, String> submitted = with(main, "ExpectedEventId", "2", "Events", GSON.toJson(List.of(
+            Map.of("Type", "TaskScheduled", "StepName", "步骤"),
+            Map.of("Type", "TaskSubmitted", "StepName", "步骤"),
+            Map.of("Type", "TaskSubmitted", "StepName", "another"))));
+        JsonObject tokens = client.appendExecutionEvents(submitted).getAsJsonObject("TaskTokens");
+        check("a token for each task", tokens.keySet(), Set.of("3", "4"));
+        check("a repeat answers the same tokens",
+            client.appendExecutionEvents(submitted).getAsJsonObject("TaskTokens"), tokens);
+        Map<String, String> third = Map.of("TaskToken", text(tokens, "3")), fourth = Map.of("TaskToken", text(tokens, "4"));
+        check("ReportTaskSucceeded EventId",
+            text(client.reportTaskSucceeded(with(third, "Output", INPUT)), "EventId"), "5");
+        check("ReportTaskFailed EventId",
+            text(client.reportTaskFailed(with(fourth, "Error", "E.task", "Cause", REASON)), "EventId"), "6");
+        JsonObject succeeded = event(client, main, "5"), failed = event(client, main, "6");
+        check("TaskSucceeded: Type", text(succeeded, "Type"), "TaskSucceeded");
+        check("TaskSucceeded: StepName", text(succeeded, "StepName"), "步骤");
+        check("TaskSucceeded: ScheduleEventId is its task's EventId", text(succeeded, "ScheduleEventId"), "3");
+        check("TaskSucceeded: EventDetail", text(succeeded, "EventDetail"), "{\"output\":" + INPUT + "}");
+        check("TaskFailed: Type", text(failed, "Type"), "TaskFailed");
+        check("TaskFailed: StepName", text(failed, "StepName"), "another");
+        check("TaskFailed: ScheduleEventId is its task's EventId", text(failed, "ScheduleEventId"), "4");
+        check("TaskFailed: EventDetail", detail(failed), Map.of("error", "E.task", "cause", REASON));
+        Map<String, Supplier<?>> calls = Map.of(
+            "ReportTaskSucceeded again", () -> client.reportTaskSucceeded(with(third, "Output", "{}")),
+            "ReportTaskFailed after it succeeded", () -> client.reportTaskFailed(with(third, "Error", "E")),
+            "ReportTaskSucceeded after it failed", () -> client.reportTaskSucceeded(with(fourth, "Output", "{}")));
+        calls.forEach((what, call) -> checkError(what, "TaskAlreadyCompleted", 400, "has already completed.", call));
+        for (String token : List.of("no-such-token", third.get("TaskToken") + "?")) {
+            checkError("TaskToken " + token, "InvalidArgument", 400, "TaskToken",
+                () -> client.reportTaskSucceeded(Map.of("TaskToken", token, "Output", "{}")));
+        }
+        checkError("an Output that is no JSON", "InvalidArgument", 400, "Output",
+            () -> client.reportTaskSucceeded(with(third, "Output", "{")));
+        checkError("an Error too long", "InvalidArgument", 400, "Error",
+            () -> client.reportTaskFailed(with(third, "Error", "e".repeat(129))));
+        check("refused reports left nothing", events(client.getExecutionHistory(main)).size(), 6);
+    }
+
+    private static void deleting(Client client, Client reader) {
+        String flow = newFlow(client, "reader-");
+        Map<String, String> old = with(Map.of(), "Name", flow, "FlowName", flow, "ExecutionName", "old",
+            "Definition", DEFINITION, "Type", "FDL", "Events", "[{\"Type\":\"TaskSubmitted\"}]", "Output", "{}");
+        client.startExecution(old);
+        old.put("TaskToken", text(client.appendExecutionEvents(old).getAsJsonObject("TaskTokens"), "2"));
+        Map<String, Supplier<?>> calls = Map.of(
+            "updating", () -> reader.updateFlow(old),
+            "deleting", () -> reader.deleteFlow(old),
+            "stopping", () -> reader.stopExecution(old),
+            "reporting a task", () -> reader.reportTaskSucceeded(old));
+        calls.forEach((what, call) -> checkError("a reader is refused " + what, "AccessDenied", 403,
+            "The resources doesn't belong to you.", call));
+        String id = text(client.describeFlow(old), "Id");
+        check("DeleteFlow answers", client.deleteFlow(old).keySet(), Set.of("RequestId"));
+        calls = Map.of(
+            "DescribeFlow", () -> client.describeFlow(old),
+            "GetExecutionHistory", () -> client.getExecutionHistory(old),
+            "DescribeExecution", () -> client.describeExecution(old),
+            "ListExecutions", () -> client.listExecutions(old),
+            "StartExecution", () -> client.startExecution(old),
+            "AppendExecutionEvents", () -> client.appendExecutionEvents(old),
+            "ReportTaskSucceeded", () -> client.reportTaskSucceeded(old),
+            "DeleteFlow", () -> client.deleteFlow(old));
+        calls.forEach((what, call) -> checkError(what + " of a deleted flow", "FlowNotExists", 404,
+            "Flow '" + flow + "' does not exist.", call));
+        List<JsonObject> left = pages(client::listFlows, "Flows", Map.of("Limit", "1000"), new ArrayList<>());
+        check("ListFlows without a deleted flow", names(left).contains(flow), false);
+
+        client.createFlow(old);
+        check("a flow of that name is another", text(client.describeFlow(old), "Id").equals(id), false);
+        check("it has no old executions", client.listExecutions(old).get("Executions"), new JsonArray());
+        checkError("it has no old history", "ExecutionNotExists", 404, "'old'", () -> client.getExecutionHistory(old));
+        client.startExecution(old);
+        check("an execution of that name is another", events(client.getExecutionHistory(old)).size(), 1);
     }
 }

@@ -181,3 +181,52 @@ async fn a_stop_of_the_server_ends_all_waits() {
     );
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
+
+#[tokio::test]
+async fn an_execution_keeps_the_environment_it_started_with() {
+    let server = Server::start().await;
+    let variables =
+        |value: &str| format!("{{\"Variables\":[{{\"Name\":\"k\",\"Value\":\"{value}\"}}]}}");
+    let create = Call::new("CreateFlow")
+        .form("Name", "f")
+        .form("Definition", "d")
+        .form("Type", "FDL");
+    server
+        .ok(create.form("Environment", &variables("old")))
+        .await;
+    server
+        .ok(Call::new("StartExecution")
+            .form("FlowName", "f")
+            .form("ExecutionName", "e"))
+        .await;
+    server
+        .ok(Call::new("UpdateFlow")
+            .form("Name", "f")
+            .form("Environment", &variables("new")))
+        .await;
+    let expected: Value = serde_json::from_str(&variables("old")).unwrap();
+    assert_eq!(server.ok(describe()).await["Environment"], expected);
+    let list = || Call::new("ListExecutions").query("FlowName", "f");
+    assert_eq!(
+        server.ok(list()).await["Executions"][0]["Environment"],
+        expected
+    );
+    let metadata = server.ok(list().query("MetadataOnly", "true")).await;
+    assert_eq!(metadata["Executions"][0].get("Environment"), None);
+}
+
+#[tokio::test]
+async fn a_wait_for_what_is_deleted_is_over_at_once() {
+    let server = Arc::new(Server::with_execution().await);
+    let begun = Instant::now();
+    let waiting = Arc::clone(&server);
+    let waiter = tokio::spawn(async move {
+        waiting
+            .refused(describe().query("WaitTimeSeconds", "60"))
+            .await
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    server.ok(Call::new("DeleteFlow").form("Name", "f")).await;
+    assert_eq!(waiter.await.unwrap().1, "FlowNotExists");
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}

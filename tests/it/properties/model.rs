@@ -56,8 +56,11 @@ impl Model {
         let next = self.next();
         let first = expected.unwrap_or(next);
         let last = first.saturating_add(i64::try_from(events.len()).unwrap() - 1);
-        let conflict = Err(Refusal::Conflict {
-            next_event_id: next,
+        let conflict = Err(match self.status {
+            Status::Running => Refusal::Conflict {
+                next_event_id: next,
+            },
+            _ => Refusal::ExecutionAlreadyCompleted,
         });
         if first > next {
             return conflict;

@@ -221,6 +221,7 @@ pub async fn executions_are_listed_as_they_are_described(place: Place) {
             input: String::new(),
             output: None,
             definition: String::new(),
+            environment: None,
             ..with
         };
         assert_eq!(format!("{without:?}"), format!("{expected:?}"));

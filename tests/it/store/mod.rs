@@ -55,7 +55,7 @@ suite! {
     upkeep:
         a_change_concerns_what_it_names_and_nothing_else
         an_empty_description_or_role_is_none_any_more
-        an_execution_keeps_the_definition_it_started_with
+        an_execution_keeps_the_definition_and_environment_it_started_with
         a_deleted_flow_is_gone_with_all_it_had
         a_flow_that_takes_a_deleted_ones_name_has_nothing_of_it;
     lists:
@@ -72,7 +72,8 @@ suite! {
         a_report_is_for_the_very_flow_that_submitted
         of_many_reports_at_the_same_time_one_counts
         task_tokens_hold_as_long_as_the_database_lives
-        whoever_waits_hears_of_every_growth_of_his_execution;
+        whoever_waits_hears_of_every_growth_of_his_execution
+        whoever_waits_for_the_end_hears_of_an_end_or_a_deletion;
     pages:
         a_page_has_as_many_events_as_asked_for_and_says_where_the_next_begins
         a_page_beyond_the_end_is_empty

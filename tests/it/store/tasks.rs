@@ -222,7 +222,7 @@ pub async fn task_tokens_hold_as_long_as_the_database_lives(place: Place) {
 }
 
 async fn news(changes: &mut Changes) -> bool {
-    timeout(Duration::from_millis(50), changes.next())
+    timeout(Duration::from_millis(50), changes.grown())
         .await
         .is_ok()
 }
@@ -264,4 +264,42 @@ pub async fn whoever_waits_hears_of_every_growth_of_his_execution(place: Place) 
         Status::Stopped,
         "news comes after the write"
     );
+}
+
+pub async fn whoever_waits_for_the_end_hears_of_an_end_or_a_deletion(place: Place) {
+    let ledger = place.with_execution().await;
+    ledger.start("stopped").await.unwrap();
+    ledger.start("deleted").await.unwrap();
+    let [mut ended, mut stopped, mut deleted] = ["e", "stopped", "deleted"].map(|execution| {
+        let mut changes = ledger.store.changes(&name("f"), &name(execution));
+        tokio::spawn(async move { changes.ended().await })
+    });
+    let soon = Duration::from_millis(50);
+    let late = Duration::from_secs(10);
+    ledger.append(&[event("A")], 2).await.unwrap();
+    assert!(timeout(soon, &mut ended).await.is_err(), "it goes on");
+    ledger.append(&[event("ExecutionFailed")], 3).await.unwrap();
+    assert!(timeout(late, &mut ended).await.is_ok());
+    ledger
+        .store
+        .stop_execution(stop("stopped"), None)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(timeout(late, &mut stopped).await.is_ok());
+    assert!(
+        timeout(soon, &mut deleted).await.is_err(),
+        "its neighbours are no matter of his"
+    );
+    let deletion = FlowDeletion {
+        name: name("f"),
+        at: at(0),
+    };
+    ledger
+        .store
+        .delete_flow(deletion, None)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(timeout(late, &mut deleted).await.is_ok());
 }

@@ -118,24 +118,26 @@ pub async fn an_empty_description_or_role_is_none_any_more(place: Place) {
     assert_eq!((flow.description.as_str(), flow.role_arn), ("", None));
 }
 
-pub async fn an_execution_keeps_the_definition_it_started_with(place: Place) {
+pub async fn an_execution_keeps_the_definition_and_environment_it_started_with(place: Place) {
     let ledger = place.with_execution().await;
     for text in ["second", "third"] {
-        let definition = Some(text.to_owned());
-        updated(
-            &*ledger.store,
-            FlowChange {
-                definition,
-                ..change()
-            },
-        )
-        .await;
+        let new = FlowChange {
+            definition: Some(text.to_owned()),
+            environment: Some(format!("{{\"{text}\":1}}")),
+            ..change()
+        };
+        updated(&*ledger.store, new).await;
         ledger.start(text).await.unwrap();
         updated(&*ledger.store, change()).await;
     }
-    assert_eq!(ledger.describe("e").await.definition, flow("f").definition);
-    assert_eq!(ledger.describe("second").await.definition, "second");
-    assert_eq!(ledger.describe("third").await.definition, "third");
+    let first = ledger.describe("e").await;
+    assert_eq!(first.definition, flow("f").definition);
+    assert_eq!(first.environment, flow("f").environment);
+    for text in ["second", "third"] {
+        let execution = ledger.describe(text).await;
+        assert_eq!(execution.definition, text);
+        assert_eq!(execution.environment, Some(format!("{{\"{text}\":1}}")));
+    }
 }
 
 /// What every method says about flow `f` and its execution `e`.

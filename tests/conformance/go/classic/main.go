@@ -92,7 +92,7 @@ func (c client) DescribeExecution(p scenario.Parameters) (scenario.Execution, er
 	request.ExecutionName = p["ExecutionName"]
 	request.WaitTimeSeconds = requests.Integer(p["WaitTimeSeconds"])
 	if seconds, err := strconv.Atoi(p["WaitTimeSeconds"]); err == nil && seconds > 0 {
-		request.SetReadTimeout(time.Duration(seconds+5) * time.Second) // it is 10 seconds otherwise
+		request.SetReadTimeout(time.Duration(seconds+10) * time.Second) // it is 10 seconds otherwise
 	}
 	return answer[scenario.Execution](c.fnf.DescribeExecution(request))
 }

@@ -57,7 +57,7 @@ func (c client) send(r request) (map[string]any, error) {
 	sent := &models.OpenApiRequest{Headers: pointers(r.headers), Query: pointers(r.query), Body: r.body}
 	options := new(dara.RuntimeOptions)
 	if seconds, err := strconv.Atoi(r.query["WaitTimeSeconds"]); err == nil {
-		options.SetReadTimeout((seconds + 5) * 1000)
+		options.SetReadTimeout((seconds + 10) * 1000)
 	}
 	response, err := c.openapi.CallApi(params, sent, options)
 	if answer, ok := err.(*tea.SDKError); ok {
@@ -193,13 +193,17 @@ func genericRequests() {
 	// Everything by GET, and everything in the query of a POST without a body.
 	create := scenario.Parameters{"Name": flow, "Definition": scenario.Definition, "Description": "", "Type": "FDL"}
 	scenario.Must(get[scenario.Flow](c, "CreateFlow", create))
-	body := scenario.Must(c.send(request{method: "POST", action: "StartExecution", version: scenario.Version, query: main}))
+	start := request{method: "POST", action: "StartExecution", version: scenario.Version, query: main}
+	body := scenario.Must(c.send(start))
 	scenario.Check("start with all in the query", body["Status"], any("Running"))
-	body = scenario.Must(c.send(request{method: "GET", action: "GetExecutionHistory", version: scenario.Version, query: main}))
+	history := request{method: "GET", action: "GetExecutionHistory", version: scenario.Version, query: main}
+	body = scenario.Must(c.send(history))
 	_, exists := body["NextToken"]
 	scenario.Check("the last page has no NextToken, not an empty one", exists, false)
 
-	events := scenario.Parameters{"Events": `[{"Type":"StepEntered","StepName":"步骤 %2B+ &="}]`, "FlowName": flow, "ExecutionName": "main"}
+	events := scenario.Parameters{
+		"FlowName": flow, "ExecutionName": "main", "Events": `[{"Type":"StepEntered","StepName":"步骤 %2B+ &="}]`,
+	}
 	appended := scenario.Must(get[scenario.Appended](c, "AppendExecutionEvents", events))
 	scenario.Check("append by GET", appended.LastEventId, 2)
 	if !signsRpc { // RPC v1 does not sign a JSON body, and this client sends none with it
@@ -211,11 +215,13 @@ func genericRequests() {
 				"Events": []map[string]any{{"Type": "StepExited", "StepName": step}},
 			},
 		}))
-		last := scenario.Must(c.GetExecutionHistory(scenario.Parameters{"FlowName": flow, "ExecutionName": "main", "NextToken": "3"}))
+		last := scenario.Must(c.GetExecutionHistory(
+			scenario.Parameters{"FlowName": flow, "ExecutionName": "main", "NextToken": "3"}))
 		scenario.Check("append a JSON body", last.Events[0].StepName, step)
 	}
 
-	describe := request{method: "POST", action: "DescribeFlow", version: scenario.Version, body: scenario.Parameters{"Name": flow}}
+	name := scenario.Parameters{"Name": flow}
+	describe := request{method: "POST", action: "DescribeFlow", version: scenario.Version, body: name}
 	write := request{method: "POST", action: "AppendExecutionEvents", version: scenario.Version, body: events}
 	for _, once := range []request{describe, write} {
 		once = common(once, scenario.RandomName("nonce-"), "")

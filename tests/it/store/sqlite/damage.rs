@@ -8,7 +8,8 @@ use flowledger::{
 };
 
 use super::run_on;
-use crate::support::ledger::{Ledger, Place, detailed};
+use crate::store::tasks::report;
+use crate::support::ledger::{Ledger, Place, detailed, event};
 
 /// Execution 1 is `e`, execution 2 is `other`; both have the ids 1 to 6.
 const DAMAGES: [(&str, &str); 17] = [
@@ -142,6 +143,20 @@ async fn a_repeat_that_meets_a_damaged_event_is_an_error_and_writes_nothing() {
         let next = ledger.append(&five_events("e"), 7).await;
         assert_eq!(next.unwrap().last, 11, "{damage}: the end is where it was");
     }
+}
+
+#[tokio::test]
+async fn a_report_of_a_task_whose_event_is_damaged_is_an_error() {
+    let place = Place::sqlite();
+    let ledger = place.with_execution().await;
+    ledger.append(&[event("TaskSubmitted")], 2).await.unwrap();
+    ledger.close().await;
+    let sql = "UPDATE events SET json = replace(json, '\"StepName\":\"\"', '\"StepName\":\"x\"') WHERE event_id = 2";
+    assert_eq!(run_on(&place.file("test.db"), sql).await, 1);
+    let ledger = place.open().await;
+    let reported = ledger.store.report_task(report("e", 2), None).await;
+    assert!(matches!(reported, Err(Error::Corrupt(_))), "{reported:?}");
+    assert_eq!(ledger.append(&[event("A")], 3).await.unwrap().first, 3);
 }
 
 #[tokio::test]
