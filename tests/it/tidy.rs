@@ -16,14 +16,11 @@ const LEVELS: [(&str, u8); 13] = [
     ("auth", 2),
     ("store", 1),
     ("config", 1),
+    ("clock", 1),
     ("wire", 0),
     ("model", 0),
-    ("clock", 0),
     ("lib", 0),
 ];
-
-/// A module that names one of its own level: time is told in the model's `Timestamp`.
-const NEIGHBOURS: [(&str, &str); 1] = [("clock", "model")];
 
 /// Crates that have one place each.
 const KEPT_IN: [(&str, &[&str]); 2] = [("axum", &["server", "ui"]), ("sqlx", &["store"])];
@@ -95,7 +92,7 @@ fn upward_names(source: &Source) -> Vec<String> {
     let mut faults = Vec::new();
     for named in named(source) {
         let lower = level(&named).is_some_and(|level| level < own_level);
-        if !(lower || named == own || NEIGHBOURS.contains(&(own, &named))) {
+        if !(lower || named == own) {
             faults.push(format!("{}: `{own}` must not name `{named}`", source.path));
         }
     }

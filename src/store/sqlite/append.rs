@@ -66,10 +66,10 @@ pub(super) async fn append_all(
             .map(|nonce| (nonce.signed_at.millis(), hex(&nonce.digest)));
         // Used by an earlier transaction, or by an earlier append of this one.
         if place.nonce_used != 0 || nonce.is_some_and(|nonce| !nonces.insert(nonce)) {
-            job.outcome = Some(Err(Refusal::NonceUsed));
+            job.outcome = Some(Ok(Err(Refusal::NonceUsed)));
             continue;
         }
-        job.outcome = Some(match place {
+        let result = match place {
             Place {
                 flow: Some(flow),
                 execution: Some(id),
@@ -87,11 +87,12 @@ pub(super) async fn append_all(
                     output: None,
                 };
                 let state = states.entry(id).or_insert(state);
-                append(connection, &job.ask, flow, state, &mut pending).await?
+                append(connection, &job.ask, flow, state, &mut pending).await
             }
-            Place { flow: Some(_), .. } => Err(Refusal::ExecutionNotExists),
-            Place { .. } => Err(Refusal::FlowNotExists),
-        });
+            Place { flow: Some(_), .. } => Ok(Err(Refusal::ExecutionNotExists)),
+            Place { .. } => Ok(Err(Refusal::FlowNotExists)),
+        };
+        job.settle(result)?;
     }
     pending.write(connection).await?;
     let states: Vec<_> = states.into_values().collect();
@@ -116,7 +117,7 @@ pub(super) async fn append_one(
         at,
     });
     append_all(connection, vec![&mut job]).await?;
-    Ok(job.outcome.unwrap_or(Err(Refusal::ExecutionNotExists)))
+    job.outcome.unwrap_or(Ok(Err(Refusal::ExecutionNotExists)))
 }
 
 /// Writes event 1 of a new execution.

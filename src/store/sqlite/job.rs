@@ -4,14 +4,15 @@ use tokio::sync::oneshot;
 
 use crate::{
     model::Nonce,
-    store::{Error, Outcome, Refusal},
+    store::{Error, Outcome},
 };
 
 /// What is asked, what came out, and who waits for it.
 pub(super) struct Job<C, T> {
     pub ask: C,
     pub nonce: Option<Nonce>,
-    pub outcome: Option<Result<T, Refusal>>,
+    /// An error here is of this job alone; its neighbours in the transaction go on.
+    pub outcome: Option<Outcome<T>>,
     reply: Option<oneshot::Sender<Outcome<T>>>,
 }
 
@@ -40,7 +41,16 @@ impl<C, T> Job<C, T> {
 
     /// Whether something was written, once it is committed.
     pub(super) fn succeeded(&self) -> bool {
-        matches!(self.outcome, Some(Ok(_)))
+        matches!(self.outcome, Some(Ok(Ok(_))))
+    }
+
+    /// Takes what came of it. What is damaged is of this job alone; any other error undoes all.
+    pub(super) fn settle(&mut self, result: Outcome<T>) -> Result<(), Error> {
+        match result {
+            Ok(_) | Err(Error::Corrupt(_)) => self.outcome = Some(result),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Tells whoever asked, who may be gone.
@@ -48,7 +58,7 @@ impl<C, T> Job<C, T> {
         let undone = || Error::Other("the write was not reached".to_owned());
         let outcome = committed
             .clone()
-            .and_then(|()| self.outcome.ok_or_else(undone));
+            .and_then(|()| self.outcome.unwrap_or_else(|| Err(undone())));
         if let Some(reply) = self.reply {
             let _ = reply.send(outcome);
         }

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{
+    mpsc::{self, error::SendTimeoutError},
+    watch,
+};
 
 use super::{append, deletion, executions, flows, job::Job, nonces, tasks};
 use crate::{
@@ -74,8 +77,12 @@ impl Writer {
         });
         let (ending, ended) = watch::channel(false);
         let task_state = Arc::clone(&state);
+        let task = tokio::spawn(async move { run(connection, queue, &task_state).await });
+        let watched = Arc::clone(&state);
         tokio::spawn(async move {
-            run(connection, queue, &task_state).await;
+            if task.await.is_err() {
+                watched.fail("the writer panicked".to_owned());
+            }
             let _ = ending.send(true);
         });
         Writer {
@@ -98,7 +105,10 @@ impl Writer {
         queue
             .send_timeout(kind(Box::new(job)), QUEUE_WAIT)
             .await
-            .map_err(|_| Error::Busy("too many writes wait".to_owned()))?;
+            .map_err(|error| match error {
+                SendTimeoutError::Timeout(_) => Error::Busy("too many writes wait".to_owned()),
+                SendTimeoutError::Closed(_) => closed(),
+            })?;
         drop(queue);
         answer.await.map_err(|_| closed())?
     }
@@ -254,28 +264,34 @@ async fn perform(connection: &mut SqliteConnection, group: &mut [Write]) -> Resu
     for run in group.chunk_by_mut(|a, b| is_append(a) && is_append(b)) {
         match run {
             [Write::CreateFlow(job)] => {
-                job.outcome = Some(flows::create_flow(connection, job).await?)
+                let result = flows::create_flow(connection, job).await;
+                job.settle(result)?
             }
             [Write::UpdateFlow(job)] => {
-                job.outcome = Some(flows::update_flow(connection, job).await?)
+                let result = flows::update_flow(connection, job).await;
+                job.settle(result)?
             }
             [Write::DeleteFlow(job)] => {
-                job.outcome = Some(flows::delete_flow(connection, job).await?)
+                let result = flows::delete_flow(connection, job).await;
+                job.settle(result)?
             }
             [Write::StartExecution(job)] => {
-                job.outcome = Some(executions::start_execution(connection, job).await?);
+                let result = executions::start_execution(connection, job).await;
+                job.settle(result)?;
             }
             [Write::StopExecution(job)] => {
-                job.outcome = Some(executions::stop_execution(connection, job).await?);
+                let result = executions::stop_execution(connection, job).await;
+                job.settle(result)?;
             }
             [Write::ReportTask(job)] => {
-                job.outcome = Some(tasks::report_task(connection, job).await?)
+                let result = tasks::report_task(connection, job).await;
+                job.settle(result)?
             }
             [Write::Probe(job)] => {
                 sqlx::query("UPDATE task_key SET key = key")
                     .execute(&mut *connection)
                     .await?;
-                job.outcome = Some(Ok(()));
+                job.outcome = Some(Ok(Ok(())));
             }
             appends => {
                 let jobs = appends.iter_mut().filter_map(|write| match write {

@@ -9,7 +9,7 @@ use flowledger::{
 
 use super::run_on;
 use crate::store::tasks::report;
-use crate::support::ledger::{Ledger, Place, detailed, event};
+use crate::support::ledger::{Ledger, Place, append, detailed, event};
 
 /// Execution 1 is `e`, execution 2 is `other`; both have the ids 1 to 6.
 const DAMAGES: [(&str, &str); 17] = [
@@ -179,4 +179,38 @@ async fn bytes_that_rot_on_the_disk_are_noticed() {
     assert_eq!(ledger.page(1, 3).await.next, Some(4));
     assert_eq!(ledger.page(5, 10).await.next, None);
     assert_eq!(ledger.history("other").await.len(), 6);
+}
+
+#[tokio::test]
+async fn who_meets_damage_does_not_drag_his_neighbours_along() {
+    let place = Place::sqlite();
+    let ledger = written(&place).await;
+    ledger.close().await;
+    run_on(
+        &place.file("test.db"),
+        "UPDATE events SET checksum = 0 WHERE execution = 1 AND event_id = 3",
+    )
+    .await;
+    let ledger = place.open().await;
+    // All of them wait while the first transaction is on its way, and share the next one.
+    let appends = (0..40).map(|number| {
+        let store = ledger.store.clone();
+        tokio::spawn(async move {
+            let append = match number % 2 {
+                0 => append("f", "e", &[event("A")], Some(3)),
+                _ => append("f", "other", &[event("A")], None),
+            };
+            (number, store.append_execution_events(append, None).await)
+        })
+    });
+    for task in appends.collect::<Vec<_>>() {
+        let (number, outcome) = task.await.unwrap();
+        if number % 2 == 0 {
+            assert!(matches!(outcome, Err(Error::Corrupt(_))), "{outcome:?}");
+        } else {
+            assert!(outcome.unwrap().is_ok(), "append {number}");
+        }
+    }
+    assert_eq!(ledger.details("other").await.len(), 5 + 20);
+    assert!(ledger.store.ready().await.is_ok());
 }
