@@ -21,6 +21,9 @@ pub(super) struct Response<'a> {
     flow_definition: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<&'a RawValue>,
+    /// StopExecution alone answers it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role_arn: Option<&'a str>,
     started_time: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped_time: Option<Timestamp>,
@@ -36,13 +39,18 @@ impl<'a> From<&'a Execution> for Response<'a> {
             output: execution.output.as_deref(),
             flow_definition: Some(&execution.definition),
             environment: raw(execution.environment.as_deref()),
+            role_arn: None,
             started_time: execution.started_at,
             stopped_time: execution.stopped_at,
         }
     }
 }
 
-impl Response<'_> {
+impl<'a> Response<'a> {
+    pub(super) fn with_role(self, role_arn: Option<&'a str>) -> Self {
+        Response { role_arn, ..self }
+    }
+
     /// Without what may be large.
     pub(super) fn without_texts(self) -> Self {
         Response {

@@ -68,5 +68,11 @@ pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
         .stop_execution(stop, Some(context.caller.nonce()))
         .await?
         .map_err(|refusal| refused(refusal, &flow_name, Some(&execution_name)))?;
-    answer(&Response::from(&execution))
+    // It has stopped; whether its flow can be read does not change that.
+    let flow = context.store.describe_flow(&flow_name).await;
+    let role_arn = flow
+        .ok()
+        .and_then(Result::ok)
+        .and_then(|flow| flow.role_arn);
+    answer(&Response::from(&execution).with_role(role_arn.as_deref()))
 }

@@ -95,3 +95,14 @@ async fn bad_arguments_are_refused_and_the_execution_runs_on() {
             .form("Cause", &"é".repeat(4096)))
         .await;
 }
+
+#[tokio::test]
+async fn the_flows_role_comes_with_the_answer() {
+    let server = Server::with_execution().await;
+    server
+        .ok(Call::new("UpdateFlow")
+            .form("Name", "f")
+            .form("RoleArn", "acs:ram::1:role/x"))
+        .await;
+    assert_eq!(server.ok(stop()).await["RoleArn"], "acs:ram::1:role/x");
+}
