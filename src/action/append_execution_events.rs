@@ -87,12 +87,8 @@ fn read_event(index: usize, text: &RawValue) -> Result<NewEvent, ApiError> {
     let event: Event =
         serde_json::from_str(text.get()).map_err(|_| misformed(index, text.get()))?;
     let time = event.time.map(|text| {
-        Timestamp::parse(&text).ok_or_else(|| {
-            ApiError::invalid(
-                &format!("Events[{index}].Time"),
-                "must be RFC 3339, such as 2019-01-01T01:01:01.001Z",
-            )
-        })
+        Timestamp::parse(&text)
+            .ok_or_else(|| ApiError::invalid(&format!("Events[{index}].Time"), Timestamp::RULE))
     });
     Ok(NewEvent {
         event_type: event.event_type,

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{Action, Answer, ApiError, Context, refused};
 use crate::{
     model::{Cursor, Name},
-    store::{PAGE_MAX_BYTES, Page},
+    store::{Page, exceeds_page},
 };
 
 /// Events looked at for one page when a filter is given: bounds its cost where few match.
@@ -160,7 +160,7 @@ async fn chosen(context: &Context<'_>, params: &Params) -> Result<Answer, ApiErr
         }
         let mut full = false;
         for json in each {
-            full = found == params.limit || (found > 0 && too_large(&events, json));
+            full = found == params.limit || (found > 0 && exceeds_page(events.len() + json.len()));
             if full {
                 break;
             }
@@ -184,10 +184,6 @@ async fn chosen(context: &Context<'_>, params: &Params) -> Result<Answer, ApiErr
             return Ok(Answer::list("Events", &events, more.then_some(at)));
         }
     }
-}
-
-fn too_large(events: &str, json: &str) -> bool {
-    i64::try_from(events.len() + json.len()).is_ok_and(|bytes| bytes > PAGE_MAX_BYTES)
 }
 
 /// The events of which `at` is the first that is wanted.

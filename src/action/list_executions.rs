@@ -25,9 +25,7 @@ fn read(context: &Context<'_>) -> Result<ListExecutions, ApiError> {
     let params = context.params;
     let time = |name| {
         let time = params.optional(name).map(|text| {
-            Timestamp::parse(text).ok_or_else(|| {
-                ApiError::invalid(name, "must be RFC 3339, such as 2019-01-01T01:01:01.001Z")
-            })
+            Timestamp::parse(text).ok_or_else(|| ApiError::invalid(name, Timestamp::RULE))
         });
         time.transpose()
     };

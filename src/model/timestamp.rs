@@ -10,6 +10,9 @@ use serde::{Serialize, Serializer};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// What a time must be, to be read on from a parameter's name.
+    pub const RULE: &str = "must be RFC 3339, such as 2019-01-01T01:01:01.001Z";
+
     pub fn from_millis(millis: i64) -> Option<Self> {
         let years = 1..=9999;
         DateTime::from_timestamp_millis(millis)

@@ -276,6 +276,11 @@ impl Page {
 /// Bytes of one page of a history or a list; a page with more ends early. Keeps an answer's memory bounded.
 pub const PAGE_MAX_BYTES: i64 = 16 * 1024 * 1024 - 1024;
 
+/// Whether so many bytes are more than one page may have.
+pub fn exceeds_page(bytes: usize) -> bool {
+    i64::try_from(bytes).map_or(true, |bytes| bytes > PAGE_MAX_BYTES)
+}
+
 /// Opens the store that `url` names, makes it if it is missing and brings its schema up to date. The
 /// fault is one line for the operator.
 pub async fn open(url: &str) -> Result<Arc<dyn Store>, String> {

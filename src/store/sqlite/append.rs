@@ -12,8 +12,8 @@ use sqlx::{Row, SqliteConnection};
 
 use super::job::Job;
 use crate::{
-    model::{Name, NewEvent, Status, Timestamp, event::Batch, nonce::Digest},
-    store::{AppendEvents, Appended, Error, Refusal, checksum::checksum},
+    model::{Name, NewEvent, Nonce, Status, Timestamp, event::Batch},
+    store::{AppendEvents, Appended, Error, Refusal, checksum},
 };
 
 type Append = Job<AppendEvents, Appended>;
@@ -56,14 +56,12 @@ pub(super) async fn append_all(
     connection: &mut SqliteConnection,
     jobs: Vec<&mut Append>,
 ) -> Result<(), Error> {
-    let places = look_up(connection, &jobs).await?;
+    let keys: Vec<_> = jobs.iter().map(|job| job.nonce.map(key)).collect();
+    let places = look_up(connection, &jobs, &keys).await?;
     let mut states: HashMap<i64, State> = HashMap::new();
     let mut pending = Pending::default();
     let mut nonces = HashSet::with_capacity(jobs.len());
-    for (job, place) in jobs.into_iter().zip(places) {
-        let nonce = job
-            .nonce
-            .map(|nonce| (nonce.signed_at.millis(), hex(&nonce.digest)));
+    for ((job, place), nonce) in jobs.into_iter().zip(places).zip(keys) {
         // Used by an earlier transaction, or by an earlier append of this one.
         if place.nonce_used != 0 || nonce.is_some_and(|nonce| !nonces.insert(nonce)) {
             job.outcome = Some(Ok(Err(Refusal::NonceUsed)));
@@ -202,7 +200,7 @@ async fn stands(
     }
     for ((event_id, event), row) in (place.first..).zip(ask.batch.events()).zip(rows) {
         let json: &str = row.try_get(0)?;
-        if i64::from(checksum(execution, event_id, json.as_bytes())) != row.try_get::<i64, _>(1)? {
+        if !checksum::holds(execution, event_id, json, row.try_get(1)?) {
             return Err(Error::Corrupt(format!(
                 "event {event_id} of execution {execution} is damaged"
             )));
@@ -221,7 +219,7 @@ impl Pending {
         let json = event.render(event_id, default_time);
         let (start, length) = (self.json.len() + 1, json.len()); // SQL counts from 1
         let comma = if self.rows.is_empty() { "" } else { "," };
-        let checksum = checksum(state.id, event_id, json.as_bytes());
+        let checksum = checksum::checksum(state.id, event_id, json.as_bytes());
         let _ = write!(
             self.rows,
             "{comma}[{},{event_id},{start},{length},{checksum}]",
@@ -293,20 +291,17 @@ const LOOK_UP: &str = "
 async fn look_up(
     connection: &mut SqliteConnection,
     jobs: &[&mut Append],
+    nonces: &[Option<NonceKey>],
 ) -> Result<Vec<Place>, Error> {
     let keys: Vec<_> = jobs
         .iter()
-        .map(|job| {
-            let nonce = job
-                .nonce
-                .map(|nonce| (nonce.signed_at.millis(), hex(&nonce.digest)));
-            let (signed_at, digest) = nonce.unzip();
-            (
-                job.ask.flow.as_str(),
-                job.ask.execution.as_str(),
-                signed_at,
-                digest,
-            )
+        .zip(nonces)
+        .map(|(job, nonce)| {
+            let (signed_at, digest) = nonce.as_ref().map(|(at, digest)| (at, digest)).unzip();
+            let AppendEvents {
+                flow, execution, ..
+            } = &job.ask;
+            (flow.as_str(), execution.as_str(), signed_at, digest)
         })
         .collect();
     let row = sqlx::query(LOOK_UP)
@@ -340,11 +335,16 @@ fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|e| Error::Other(e.to_string()))
 }
 
-fn hex(digest: &Digest) -> String {
-    digest
+/// A nonce's key in its table: the time that was signed, and the digest in hex.
+type NonceKey = (i64, String);
+
+fn key(nonce: Nonce) -> NonceKey {
+    let hex = nonce
+        .digest
         .iter()
         .fold(String::with_capacity(32), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex
-        })
+        });
+    (nonce.signed_at.millis(), hex)
 }

@@ -11,8 +11,7 @@ use super::{
 use crate::{
     model::{Flow, Name},
     store::{
-        Error, FlowChange, FlowDeletion, ListFlows, Listed, Outcome, PAGE_MAX_BYTES, Refusal,
-        Visible,
+        Error, FlowChange, FlowDeletion, ListFlows, Listed, Outcome, Refusal, Visible, exceeds_page,
     },
 };
 
@@ -157,7 +156,7 @@ pub(super) async fn list_flows(
             continue;
         }
         bytes += flow.definition.len() + flow.description.len();
-        let full = items.len() == list.limit || bytes as u64 > PAGE_MAX_BYTES as u64;
+        let full = items.len() == list.limit || exceeds_page(bytes);
         if full && !items.is_empty() {
             return Ok(Listed {
                 items,

@@ -6,7 +6,7 @@ use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
 use super::executions::execution_in;
 use crate::{
     model::{Execution, Timestamp},
-    store::{Error, ListExecutions, Listed, Outcome, PAGE_MAX_BYTES, Position, Refusal},
+    store::{Error, ListExecutions, Listed, Outcome, Position, Refusal, exceeds_page},
 };
 
 /// Executions looked at for one page when a prefix is asked for: bounds its cost where few match.
@@ -77,7 +77,7 @@ pub(super) async fn list_executions(
         let texts = [&execution.input, &execution.definition];
         bytes += texts.map(String::len).iter().sum::<usize>()
             + execution.output.as_ref().map_or(0, String::len);
-        let full = items.len() == list.limit || bytes as u64 > PAGE_MAX_BYTES as u64;
+        let full = items.len() == list.limit || exceeds_page(bytes);
         if full && !items.is_empty() {
             let next = Position {
                 started_at: execution.started_at.millis(),

@@ -5,7 +5,7 @@ use sqlx::{Row, SqliteConnection};
 use super::{append, columns::damaged, job::Job, nonces};
 use crate::{
     model::{NewEvent, Status},
-    store::{Error, Refusal, ReportTask, checksum::checksum},
+    store::{Error, Refusal, ReportTask, checksum},
 };
 
 /// Within the transaction of a group.
@@ -34,7 +34,7 @@ pub(super) async fn report_task(
         return Ok(Err(Refusal::FlowNotExists));
     };
     let (id, status, json): (i64, &str, &str) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    if i64::from(checksum(id, report.submitted, json.as_bytes())) != row.try_get::<i64, _>(3)? {
+    if !checksum::holds(id, report.submitted, json, row.try_get(3)?) {
         return Err(damaged("submitted task"));
     }
     if row.try_get(4)? || status != Status::Running.as_str() {
