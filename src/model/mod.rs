@@ -6,6 +6,7 @@ pub mod execution;
 pub mod flow;
 pub mod name;
 pub mod nonce;
+pub mod span;
 pub mod timestamp;
 
 pub use cursor::Cursor;

@@ -13,6 +13,7 @@ mod migration;
 mod properties;
 mod server;
 mod signature;
+mod span;
 mod store;
 mod support;
 mod tidy;

@@ -9,7 +9,7 @@ mod values;
 use proptest::{prelude::*, test_runner::RngSeed};
 
 /// The same cases at every run, unless the environment says otherwise.
-fn config(cases: u32) -> ProptestConfig {
+pub fn config(cases: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
     let given = |name: &str| std::env::var_os(name).is_some();
     ProptestConfig {

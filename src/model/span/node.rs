@@ -1,0 +1,166 @@
+//! A span while it is drawn: how its phases, attempts and results follow each other.
+
+use std::collections::BTreeSet;
+
+use super::{Band, Fault, Kind, Phase, SEGMENTS_MAX, Segment, Span, State};
+use crate::model::Timestamp;
+
+pub(super) struct Node {
+    pub(super) span: Span,
+    pub(super) depth: usize,
+    pub(super) open: bool,
+    /// Whether its beginning was recorded.
+    pub(super) begun: bool,
+    /// Whether StepStarted was seen.
+    pub(super) started: bool,
+    /// Whether an attempt goes on.
+    pub(super) attempting: bool,
+    /// The latest time in it and in its children.
+    pub(super) seen: Timestamp,
+    pub(super) children: BTreeSet<i64>,
+    pub(super) open_children: BTreeSet<i64>,
+    pub(super) bands: Vec<Band>,
+    /// Branches and iterations entered so far.
+    pub(super) numbered: u64,
+    /// Whether the child that was left last had failed.
+    pub(super) child_failed: bool,
+    /// Never folded.
+    pub(super) pinned: bool,
+}
+
+impl Node {
+    pub(super) fn new(id: i64, parent: Option<i64>, kind: Kind, name: &str, at: Timestamp) -> Self {
+        let phase = if kind == Kind::Step {
+            Phase::Queued
+        } else {
+            Phase::Working
+        };
+        let span = Span {
+            id,
+            parent,
+            kind,
+            name: name.to_owned(),
+            index: None,
+            state: State::Open(phase),
+            first_event_id: id,
+            last_event_id: id,
+            result_event_id: None,
+            begin: at,
+            end: None,
+            segments: vec![Segment {
+                phase,
+                attempt: 0,
+                failed: false,
+                begin: at,
+                end: None,
+            }],
+            attempts: 0,
+            fault: None,
+            marks: Vec::new(),
+            marks_count: 0,
+        };
+        Node {
+            span,
+            depth: 0,
+            open: true,
+            begun: true,
+            started: false,
+            attempting: false,
+            seen: at,
+            children: BTreeSet::new(),
+            open_children: BTreeSet::new(),
+            bands: Vec::new(),
+            numbered: 0,
+            child_failed: false,
+            pinned: false,
+        }
+    }
+
+    /// Whether a step that is entered may be in it: not in a step that has only been entered, is a task or
+    /// has its result.
+    pub(super) fn takes_steps(&self) -> bool {
+        self.span.kind != Kind::Step
+            || (self.started && self.span.attempts == 0 && self.span.state.is_open())
+    }
+
+    /// Goes on in another phase from `at` on, with its piece of the bar.
+    pub(super) fn phase(&mut self, phase: Phase, at: Timestamp) {
+        self.pause(at);
+        let attempt = if self.attempting {
+            self.span.attempts
+        } else {
+            0
+        };
+        self.goes_on(phase);
+        let segments = &mut self.span.segments;
+        let full = segments.len() >= SEGMENTS_MAX;
+        match segments.last_mut() {
+            Some(last) if full => {
+                (last.phase, last.attempt, last.end) = (phase, attempt, None);
+            }
+            Some(last)
+                if (last.phase, last.attempt, last.end) == (phase, attempt, Some(at))
+                    && !last.failed =>
+            {
+                last.end = None;
+            }
+            _ => segments.push(Segment {
+                phase,
+                attempt,
+                failed: false,
+                begin: at,
+                end: None,
+            }),
+        }
+    }
+
+    /// Also after a result, which then was none.
+    fn goes_on(&mut self, phase: Phase) {
+        self.span.state = State::Open(phase);
+        (self.span.end, self.span.result_event_id) = (None, None);
+    }
+
+    /// Ends the piece that goes on; one without width is left out.
+    pub(super) fn pause(&mut self, at: Timestamp) {
+        let segments = &mut self.span.segments;
+        if let Some(last) = segments.last_mut().filter(|last| last.end.is_none()) {
+            last.end = Some(at.max(last.begin));
+            if at <= last.begin && !last.failed {
+                segments.pop();
+            }
+        }
+    }
+
+    pub(super) fn attempt(&mut self) {
+        if !self.attempting {
+            self.attempting = true;
+            self.span.attempts = self.span.attempts.saturating_add(1);
+        }
+    }
+
+    /// The attempt that goes on has failed.
+    pub(super) fn attempt_failed(&mut self, fault: Fault, at: Timestamp) {
+        self.attempt();
+        let attempt = self.span.attempts;
+        if let Some(last) = self
+            .span
+            .segments
+            .last_mut()
+            .filter(|last| last.end.is_none())
+        {
+            (last.failed, last.attempt) = (true, attempt);
+        }
+        self.pause(at);
+        self.attempting = false;
+        self.span.fault = Some(fault);
+        self.goes_on(Phase::Pausing);
+    }
+
+    /// What the step came to.
+    pub(super) fn result(&mut self, state: State, event_id: i64, at: Timestamp) {
+        self.pause(at);
+        self.span.state = state;
+        self.span.result_event_id = Some(event_id);
+        self.span.end = Some(at);
+    }
+}

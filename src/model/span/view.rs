@@ -1,0 +1,182 @@
+//! What people ask a picture: its rows, what failed, what goes on, where the time went.
+
+use std::cmp::Reverse;
+
+use super::{Band, Fault, Kind, ROOT, Span, State, Timeline, node::Node};
+
+/// A row of the drawn tree, from top to bottom.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// 0 for the execution.
+    pub depth: usize,
+    pub item: Item<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Item<'a> {
+    Span(&'a Span),
+    Band(&'a Band),
+    /// So many more open spans, for which there is no room.
+    More(usize),
+}
+
+/// Why an execution failed: the innermost span to blame.
+#[derive(Clone, Debug)]
+pub struct Failure<'a> {
+    pub span: &'a Span,
+    /// Labels from the outermost step to the span: `prepare`, `branch 1`, `charge-card`. Empty if the
+    /// execution failed by itself.
+    pub path: Vec<String>,
+    /// The span's own, or that of the nearest one around it.
+    pub fault: Option<&'a Fault>,
+}
+
+impl Timeline {
+    /// The execution's span. Before the first event it is open, in 1970.
+    pub fn root(&self) -> &Span {
+        &self.nodes[&ROOT].span
+    }
+
+    /// The span with this id, unless it was folded.
+    pub fn span(&self, id: i64) -> Option<&Span> {
+        self.nodes.get(&id).map(|node| &node.span)
+    }
+
+    /// The tree from top to bottom, siblings by first EventId, a band before those that it keeps apart. At
+    /// most twice as many rows as the budget says, and one that counts the rest.
+    pub fn rows(&self) -> Vec<Row<'_>> {
+        let mut rows = Vec::new();
+        let mut stack = vec![Row {
+            depth: 0,
+            item: Item::Span(self.root()),
+        }];
+        while let Some(row) = stack.pop() {
+            if rows.len() >= 2 * self.budget {
+                let more = 1 + stack.len();
+                rows.push(Row {
+                    depth: 0,
+                    item: Item::More(more),
+                });
+                break;
+            }
+            if let Item::Span(span) = row.item {
+                let mut below = self.below(&self.nodes[&span.id]);
+                below.reverse();
+                stack.extend(below);
+            }
+            rows.push(row);
+        }
+        rows
+    }
+
+    fn below<'a>(&'a self, node: &'a Node) -> Vec<Row<'a>> {
+        let depth = node.depth + 1;
+        let spans = node.children.iter().filter_map(|id| self.span(*id));
+        let spans = spans.map(|span| {
+            (
+                (span.id, 1),
+                Row {
+                    depth,
+                    item: Item::Span(span),
+                },
+            )
+        });
+        let bands = node.bands.iter();
+        let bands = bands.map(|band| {
+            (
+                (band.first_event_id, 0),
+                Row {
+                    depth,
+                    item: Item::Band(band),
+                },
+            )
+        });
+        let mut rows: Vec<_> = bands.chain(spans).collect();
+        rows.sort_by_key(|(place, _)| *place);
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
+
+    /// Labels from the outermost step to the span with this id; empty for the execution and for what was
+    /// folded.
+    pub fn path(&self, id: i64) -> Vec<String> {
+        let parent = |span: &&Span| span.parent.and_then(|id| self.span(id));
+        let up = std::iter::successors(self.span(id), parent);
+        let mut labels: Vec<_> = up
+            .filter(|span| span.kind != Kind::Execution)
+            .map(Span::label)
+            .collect();
+        labels.reverse();
+        labels
+    }
+
+    /// What made the execution fail or time out; None if it did neither.
+    pub fn failure(&self) -> Option<Failure<'_>> {
+        let mut span = self.root();
+        if !span.state.is_failure() {
+            return None;
+        }
+        let mut fault = span.fault.as_ref();
+        while let Some(inner) = self.blamed(span) {
+            span = inner;
+            fault = span.fault.as_ref().or(fault);
+        }
+        let path = self.path(span.id);
+        Some(Failure { span, path, fault })
+    }
+
+    /// The child that made a span fail: in a parallel or foreach the first that failed, elsewhere the last;
+    /// if none failed, what was left unfinished.
+    fn blamed(&self, span: &Span) -> Option<&Span> {
+        let children = self.nodes[&span.id].children.iter();
+        let children: Vec<_> = children.filter_map(|id| self.span(*id)).collect();
+        let mut failed = children
+            .iter()
+            .copied()
+            .filter(|span| span.state.is_failure());
+        let blamed = if span.kind == Kind::Step {
+            failed.min_by_key(|span| span.result_event_id.unwrap_or(span.last_event_id))
+        } else {
+            failed.next_back()
+        };
+        let unfinished = |span: &&Span| span.state == State::Incomplete;
+        blamed.or_else(|| children.iter().copied().rfind(unfinished))
+    }
+
+    /// What goes on now: the innermost open spans, in the order in which they were entered. The execution
+    /// itself if there are no others.
+    pub fn now(&self) -> Vec<&Span> {
+        if !self.root().state.is_open() {
+            return Vec::new();
+        }
+        let goes_on = |id: &i64| self.nodes[id].span.state.is_open();
+        let innermost =
+            |node: &&Node| goes_on(&node.span.id) && !node.open_children.iter().any(goes_on);
+        self.nodes
+            .values()
+            .filter(innermost)
+            .map(|node| &node.span)
+            .collect()
+    }
+
+    /// The longest of the drawn steps that have no steps inside and are over, the longest first.
+    pub fn longest(&self, count: usize) -> Vec<&Span> {
+        let inner = |node: &&Node| {
+            node.span.kind == Kind::Step
+                && !node.open
+                && node.children.is_empty()
+                && node.bands.is_empty()
+        };
+        let mut steps: Vec<_> = self
+            .nodes
+            .values()
+            .filter(inner)
+            .map(|node| (Reverse(node.span.millis(node.seen)), &node.span))
+            .collect();
+        steps.sort_by_key(|(millis, span)| (*millis, span.id));
+        steps
+            .into_iter()
+            .take(count)
+            .map(|(_, span)| span)
+            .collect()
+    }
+}

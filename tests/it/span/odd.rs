@@ -1,0 +1,190 @@
+//! Histories as they should not be: something is drawn, and it says what is not known.
+
+use flowledger::model::{
+    Timestamp,
+    span::{FAULT_MAX_CHARS, HistoryEvent, MARKS_MAX, SEGMENTS_MAX, State},
+};
+use insta::assert_snapshot;
+
+use super::{draw, text};
+
+#[test]
+fn what_is_open_when_the_execution_ends_is_incomplete() {
+    let timeline = draw(
+        "ExecutionStarted
+        StepEntered a
+        StepStarted a
+        BranchEntered a
+        StepEntered b
+        StepStarted b
+        TaskScheduled b
+        TaskStarted b
+        ExecutionTimedOut +100 {\"error\":\"FnF.Timeout\"}",
+    );
+    assert_snapshot!(text(&timeline), @r#"
+    execution TimedOut 0–107 !9 FnF.Timeout: 
+      a Incomplete 1–7 [queued 1–2, works 2–7]
+        branch 0 Incomplete 3–7
+          b Incomplete 4–7 [queued 4–5, works 5–6, 1: queued 6–7]
+    "#);
+    let failure = timeline.failure().unwrap();
+    assert_eq!(failure.path, ["a", "branch 0", "b"]);
+    assert_eq!(failure.fault.unwrap().error, "FnF.Timeout");
+}
+
+#[test]
+fn what_was_left_before_its_children_ended_takes_them_along() {
+    let timeline = draw(
+        "ExecutionStarted
+        StepEntered a
+        StepStarted a
+        BranchEntered a
+        StepEntered b
+        StepStarted b
+        StepExited a",
+    );
+    assert_snapshot!(text(&timeline), @r#"
+    execution Running 0–
+      a Succeeded 1–6 [queued 1–2, works 2–6]
+        branch 0 Incomplete 3–5
+          b Incomplete 4–5
+    "#);
+}
+
+#[test]
+fn a_middle_without_beginning_is_drawn_as_far_as_it_is_known() {
+    let timeline = draw(
+        "TaskSubmitted b
+        TaskSucceeded b +10
+        StepSucceeded b
+        StepExited b
+        BranchExited a
+        StepFailed c {\"error\":\"E\"}
+        StepExited c
+        TaskScheduled d
+        TaskStarted d",
+    );
+    assert_snapshot!(text(&timeline), @r#"
+    execution Running 0–
+      b Incomplete 0–12 [1: waits 0–10, 1: works 10–11]
+      branch 0 Incomplete 13–13
+      c Failed 14–15 !6 E: 
+      d Running 16– [1: queued 16–17, 1: works 17–]
+    "#);
+}
+
+#[test]
+fn steps_without_exits_follow_each_other() {
+    let timeline = draw(
+        "ExecutionStarted
+        StepEntered a
+        StepStarted a
+        StepSucceeded a
+        StepEntered b
+        StepExited a
+        StepSucceeded b
+        StepEntered a
+        StepSucceeded a
+        ExecutionSucceeded",
+    );
+    assert_snapshot!(text(&timeline), @r#"
+    execution Succeeded 0–9
+      a Succeeded 1–3 [queued 1–2, works 2–3]
+      b Succeeded 4–6
+      a Succeeded 7–8
+    "#);
+}
+
+#[test]
+fn unknown_types_are_marks() {
+    let timeline = draw(
+        "StateEnter x
+        StateExec x
+        StepEntered a
+        Note
+        Note b
+        StepStarted a
+        Note a
+        StateSucceeded x",
+    );
+    assert_snapshot!(text(&timeline), @r#"
+    execution Running 0– ^0 StateEnter ^1 StateExec
+      a Running 2– [queued 2–5, works 5–] ^3 Note ^4 Note ^6 Note ^7 StateSucceeded
+    "#);
+    let many = draw(&"Note\n".repeat(MARKS_MAX + 5));
+    assert_eq!(
+        (many.root().marks.len(), many.root().marks_count),
+        (MARKS_MAX, 69)
+    );
+}
+
+#[test]
+fn times_that_run_backwards_make_no_width_negative() {
+    let timeline = draw(
+        "ExecutionStarted
+        StepEntered a +100
+        StepStarted a -50
+        TaskScheduled a -50
+        TaskStarted a +120
+        TaskFailed a -300
+        StepExited a -9
+        ExecutionSucceeded",
+    );
+    assert_snapshot!(text(&timeline), @r#"
+    execution Succeeded 0–120
+      a Failed 100–120 [1: queued 100–120, 1: works 120–120 failed] !6 :
+    "#);
+    let (earliest, latest) = timeline.extent().unwrap();
+    assert_eq!(latest.millis() - earliest.millis(), 309);
+}
+
+#[test]
+fn a_bar_has_a_bounded_number_of_pieces_and_counts_every_attempt() {
+    let retry = "TaskScheduled a\nTaskStarted a\nTaskFailed a\n";
+    let timeline = draw(&format!("StepEntered a\n{}StepExited a", retry.repeat(100)));
+    let a = timeline.span(1).unwrap();
+    assert_eq!(
+        (a.segments.len(), a.attempts, a.state),
+        (SEGMENTS_MAX, 100, State::Failed)
+    );
+    assert_eq!(timeline.steps()["a"].attempts_failed, 100);
+}
+
+#[test]
+fn a_fault_is_read_from_what_is_there() {
+    let fault = |detail: &str| {
+        let timeline = draw(&format!("ExecutionStarted\nExecutionFailed {detail}"));
+        let fault = timeline.root().fault.clone().unwrap();
+        (fault.error, fault.cause)
+    };
+    let owned = |error: &str, cause: &str| (error.to_owned(), cause.to_owned());
+    assert_eq!(fault(r#"{"error":"E","cause":"why"}"#), owned("E", "why"));
+    assert_eq!(
+        fault(r#"{"errorCode":7,"errorMessage":["a"]}"#),
+        owned("7", r#"["a"]"#)
+    );
+    assert_eq!(fault(r#"{"error":null}"#), owned("null", ""));
+    assert_eq!(fault(r#"{"what":1}"#), owned("", ""));
+    assert_eq!(fault("{broken"), owned("", "{broken"));
+    let long = "步".repeat(FAULT_MAX_CHARS + 1);
+    let (_, cause) = fault(&format!("{{\"cause\":\"{long}\"}}"));
+    assert_eq!(cause.chars().count(), FAULT_MAX_CHARS);
+}
+
+#[test]
+fn an_event_is_read_with_patience() {
+    let event = HistoryEvent::parse(
+        r#"{"Type":"New","EventId":3,"Time":"2019-01-01T01:01:01.5Z","StepName":null,"More":[1]}"#,
+    );
+    let event = event.unwrap();
+    assert_eq!(event.time.map(Timestamp::millis), Some(1_546_304_461_500));
+    assert_eq!(
+        (event.schedule_event_id, event.step_name, event.event_detail),
+        (0, String::new(), String::new())
+    );
+    let odd = HistoryEvent::parse(r#"{"Type":"","EventId":-3,"Time":"yesterday"}"#).unwrap();
+    assert_eq!(odd.time, None);
+    for no_event in ["", "[]", "{}", r#"{"Type":"A"}"#, r#"{"EventId":1}"#] {
+        assert!(HistoryEvent::parse(no_event).is_none(), "{no_event}");
+    }
+}
