@@ -2,6 +2,7 @@
 
 pub mod changes;
 mod checksum;
+mod pick;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use changes::Changes;
+pub use pick::{Pick, picked};
 
 use crate::{
     model::{Cursor, Execution, Flow, Name, Nonce, Timestamp, event::Batch},
