@@ -6,7 +6,8 @@
 //! - [`cli`]: the subcommands, except the command line itself (`main.rs`)
 //! - [`server`]: connections, routes, limits, request id, the one log line, graceful stop
 //! - [`action`]: what callers can ask for; outcomes get their codes here
-//! - [`auth`]: a signed request in, a `Caller` out
+//! - [`ui`]: the pages under `/ui/`
+//! - [`auth`]: a signed request in, a `Caller` out; a cookie in, a `Viewer` out
 //! - [`store`]: where histories are kept
 //! - [`config`]: flags and environment, checked
 //! - [`wire`]: what the vendor dictates: parameters, signatures, errors, the envelope
@@ -29,4 +30,5 @@ pub mod config;
 pub mod model;
 pub mod server;
 pub mod store;
+pub mod ui;
 pub mod wire;

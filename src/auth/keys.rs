@@ -55,10 +55,10 @@ fn matches(glob: &str, text: &str) -> bool {
 
 /// An access key.
 pub struct Key {
-    secret: SecretKey,
+    pub(super) secret: SecretKey,
     role: Role,
     flows: Globs,
-    security_token: Option<SecretKey>,
+    pub(super) security_token: Option<SecretKey>,
     expires: Option<Timestamp>,
 }
 

@@ -1,10 +1,12 @@
-//! Who calls: a signed request in, a `Caller` out. Nothing else can make one.
+//! Who calls: a signed request in, a `Caller` out; and who looks at the pages: a cookie in, a `Viewer` out.
+//! Nothing else can make either.
 //!
 //! Checks come in this order: required common parameters, key, signature, time, nonce. The signed values
 //! decide; an unsigned `x-acs-action` beside an RPC v1 signature, for example, means nothing.
 
 pub mod keys;
 mod nonces;
+pub mod session;
 
 use arc_swap::ArcSwap;
 use http::HeaderMap;
@@ -13,6 +15,7 @@ use sha2::{Digest, Sha256};
 pub use keys::Role;
 use keys::{Key, Keys};
 use nonces::Nonces;
+pub use session::Viewer;
 
 use crate::{
     model::{Name, Nonce, Timestamp},

@@ -48,8 +48,8 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         )?;
         let app = Arc::new(App {
             store,
-            authenticator: Authenticator::new(keys),
-            clock,
+            authenticator: Authenticator::new(keys).into(),
+            clock: clock.into(),
             stopping: Default::default(),
         });
         say!("{}", demo::welcome(address));
@@ -60,8 +60,8 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
     let keys = load_keys(&config.keys, &clock)?;
     let app = Arc::new(App {
         store,
-        authenticator: Authenticator::new(keys),
-        clock,
+        authenticator: Authenticator::new(keys).into(),
+        clock: clock.into(),
         stopping: Default::default(),
     });
     say!(

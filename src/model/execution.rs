@@ -21,7 +21,7 @@ pub enum Status {
 }
 
 impl Status {
-    const ALL: [Status; 5] = [
+    pub const ALL: [Status; 5] = [
         Status::Running,
         Status::Succeeded,
         Status::Failed,

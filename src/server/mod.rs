@@ -8,8 +8,8 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
     routing::{any, get},
 };
 use hyper::{body::Incoming, server::conn::http1};
@@ -22,7 +22,12 @@ use tokio::{
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{auth::Authenticator, clock::Clock, store::Store};
+use crate::{
+    auth::Authenticator,
+    clock::Clock,
+    store::Store,
+    ui::{self, Ui},
+};
 use connection::{Busy, Paced};
 
 /// Connections that are served at the same time.
@@ -47,8 +52,8 @@ const OTHER_FILES: u64 = 64;
 /// What every request works with.
 pub struct App {
     pub store: Arc<dyn Store>,
-    pub authenticator: Authenticator,
-    pub clock: Clock,
+    pub authenticator: Arc<Authenticator>,
+    pub clock: Arc<Clock>,
     /// Turns true when the server stops, so that nobody waits on.
     pub stopping: watch::Sender<bool>,
 }
@@ -153,13 +158,36 @@ async fn refuse(stream: TcpStream, _turn: OwnedSemaphorePermit) {
 }
 
 fn router(app: Arc<App>) -> Router {
+    let pages = ui::router(Ui {
+        store: Arc::clone(&app.store),
+        authenticator: Arc::clone(&app.authenticator),
+        clock: Arc::clone(&app.clock),
+        stopping: app.stopping.subscribe(),
+    });
     Router::new()
-        .route("/", any(api::handle))
+        .route("/", any(root))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .fallback(api::elsewhere)
         .layer(CatchPanicLayer::custom(api::panicked))
         .with_state(app)
+        .merge(pages)
+}
+
+/// The API; a browser that was only given the address is led to the pages.
+async fn root(State(app): State<Arc<App>>, request: Request) -> Response {
+    let headers = request.headers();
+    let reads_html = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
+    let asks_nothing = request.method() == Method::GET
+        && request.uri().query().is_none()
+        && !headers.contains_key(header::AUTHORIZATION);
+    if reads_html && asks_nothing {
+        return Redirect::to("/ui/").into_response();
+    }
+    api::handle(State(app), request).await
 }
 
 /// 200 if reads and writes can be served now, else 503 and why.

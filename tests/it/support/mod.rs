@@ -95,8 +95,8 @@ impl Server {
         let url = format!("sqlite://{}/test.db", folder.path().display());
         let app = Arc::new(App {
             store: store::open(&url).await.unwrap(),
-            authenticator: Authenticator::new(Keys::load(Some(KEYS), None).unwrap()),
-            clock: Clock::fixed(Timestamp::from_millis(NOW).unwrap()),
+            authenticator: Authenticator::new(Keys::load(Some(KEYS), None).unwrap()).into(),
+            clock: Clock::fixed(Timestamp::from_millis(NOW).unwrap()).into(),
             stopping: Default::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -117,7 +117,7 @@ impl Server {
 
     /// Sets the clock, in milliseconds since 1970.
     pub fn set_time(&self, now: i64) {
-        match &self.app.clock {
+        match &*self.app.clock {
             Clock::Fixed { millis, .. } => millis.store(now, Relaxed),
             Clock::System => panic!("a test's clock is fixed"),
         }

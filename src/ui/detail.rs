@@ -1,0 +1,167 @@
+//! A JSON text unfolded: on lines of its own, indented, coloured. What is no JSON is shown as text.
+//!
+//! This is the one place that writes HTML by hand: whatever goes in comes out as text.
+
+use std::fmt::Write;
+
+use serde::de::IgnoredAny;
+
+use super::text::{bytes, escape};
+
+/// Words beyond which colours are left out: so many elements would make the browser pause.
+const COLOURED_MAX: usize = 5_000;
+/// Levels that are indented; what is deeper stands at this level.
+const INDENTED_MAX: usize = 24;
+
+/// A text, ready to be shown.
+pub(super) struct Detail {
+    /// HTML.
+    pub html: String,
+    pub is_json: bool,
+    pub size: String,
+}
+
+impl Detail {
+    pub fn of(text: &str) -> Self {
+        let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
+        let mut html = String::with_capacity(text.len() * 2);
+        if is_json {
+            pretty(text, &mut html);
+        } else {
+            visible(text, &mut html);
+        }
+        Detail {
+            html,
+            is_json,
+            size: bytes(text.len()),
+        }
+    }
+}
+
+/// What the browser would hide or use to turn text around is spelled out.
+fn visible(text: &str, html: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            c if escape(c) && c != '\n' && c != '\t' => {
+                let _ = write!(html, "<i>\\u{:04x}</i>", u32::from(c));
+            }
+            c => html.push(c),
+        }
+    }
+}
+
+/// `json` is valid.
+fn pretty(json: &str, html: &mut String) {
+    let words = json.bytes().filter(|b| matches!(b, b',' | b':')).count();
+    let coloured = words <= COLOURED_MAX;
+    let (mut depth, mut rest) = (0, json.trim_start());
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '"' => string_length(rest),
+            '{' | '[' | '}' | ']' | ',' | ':' => 1,
+            _ => rest
+                .find([',', '}', ']', ' ', '\n', '\r', '\t'])
+                .unwrap_or(rest.len()),
+        };
+        let (word, after) = rest.split_at(length);
+        rest = after.trim_start();
+        match first {
+            '{' | '[' => {
+                html.push(first);
+                if rest.starts_with(['}', ']']) {
+                    html.push_str(&rest[..1]);
+                    rest = rest[1..].trim_start();
+                } else {
+                    depth += 1;
+                    new_line(depth, html);
+                }
+            }
+            '}' | ']' => {
+                depth -= 1;
+                new_line(depth, html);
+                html.push(first);
+            }
+            ',' => {
+                html.push(',');
+                new_line(depth, html);
+            }
+            ':' => html.push_str(": "),
+            _ if !coloured => visible(word, html),
+            _ => {
+                let class = match first {
+                    '"' if rest.starts_with(':') => "k",
+                    '"' => "s",
+                    _ => "n",
+                };
+                let _ = write!(html, "<span class=\"{class}\">");
+                visible(word, html);
+                html.push_str("</span>");
+            }
+        }
+    }
+}
+
+fn new_line(depth: usize, html: &mut String) {
+    html.push('\n');
+    for _ in 0..depth.min(INDENTED_MAX) {
+        html.push_str("  ");
+    }
+}
+
+/// Of the string that `text` begins with, quotes included.
+fn string_length(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Detail;
+
+    fn html(text: &str) -> String {
+        Detail::of(text).html
+    }
+
+    #[test]
+    fn json_stands_on_lines_and_keeps_its_spelling() {
+        let text = r#" {"b":1.50e3,"a":[true,null,{}],"b":"x\"<y>","empty":[ ] } "#;
+        let expected = "{\n  <span class=\"k\">&quot;b&quot;</span>: <span class=\"n\">1.50e3</span>,\n  \
+            <span class=\"k\">&quot;a&quot;</span>: [\n    <span class=\"n\">true</span>,\n    \
+            <span class=\"n\">null</span>,\n    {}\n  ],\n  <span class=\"k\">&quot;b&quot;</span>: \
+            <span class=\"s\">&quot;x\\&quot;&lt;y&gt;&quot;</span>,\n  <span class=\"k\">&quot;empty&quot;</span>: []\n}";
+        assert_eq!(html(text), expected);
+    }
+
+    #[test]
+    fn what_is_no_json_is_text() {
+        for text in ["", "{", "a <b>", "{}{}", "'x'"] {
+            assert!(!Detail::of(text).is_json, "{text}");
+        }
+        assert_eq!(
+            html("<b>&\u{202e}\0"),
+            "&lt;b&gt;&amp;<i>\\u202e</i><i>\\u0000</i>"
+        );
+    }
+
+    #[test]
+    fn deep_and_wide_texts_stay_small() {
+        let deep = format!("{}{}", "[".repeat(127), "]".repeat(127));
+        assert!(html(&deep).len() < 20_000);
+        let wide = format!("[{}0]", "0,".repeat(32_000));
+        let wide = html(&wide);
+        assert!(!wide.contains('<') && wide.len() < 200_000);
+    }
+}

@@ -1,0 +1,182 @@
+//! `/ui/flows/F`: executions of a flow, the newest first, and how long they took.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+
+use super::{
+    Ui,
+    address::Address,
+    fault::Fault,
+    frame::{Layout, page as rendered},
+    scatter::Scatter,
+    session::Visitor,
+    text::{Mark, ago, day_time, duration, mark},
+};
+use crate::{
+    model::{Execution, Flow, Name, Status, Timestamp, name::NAME_MAX_CHARS},
+    store::{ListExecutions, Position},
+    wire::error::{ApiError, shortened},
+};
+
+/// Executions of one page.
+const ROWS_MAX: usize = 50;
+/// Executions in the picture above them.
+const DOTS_MAX: usize = 200;
+
+/// An execution as a mark that leads to it.
+pub(super) struct Dot {
+    pub flow: Name,
+    pub name: Name,
+    pub mark: Mark,
+    pub started_at: Timestamp,
+    /// Until now if it is running, in milliseconds.
+    pub millis: i64,
+    pub took: String,
+}
+
+impl Dot {
+    pub fn of(execution: &Execution, now: Timestamp) -> Self {
+        let end = execution.stopped_at.unwrap_or(now);
+        let millis = (end.millis() - execution.started_at.millis()).max(0);
+        Dot {
+            flow: execution.flow.clone(),
+            name: execution.name.clone(),
+            mark: mark(execution.status),
+            started_at: execution.started_at,
+            millis,
+            took: duration(millis),
+        }
+    }
+}
+
+struct Row {
+    dot: Dot,
+    started: String,
+    started_ago: String,
+}
+
+#[derive(Template)]
+#[template(path = "executions.html", config = "src/ui/askama.toml")]
+struct ExecutionsPage {
+    layout: Layout,
+    flow: Flow,
+    rows: Vec<Row>,
+    scatter: Option<Scatter>,
+    statuses: Vec<Choice>,
+    prefix: String,
+    from: String,
+    to: String,
+    filtered: bool,
+    first: Option<Address>,
+    next: Option<Address>,
+    modified: String,
+}
+
+/// A choice of a list, and whether it is the present one.
+pub(super) struct Choice {
+    pub value: &'static str,
+    pub word: &'static str,
+    pub chosen: bool,
+}
+
+pub(super) async fn page(
+    State(ui): State<Arc<Ui>>,
+    visitor: Visitor,
+    Path(flow): Path<String>,
+    address: Address,
+) -> Result<Response, Fault> {
+    let flow = visitor.flow(&flow)?;
+    let list = asked(&flow, &address)?;
+    let refused = |refusal| Fault::refused(&refusal, &flow, None);
+    let described = ui.store.describe_flow(&flow).await?.map_err(refused)?;
+    let dots = ListExecutions {
+        limit: DOTS_MAX,
+        ..list.clone()
+    };
+    let dots = ui.store.list_executions(dots).await?.map_err(refused)?;
+    let listed = ui.store.list_executions(list).await?.map_err(refused)?;
+    let now = ui.clock.now();
+    let row = |execution: &Execution| Row {
+        started: day_time(execution.started_at),
+        started_ago: ago(now, execution.started_at),
+        dot: Dot::of(execution, now),
+    };
+    let text = |name| address.get(name).unwrap_or_default().to_owned();
+    let place = |at: Position| address.with("at", format_args!("{}.{}", at.started_at, at.id));
+    rendered(&ExecutionsPage {
+        layout: visitor.layout(),
+        rows: listed.items.iter().map(row).collect(),
+        scatter: Scatter::of(dots.items.iter().map(|e| Dot::of(e, now)).collect()),
+        statuses: statuses(address.get("status")),
+        prefix: text("prefix"),
+        from: text("from"),
+        to: text("to"),
+        filtered: address.without(&["at"]).to_string().contains('?'),
+        first: address.get("at").map(|_| address.without(&["at"])),
+        next: listed.next.map(place),
+        modified: day_time(described.modified_at),
+        flow: described,
+    })
+}
+
+fn statuses(chosen: Option<&str>) -> Vec<Choice> {
+    let any = Choice {
+        value: "",
+        word: "any outcome",
+        chosen: chosen.is_none(),
+    };
+    let each = Status::ALL.into_iter().map(|status| Choice {
+        value: status.as_str(),
+        word: mark(status).word,
+        chosen: chosen == Some(status.as_str()),
+    });
+    std::iter::once(any).chain(each).collect()
+}
+
+/// The list that the address asks for.
+fn asked(flow: &Name, address: &Address) -> Result<ListExecutions, Fault> {
+    let time = |name| {
+        let time = address
+            .get(name)
+            .map(|text| time(text).ok_or_else(|| ApiError::invalid(name, Timestamp::RULE)));
+        time.transpose()
+    };
+    let status = address.get("status").map(|text| {
+        Status::parse(text).ok_or_else(|| ApiError::invalid("status", "must be one that there is"))
+    });
+    let from = address.get("at").map(|text| {
+        position(text).ok_or_else(|| ApiError::invalid("at", "must be one that was linked"))
+    });
+    Ok(ListExecutions {
+        flow: flow.clone(),
+        from: from.transpose()?,
+        limit: ROWS_MAX,
+        status: status.transpose()?.map(Status::as_str),
+        started_from: time("from")?,
+        started_to: time("to")?,
+        prefix: address
+            .get("prefix")
+            .map(|prefix| shortened(prefix, NAME_MAX_CHARS).to_owned()),
+        metadata_only: true,
+    })
+}
+
+/// As RFC 3339, or as a form sends it, to the minute or the second, in UTC.
+fn time(text: &str) -> Option<Timestamp> {
+    Timestamp::parse(text)
+        .or_else(|| Timestamp::parse(&format!("{text}Z")))
+        .or_else(|| Timestamp::parse(&format!("{text}:00Z")))
+}
+
+fn position(text: &str) -> Option<Position> {
+    let (started_at, id) = text.split_once('.')?;
+    Some(Position {
+        started_at: started_at.parse().ok()?,
+        id: id.parse().ok()?,
+    })
+}

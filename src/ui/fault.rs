@@ -1,0 +1,105 @@
+//! What goes wrong on the way to a page. `frame` makes the page that says so.
+
+use std::sync::Arc;
+
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    model::Name,
+    store::{self, Refusal},
+    wire::error::{ApiError, Code},
+};
+
+/// Travels to `frame` in the extensions of a response.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    pub status: StatusCode,
+    /// For the reader of the page.
+    pub message: String,
+    /// For the log alone.
+    pub source: Option<Arc<ApiError>>,
+}
+
+impl Fault {
+    pub fn nowhere() -> Self {
+        Fault {
+            status: StatusCode::NOT_FOUND,
+            message: "There is no page at this address.".to_owned(),
+            source: None,
+        }
+    }
+
+    pub fn denied() -> Self {
+        ApiError::new(Code::AccessDenied, &[]).into()
+    }
+
+    /// A form that did not come from one of our own pages.
+    pub fn foreign() -> Self {
+        Fault {
+            status: StatusCode::FORBIDDEN,
+            message: "This form was not sent from a page of this server.".to_owned(),
+            source: None,
+        }
+    }
+
+    pub fn late() -> Self {
+        Fault {
+            status: StatusCode::REQUEST_TIMEOUT,
+            message: "This took too long. Please try again.".to_owned(),
+            source: None,
+        }
+    }
+
+    /// The refusal of a read.
+    pub fn refused(refusal: &Refusal, flow: &Name, execution: Option<&Name>) -> Self {
+        match (refusal, execution) {
+            (Refusal::FlowNotExists, _) => ApiError::new(Code::FlowNotExists, &[flow]).into(),
+            (Refusal::ExecutionNotExists, Some(execution)) => {
+                ApiError::new(Code::ExecutionNotExists, &[execution, flow]).into()
+            }
+            _ => ApiError::internal(format!("a read was refused: {refusal:?}")).into(),
+        }
+    }
+
+    /// The page's headline.
+    pub fn headline(&self) -> &'static str {
+        match self.status.as_u16() {
+            403 => "Not for you to see",
+            404 => "Not here",
+            408 | 429 => "Too much at once",
+            500.. => "Something broke",
+            _ => "That cannot be",
+        }
+    }
+}
+
+impl From<ApiError> for Fault {
+    fn from(error: ApiError) -> Self {
+        Fault {
+            status: StatusCode::from_u16(error.code.status()).unwrap_or_default(),
+            message: error.message.clone(),
+            source: Some(Arc::new(error)),
+        }
+    }
+}
+
+impl From<store::Error> for Fault {
+    fn from(error: store::Error) -> Self {
+        ApiError::from(error).into()
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    Fault::from(ApiError::internal("the page panicked")).into_response()
+}

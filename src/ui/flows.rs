@@ -1,0 +1,122 @@
+//! `/ui/`: the flows that the viewer may see, each with how its last executions went.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+
+use super::{
+    Ui,
+    address::Address,
+    executions::Dot,
+    fault::Fault,
+    frame::{Layout, page as rendered},
+    session::{Visitor, named},
+    text::ago,
+};
+use crate::{
+    model::{Name, Status},
+    store::{ListExecutions, ListFlows, Store},
+};
+
+/// Flows of one page: each costs two reads.
+const FLOWS_MAX: usize = 50;
+/// Outcomes in the strip of a flow.
+const STRIP_MAX: usize = 20;
+/// Running executions that are counted; then it says "99+".
+const COUNTED_MAX: usize = 99;
+
+#[derive(Template)]
+#[template(path = "flows.html", config = "src/ui/askama.toml")]
+struct FlowsPage {
+    layout: Layout,
+    /// What names must contain.
+    filter: String,
+    flows: Vec<Row>,
+    next: Option<Address>,
+    /// There is nothing at all, rather than nothing that fits.
+    empty: bool,
+    host: String,
+}
+
+struct Row {
+    name: Name,
+    strip: Vec<Dot>,
+    last_start: String,
+    last_start_at: String,
+    running: String,
+}
+
+pub(super) async fn page(
+    State(ui): State<Arc<Ui>>,
+    visitor: Visitor,
+    address: Address,
+    headers: axum::http::HeaderMap,
+) -> Result<Response, Fault> {
+    let filter = address.get("q").unwrap_or_default().to_owned();
+    let from = address
+        .get("at")
+        .map(|at| named("The place", at))
+        .transpose()?;
+    let list = ListFlows {
+        from,
+        limit: FLOWS_MAX,
+        resource_group_id: None,
+    };
+    let wanted = filter.to_ascii_lowercase();
+    let visible = |name: &Name| {
+        visitor.viewer.sees(name) && name.as_str().to_ascii_lowercase().contains(&wanted)
+    };
+    let listed = ui.store.list_flows(list, &visible).await?;
+    let mut flows = Vec::new();
+    for flow in listed.items {
+        flows.extend(row(&ui, flow.name).await?);
+    }
+    let host = headers
+        .get("host")
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("127.0.0.1:8080");
+    rendered(&FlowsPage {
+        layout: visitor.layout(),
+        empty: flows.is_empty() && filter.is_empty() && address.get("at").is_none(),
+        filter,
+        flows,
+        next: listed.next.map(|next| address.with("at", next)),
+        host: host.to_owned(),
+    })
+}
+
+/// None if the flow was deleted a moment ago.
+async fn row(ui: &Ui, flow: Name) -> Result<Option<Row>, Fault> {
+    let now = ui.clock.now();
+    let list = |status, limit| ListExecutions {
+        flow: flow.clone(),
+        from: None,
+        limit,
+        status,
+        started_from: None,
+        started_to: None,
+        prefix: None,
+        metadata_only: true,
+    };
+    let store: &dyn Store = &*ui.store;
+    let Ok(last) = store.list_executions(list(None, STRIP_MAX)).await? else {
+        return Ok(None);
+    };
+    let running = list(Some(Status::Running.as_str()), COUNTED_MAX);
+    let Ok(running) = store.list_executions(running).await? else {
+        return Ok(None);
+    };
+    let newest = last.items.first().map(|execution| execution.started_at);
+    Ok(Some(Row {
+        last_start: newest.map_or("never".to_owned(), |at| ago(now, at)),
+        last_start_at: newest.map(|at| at.to_string()).unwrap_or_default(),
+        strip: last.items.iter().rev().map(|e| Dot::of(e, now)).collect(),
+        running: match (running.items.len(), running.next) {
+            (0, _) => String::new(),
+            (many, None) => many.to_string(),
+            (many, Some(_)) => format!("{many}+"),
+        },
+        name: flow,
+    }))
+}

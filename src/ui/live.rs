@@ -1,0 +1,184 @@
+//! `…/live`: a running execution's page follows by itself, through server-sent events.
+//!
+//! Each event brings what has changed, as the same HTML of which the page is made. The timeline is kept
+//! between events, so a long history is read once and then only what is new of it.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, Sse},
+    },
+};
+use futures_util::stream;
+use tokio::{sync::watch, time::sleep};
+
+use super::{
+    Ui,
+    address::Address,
+    events::{EVENTS_MAX, Of, Row, path, rows},
+    execution::found,
+    fault::Fault,
+    picture::{self, Picture},
+    session::Visitor,
+    summary::Summary,
+};
+use crate::{
+    model::{
+        Execution, Status,
+        span::{HistoryEvent, Timeline},
+    },
+    store::{Changes, Pick, picked},
+};
+
+/// Without news, so often a word that the line still holds; the server ends idle connections, and a session
+/// that is over is noticed here.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// News are gathered for so long before they are told.
+const GATHERED: Duration = Duration::from_millis(400);
+
+/// What changes while an execution runs.
+#[derive(Template)]
+#[template(path = "live.html", config = "src/ui/askama.toml")]
+struct News {
+    summary: Summary,
+    picture: Picture,
+    rows: Vec<Row>,
+    last: i64,
+}
+
+/// One who follows.
+struct Follower {
+    ui: Arc<Ui>,
+    cookie: String,
+    execution: Execution,
+    here: Address,
+    changes: Changes,
+    stopping: watch::Receiver<bool>,
+    timeline: Timeline,
+    /// The EventId told last.
+    told: i64,
+    /// There may be news.
+    due: bool,
+    /// There will be none any more.
+    over: bool,
+}
+
+pub(super) async fn follow(
+    State(ui): State<Arc<Ui>>,
+    visitor: Visitor,
+    Path(place): Path<(String, String)>,
+    address: Address,
+) -> Result<Response, Fault> {
+    let execution = found(&ui, &visitor, &place).await?;
+    let (flow, name) = (&execution.flow, &execution.name);
+    let follower = Follower {
+        changes: ui.store.changes(flow, name),
+        stopping: ui.stopping.clone(),
+        cookie: visitor.visit.cookie.clone(),
+        here: address.under(path(flow, name)).without(&["after"]),
+        timeline: picture::blank(&address),
+        told: address.number("after").unwrap_or(0),
+        due: true,
+        over: false,
+        execution,
+        ui,
+    };
+    let events = stream::unfold(follower, async |mut follower| {
+        let event = follower.next().await?;
+        Some((Ok::<_, Infallible>(event), follower))
+    });
+    let unbuffered = [("x-accel-buffering", "no")]; // what a common proxy needs to hear
+    Ok((unbuffered, Sse::new(events)).into_response())
+}
+
+impl Follower {
+    /// The next thing to tell; None when there is nothing more to come.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if self.over || *self.stopping.borrow() {
+                return None;
+            }
+            if !self.may_see() {
+                self.over = true;
+                return Some(Event::default().event("bye").data("the session is over"));
+            }
+            if std::mem::take(&mut self.due) {
+                // After a fault the browser asks again, and is told why.
+                if let Some(event) = self.news().await.ok()? {
+                    return Some(event);
+                }
+            }
+            let grown = tokio::select! {
+                () = self.changes.grown() => true,
+                () = sleep(HEARTBEAT) => false,
+                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+            };
+            if !grown {
+                return Some(Event::default().comment(""));
+            }
+            sleep(GATHERED).await;
+            self.due = true;
+        }
+    }
+
+    /// By the keys and the time as they are now.
+    fn may_see(&self) -> bool {
+        let viewer = self
+            .ui
+            .authenticator
+            .viewer(&self.cookie, self.ui.clock.now());
+        viewer.is_some_and(|viewer| viewer.sees(&self.execution.flow))
+    }
+
+    /// What has happened since, if anything.
+    async fn news(&mut self) -> Result<Option<Event>, Fault> {
+        let store = &*self.ui.store;
+        let (flow, name) = (self.execution.flow.clone(), self.execution.name.clone());
+        let described = store.describe_execution(&flow, &name).await?;
+        self.execution =
+            described.map_err(|refusal| Fault::refused(&refusal, &flow, Some(&name)))?;
+        picture::catch_up(&mut self.timeline, store, &flow, &name).await?;
+        let latest = Pick {
+            limit: EVENTS_MAX,
+            reverse: true,
+            types: self.here.get("type").map(|text| vec![text.to_owned()]),
+            step: self.here.get("step").map(str::to_owned),
+            from: None,
+        };
+        let page = picked(store, &flow, &name, &latest).await?;
+        let page = page.map_err(|refusal| Fault::refused(&refusal, &flow, Some(&name)))?;
+        self.over = self.execution.status != Status::Running;
+        if page.last_event_id <= self.told && !self.over {
+            return Ok(None);
+        }
+        let events = page.each().into_iter().filter_map(HistoryEvent::parse);
+        let events: Vec<_> = events.filter(|event| event.event_id > self.told).collect();
+        let now = self.ui.clock.now();
+        let here = self.here.clone();
+        let of = Of::from(&self.execution);
+        let news = News {
+            rows: rows(store, &of, &events, &here, None).await?,
+            summary: Summary::of(
+                &self.execution,
+                &self.timeline,
+                page.last_event_id,
+                &here,
+                now,
+            ),
+            picture: Picture::of(&self.timeline, &here, now, page.last_event_id),
+            last: page.last_event_id,
+        };
+        self.told = page.last_event_id;
+        let html = news
+            .render()
+            .map_err(crate::wire::error::ApiError::internal)?;
+        let name = if self.over { "end" } else { "news" };
+        // A bare carriage return would end a line of the stream.
+        let html = html.replace('\r', "&#13;");
+        Ok(Some(Event::default().event(name).data(html)))
+    }
+}

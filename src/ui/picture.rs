@@ -1,0 +1,420 @@
+//! The timeline: spans as rows, time as width. All places are shares of the whole, so that zooming is a
+//! matter of how wide the whole is.
+
+use std::collections::HashSet;
+
+use askama::Template;
+
+use super::{
+    address::Address,
+    fault::Fault,
+    text::{count, duration, line, time_of_day},
+};
+use crate::{
+    model::{
+        Cursor, Name, Timestamp,
+        span::{Band, HistoryEvent, Item, Mark, Phase, Row, Segment, Span, State, Timeline},
+    },
+    store::Store,
+};
+
+/// Spans drawn one by one; siblings beyond them are folded into bands.
+const SPANS_MAX: usize = 250;
+/// Spans that an unfolded band shows, and room for what is inside them.
+const UNFOLDED_MAX: usize = 100;
+const UNFOLDED_ROOM: usize = 3 * UNFOLDED_MAX;
+/// Events that are drawn, in about half a second. What is beyond them is not read.
+pub(super) const DRAWN_MAX: i64 = 500_000;
+/// Rows from which on there is an overview above them.
+const OVERVIEW_FROM: usize = 24;
+/// Steps marked as those that took longest.
+const LONGEST: usize = 3;
+/// Height of a row, in pixels; the style sheet says the same.
+const ROW: usize = 24;
+/// Levels that are indented; the style sheet has as many.
+const DEPTH_MAX: usize = 12;
+/// Characters of a label.
+const LABEL_MAX_CHARS: usize = 120;
+/// Characters of a fault in what hovers over a row.
+const FAULT_MAX_CHARS: usize = 240;
+
+#[derive(Template)]
+#[template(path = "picture.html", config = "src/ui/askama.toml")]
+pub(super) struct Picture {
+    pub rows: Vec<Drawn>,
+    pub height: usize,
+    pub ticks: Vec<Tick>,
+    /// Milliseconds since 1970 of the left edge, and from there to the right one.
+    pub begin: i64,
+    pub millis: i64,
+    pub overview: bool,
+    /// Of the overview, per pixel of the picture.
+    pub scale: String,
+    /// Leads back when a band is unfolded.
+    pub fold: Option<Address>,
+    /// How many events were drawn, if not all.
+    pub cut: Option<String>,
+}
+
+/// A row.
+pub(super) struct Drawn {
+    /// The first EventId.
+    pub id: i64,
+    pub depth: usize,
+    pub class: &'static str,
+    pub glyph: &'static str,
+    pub label: String,
+    /// All that is known of it, in words.
+    pub title: String,
+    /// Where the row leads.
+    pub link: Address,
+    pub y: usize,
+    pub bars: Vec<Bar>,
+    pub marks: Vec<Bar>,
+    pub took: String,
+    pub longest: bool,
+    pub note: String,
+    /// A band, which its link unfolds.
+    pub folded: bool,
+}
+
+/// A piece of a row.
+pub(super) struct Bar {
+    /// In percent of the width.
+    pub x: String,
+    pub width: String,
+    pub class: &'static str,
+    pub title: String,
+}
+
+pub(super) struct Tick {
+    pub x: String,
+    pub word: String,
+}
+
+/// Whether this band is unfolded: its parent and the EventId to begin with.
+fn unfolded(address: &Address) -> Option<(i64, i64)> {
+    let (parent, from) = address.get("open")?.split_once('.')?;
+    Some((parent.parse().ok()?, from.parse().ok()?))
+}
+
+/// An empty timeline, with the band unfolded that the address names.
+pub(super) fn blank(address: &Address) -> Timeline {
+    match unfolded(address) {
+        Some((parent, from)) => {
+            Timeline::new(SPANS_MAX + UNFOLDED_ROOM).unfolding(parent, from, UNFOLDED_MAX)
+        }
+        None => Timeline::new(SPANS_MAX),
+    }
+}
+
+/// Feeds it what has happened since it was last fed.
+pub(super) async fn catch_up(
+    timeline: &mut Timeline,
+    store: &dyn Store,
+    flow: &Name,
+    execution: &Name,
+) -> Result<(), Fault> {
+    let mut at = timeline.last_event_id() + 1;
+    while at <= DRAWN_MAX {
+        let cursor = Cursor::new(at, Cursor::LIMIT_MAX);
+        let page = store.get_execution_history(flow, execution, cursor).await?;
+        let page = page.map_err(|refusal| Fault::refused(&refusal, flow, Some(execution)))?;
+        for event in page.each().into_iter().filter_map(HistoryEvent::parse) {
+            timeline.push(&event);
+        }
+        let Some(next) = page.next else { break };
+        at = next;
+    }
+    Ok(())
+}
+
+impl Picture {
+    pub fn of(timeline: &Timeline, here: &Address, now: Timestamp, last: i64) -> Self {
+        let root = timeline.root();
+        let (begin, end) = timeline.extent().unwrap_or((root.begin, root.begin));
+        let end = if root.state.is_open() {
+            end.max(now)
+        } else {
+            end
+        };
+        let scale = Scale {
+            begin,
+            millis: end.distance(begin).max(1),
+        };
+        let rows = timeline.rows();
+        let longest = timeline.longest(LONGEST).into_iter().map(|span| span.id);
+        let pen = Pen {
+            scale: &scale,
+            here: &here.without(&["event", "at", "type", "step"]),
+            now,
+            longest: if rows.len() > LONGEST * 2 {
+                longest.collect()
+            } else {
+                HashSet::new()
+            },
+        };
+        let below = rows.iter().skip(1).map(|row| row.depth).chain([0]);
+        let drawn = rows.iter().zip(below).enumerate();
+        let drawn: Vec<_> = drawn
+            .map(|(at, (row, below))| pen.draw(at * ROW, row, below > row.depth))
+            .collect();
+        let height = drawn.len() * ROW;
+        Picture {
+            ticks: scale.ticks(),
+            begin: begin.millis(),
+            millis: i64::try_from(scale.millis).unwrap_or(i64::MAX),
+            overview: drawn.len() >= OVERVIEW_FROM,
+            scale: format!(
+                "{:.5}",
+                40.0 / f64::from(u32::try_from(height.max(1)).unwrap_or(u32::MAX))
+            ),
+            fold: here.get("open").map(|_| here.without(&["open"])),
+            cut: (last > DRAWN_MAX).then(|| count(DRAWN_MAX)),
+            rows: drawn,
+            height,
+        }
+    }
+}
+
+/// Time as width.
+struct Scale {
+    begin: Timestamp,
+    millis: u64,
+}
+
+impl Scale {
+    #[expect(clippy::cast_precision_loss, reason = "a picture needs no more")]
+    fn share(&self, millis: u64) -> String {
+        format!("{:.3}", 100.0 * millis as f64 / self.millis as f64)
+    }
+
+    fn bar(&self, from: Timestamp, to: Timestamp, class: &'static str, title: String) -> Bar {
+        Bar {
+            x: self.share(from.max(self.begin).distance(self.begin)),
+            width: self.share(to.max(from).distance(from)),
+            class,
+            title,
+        }
+    }
+
+    /// Round times, about eight of them.
+    fn ticks(&self) -> Vec<Tick> {
+        const STEPS: [u64; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
+        const LONGER: [u64; 12] = [
+            10, 15, 30, 60, 120, 300, 600, 1800, 3600, 10_800, 21_600, 86_400,
+        ];
+        let steps = STEPS
+            .into_iter()
+            .chain(LONGER.map(|seconds| seconds * 1000));
+        let step = steps
+            .into_iter()
+            .find(|step| self.millis / step <= 8)
+            .unwrap_or((self.millis / 8 / 86_400_000 + 1) * 86_400_000);
+        (0..=self.millis / step)
+            .map(|at| Tick {
+                x: self.share(at * step),
+                word: ruler(at * step),
+            })
+            .collect()
+    }
+}
+
+fn millis(millis: u64) -> String {
+    duration(i64::try_from(millis).unwrap_or(i64::MAX))
+}
+
+/// `1.5 s`, `2 m`
+fn ruler(millis: u64) -> String {
+    let word = self::millis(millis).replace(".0 s", " s");
+    match word.as_str() {
+        "0 ms" => "0".to_owned(),
+        _ => word
+            .trim_end_matches(" 00 s")
+            .trim_end_matches(" 00 m")
+            .to_owned(),
+    }
+}
+
+/// What all rows are drawn with.
+struct Pen<'a> {
+    scale: &'a Scale,
+    here: &'a Address,
+    now: Timestamp,
+    longest: HashSet<i64>,
+}
+
+impl Pen<'_> {
+    fn draw(&self, y: usize, row: &Row<'_>, outer: bool) -> Drawn {
+        match row.item {
+            Item::Span(span) => self.span(y, row.depth, span, outer),
+            Item::Band(band) => self.band(y, row.depth, band),
+            Item::More(more) => Drawn {
+                id: -1,
+                depth: 1,
+                class: "more",
+                glyph: "",
+                label: format!("{} more that go on", count(more)),
+                title: "There is no room for more".to_owned(),
+                link: self.here.clone(),
+                y,
+                bars: Vec::new(),
+                marks: Vec::new(),
+                took: String::new(),
+                longest: false,
+                note: String::new(),
+                folded: false,
+            },
+        }
+    }
+
+    fn span(&self, y: usize, depth: usize, span: &Span, outer: bool) -> Drawn {
+        let (class, glyph) = look(span.state);
+        let label = line(&span.label(), LABEL_MAX_CHARS);
+        let title = self.title(span, &label);
+        Drawn {
+            id: span.first_event_id,
+            depth: depth.min(DEPTH_MAX),
+            class,
+            glyph,
+            link: self.here.with("event", span.first_event_id.max(1)),
+            y,
+            bars: self.bars(span, outer, &label, &title),
+            marks: span.marks.iter().map(|mark| self.mark(mark)).collect(),
+            took: millis(span.millis(self.now)),
+            longest: self.longest.contains(&span.id),
+            note: match span.attempts {
+                0 | 1 => String::new(),
+                many => format!("×{many}"),
+            },
+            folded: false,
+            label,
+            title,
+        }
+    }
+
+    fn title(&self, span: &Span, label: &str) -> String {
+        let end = span.end.map_or("goes on".to_owned(), time_of_day);
+        let attempts = match span.attempts {
+            0 | 1 => String::new(),
+            many => format!(" · {many} attempts"),
+        };
+        let fault = span.fault.as_ref().map(|fault| {
+            let fault = format!("{} {}", fault.error, fault.cause);
+            format!("\n{}", line(fault.trim(), FAULT_MAX_CHARS))
+        });
+        format!(
+            "{label} · {} · {}{attempts}\n{} – {end} UTC · event {}{}",
+            span.state.as_str(),
+            millis(span.millis(self.now)),
+            time_of_day(span.begin),
+            span.first_event_id,
+            fault.unwrap_or_default(),
+        )
+    }
+
+    fn bars(&self, span: &Span, outer: bool, label: &str, title: &str) -> Vec<Bar> {
+        let whole = |class| {
+            let until = span.until(self.now);
+            self.scale.bar(span.begin, until, class, title.to_owned())
+        };
+        if outer {
+            return vec![whole("outer")];
+        }
+        if span.segments.is_empty() {
+            return vec![whole("working")];
+        }
+        let pieces = span.segments.iter();
+        let pieces = pieces.map(|piece| self.segment(span, piece, label));
+        std::iter::once(whole("spine")).chain(pieces).collect()
+    }
+
+    fn mark(&self, mark: &Mark) -> Bar {
+        let title = format!(
+            "{} · event {}\n{} UTC",
+            line(&mark.event_type, LABEL_MAX_CHARS),
+            mark.event_id,
+            time_of_day(mark.time)
+        );
+        self.scale.bar(mark.time, mark.time, "mark", title)
+    }
+
+    fn segment(&self, span: &Span, piece: &Segment, label: &str) -> Bar {
+        let until = piece.until(self.now);
+        let (class, word) = match (piece.phase, piece.failed) {
+            (_, true) => ("failing", "failed"),
+            (Phase::Queued, _) => ("queued", "queued"),
+            (Phase::Waiting, _) => ("waiting", "waiting"),
+            _ => ("working", "working"),
+        };
+        let took = duration(until.millis() - piece.begin.millis());
+        let attempt = match (piece.attempt, span.attempts) {
+            (0, _) | (_, 1) => String::new(),
+            (attempt, of) => format!(" · attempt {attempt} of {of}"),
+        };
+        let title = format!(
+            "{label} · {word} · {took}{attempt}\n{} – {} UTC",
+            time_of_day(piece.begin),
+            time_of_day(until),
+        );
+        self.scale.bar(piece.begin, until, class, title)
+    }
+
+    fn band(&self, y: usize, depth: usize, band: &Band) -> Drawn {
+        let failed = match band.failed {
+            0 => String::new(),
+            many => format!(" · {} failed", count(many)),
+        };
+        let (p50, p99) = (millis(band.durations.p50()), millis(band.durations.p99()));
+        let label = line(&band.label(), LABEL_MAX_CHARS);
+        let title = format!(
+            "{label} · {} in all{failed}\nhalf within {p50}, 99 % within {p99}, longest {}\n{} – {} UTC · events {} to {}",
+            count(band.count),
+            millis(band.durations.max()),
+            time_of_day(band.begin),
+            time_of_day(band.end),
+            band.first_event_id,
+            band.last_event_id,
+        );
+        let open = format_args!("{}.{}", band.parent, band.first_event_id).to_string();
+        Drawn {
+            id: band.first_event_id,
+            depth: depth.min(DEPTH_MAX),
+            class: if band.failed > 0 {
+                "band failed"
+            } else {
+                "band"
+            },
+            glyph: "≡",
+            label,
+            link: self.here.with("open", open),
+            y,
+            bars: vec![
+                self.scale
+                    .bar(band.begin, band.end, "folded", title.clone()),
+            ],
+            title,
+            marks: Vec::new(),
+            took: format!("p50 {p50}"),
+            longest: false,
+            note: match band.failed {
+                0 => String::new(),
+                many => format!("✗ {}", count(many)),
+            },
+            folded: true,
+        }
+    }
+}
+
+/// Class and glyph of a state.
+pub(super) fn look(state: State) -> (&'static str, &'static str) {
+    match state {
+        State::Open(Phase::Waiting) => ("running waits", "◌"),
+        State::Open(_) => ("running", "●"),
+        State::Succeeded => ("succeeded", "✓"),
+        State::Failed => ("failed", "✗"),
+        State::TimedOut => ("timedout", "◷"),
+        State::Stopped => ("stopped", "■"),
+        State::Incomplete => ("incomplete", "?"),
+    }
+}

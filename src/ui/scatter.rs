@@ -1,0 +1,130 @@
+//! Executions by start and duration, as points of a picture. Durations stand on a logarithmic scale.
+
+use super::{
+    executions::Dot,
+    text::{day_time, duration},
+};
+
+/// Height of the picture's inside, in pixels.
+const HEIGHT: f64 = 96.0;
+
+/// The points, placed.
+pub(super) struct Scatter {
+    pub points: Vec<Point>,
+    /// Durations at the left edge.
+    pub ticks: Vec<Tick>,
+    pub oldest: String,
+    pub newest: String,
+}
+
+pub(super) struct Point {
+    pub dot: Dot,
+    /// From the left, in percent of the width.
+    pub x: String,
+    /// From the top, in pixels.
+    pub y: String,
+    pub started: String,
+}
+
+pub(super) struct Tick {
+    pub y: String,
+    pub word: String,
+}
+
+/// Where lines may be, in milliseconds.
+const LINES: [i64; 13] = [
+    1,
+    10,
+    100,
+    1000,
+    10_000,
+    60_000,
+    600_000,
+    3_600_000,
+    36_000_000,
+    86_400_000,
+    604_800_000,
+    2_592_000_000,
+    31_536_000_000,
+];
+
+impl Scatter {
+    /// None if there is nothing to compare.
+    pub fn of(dots: Vec<Dot>) -> Option<Self> {
+        if dots.len() < 2 {
+            return None;
+        }
+        let starts = || dots.iter().map(|dot| dot.started_at);
+        let (oldest, newest) = (starts().min()?, starts().max()?);
+        let shortest = dots.iter().map(|dot| dot.millis.max(1)).min()?;
+        let longest = dots.iter().map(|dot| dot.millis.max(1)).max()?;
+        // The lines around all points, so that none stands on the edge.
+        let low = LINES
+            .into_iter()
+            .rev()
+            .find(|line| *line <= shortest)
+            .unwrap_or(1);
+        let high = LINES
+            .into_iter()
+            .find(|line| *line > longest)
+            .unwrap_or(longest);
+        let y = |millis: i64| {
+            let (low, high) = (ln(low), ln(high));
+            format!(
+                "{:.1}",
+                HEIGHT * (1.0 - (ln(millis) - low) / (high - low).max(0.1))
+            )
+        };
+        let width = newest.distance(oldest);
+        let x = |dot: &Dot| {
+            let share = if width == 0 {
+                0.5
+            } else {
+                ratio(dot.started_at.distance(oldest), width)
+            };
+            format!("{:.2}", 1.0 + 98.0 * share)
+        };
+        Some(Scatter {
+            ticks: LINES
+                .into_iter()
+                .filter(|line| (low..=high).contains(line))
+                .map(|line| Tick {
+                    y: y(line),
+                    word: short(line),
+                })
+                .collect(),
+            oldest: day_time(oldest),
+            newest: day_time(newest),
+            points: dots
+                .into_iter()
+                .map(|dot| Point {
+                    x: x(&dot),
+                    y: y(dot.millis.max(1)),
+                    started: day_time(dot.started_at),
+                    dot,
+                })
+                .collect(),
+        })
+    }
+}
+
+/// `10 s` rather than `10.0 s`.
+fn short(millis: i64) -> String {
+    let word = duration(millis);
+    let word = word.replace(".0 s", " s");
+    let round = word.strip_suffix(" 00 s").or(word.strip_suffix(" 00 m"));
+    round
+        .or(word.strip_suffix(" 00 h"))
+        .unwrap_or(&word)
+        .to_owned()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a picture needs no more")]
+fn ln(millis: i64) -> f64 {
+    (millis as f64).ln()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a picture needs no more")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
+}

@@ -1,0 +1,499 @@
+// What pages do beyond showing: filter while one types, unfold in place, zoom, follow, keys. Without it
+// everything can be read and every link works.
+"use strict";
+
+const root = document.documentElement;
+root.classList.add("js");
+
+const find = (selector, within = document) => within.querySelector(selector);
+const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+function make(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
+// HTML of this server, whose texts are escaped.
+function parsed(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content;
+}
+
+async function get(address) {
+  const answer = await fetch(address, { headers: { accept: "text/html" } });
+  if (answer.redirected && new URL(answer.url).pathname === "/ui/sign-in") location.reload();
+  if (!answer.ok) throw new Error(`status ${answer.status}`);
+  return answer.text();
+}
+
+// --- theme -----------------------------------------------------------------------------------------------
+
+function isDark() {
+  return root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+function themeSwitch() {
+  const button = make("button", { class: "quiet", type: "button", id: "theme" });
+  const show = () => {
+    button.textContent = isDark() ? "☀" : "☾";
+    button.setAttribute("aria-label", isDark() ? "Light theme" : "Dark theme");
+    button.title = button.getAttribute("aria-label");
+  };
+  button.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    document.cookie = `theme=${root.dataset.theme}; Path=/ui; Max-Age=31536000; SameSite=Strict`;
+    show();
+  });
+  show();
+  find("#who").prepend(button);
+}
+
+// --- parts of pages --------------------------------------------------------------------------------------
+
+// Filters a list on the server while one types.
+function liveFilter(form) {
+  const target = form.dataset.liveFilter;
+  const input = find("input", form);
+  let asked = 0;
+  let timer = 0;
+  const run = async () => {
+    const address = new URL(location.href);
+    address.search = input.value ? new URLSearchParams({ [input.name]: input.value }).toString() : "";
+    const mine = ++asked;
+    try {
+      const page = parsed(await get(address));
+      if (mine !== asked) return;
+      find(target).replaceWith(find(target, page));
+      history.replaceState(null, "", address);
+    } catch { /* what is shown stays */ }
+  };
+  input.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(run, 120); });
+  form.addEventListener("submit", (event) => { event.preventDefault(); clearTimeout(timer); run(); });
+}
+
+// Loads one part of an execution's page anew, by the query of `address`.
+async function loadPart(part, address, push = true) {
+  const at = new URL(address, location.href);
+  const html = parsed(await get(`${at.pathname}/${part}${at.search}`));
+  find(`#${part}`).replaceWith(find(`#${part}`, html));
+  at.hash = "";
+  if (push) history.pushState(null, "", at);
+  if (part === "timeline") drawZoom();
+  showCopyButtons();
+  pending = [];
+}
+
+// --- events ----------------------------------------------------------------------------------------------
+
+const showCopyButtons = () => all(".copy[hidden]").forEach((button) => { button.hidden = false; });
+const rowOf = (id) => find(`#events tr.event[data-id="${Number(id)}"]`);
+const isOpen = (row) => row.nextElementSibling?.classList.contains("unfolded") ?? false;
+
+function rememberEvent(id) {
+  const here = new URL(location.href);
+  if (id) here.searchParams.set("event", id); else here.searchParams.delete("event");
+  // The page must stand where it stands when somebody opens this address.
+  const first = find("#events tr.event");
+  if (first && !here.searchParams.has("at")) here.searchParams.set("at", first.dataset.id);
+  if (!id && here.searchParams.get("at") === first?.dataset.id) here.searchParams.delete("at");
+  here.hash = "";
+  history.replaceState(null, "", here);
+}
+
+function fold(row) {
+  row.nextElementSibling.remove();
+  find(".toggle", row).setAttribute("aria-expanded", "false");
+  rememberEvent(null);
+}
+
+async function unfold(row) {
+  const toggle = find(".toggle", row);
+  toggle.setAttribute("aria-expanded", "true");
+  const cell = make("td", { colspan: "6" });
+  const below = make("tr", { class: "unfolded", "data-of": row.dataset.id }, cell);
+  row.after(below);
+  rememberEvent(row.dataset.id);
+  try {
+    cell.append(parsed(await get(`${location.pathname}/events/${row.dataset.id}`)));
+    showCopyButtons();
+  } catch (fault) {
+    cell.textContent = `It could not be read: ${fault.message}`;
+  }
+}
+
+// Shows an event, on whichever page it is; `from` is where Escape leads back to.
+let cameFrom = null;
+async function showEvent(id, from = null) {
+  if (!rowOf(id)) {
+    const address = new URL(location.href);
+    for (const name of ["at", "type", "step"]) address.searchParams.delete(name);
+    address.searchParams.set("event", id);
+    await loadPart("events", address);
+  }
+  const row = rowOf(id);
+  if (!row) return;
+  if (!isOpen(row)) unfold(row);
+  cameFrom = from;
+  row.scrollIntoView({ block: "center", behavior: calm() ? "auto" : "smooth" });
+  find(".toggle", row).focus({ preventScroll: true });
+  row.classList.add("hit");
+  setTimeout(() => row.classList.remove("hit"), 1600);
+}
+
+const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+async function copy(button) {
+  const bytes = await (await fetch(button.dataset.copy)).arrayBuffer();
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch { // without HTTPS there is no clipboard but this one
+    const area = make("textarea", { class: "vh" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+}
+
+document.addEventListener("click", (event) => {
+  if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
+  const target = event.target.closest("a, button, tr.event, g.row");
+  if (!target) return;
+  if (target.matches(".copy")) return void copy(target);
+  if (target.matches(".fresh button")) return void showPending();
+  const row = target.closest("#events tr.event");
+  if (row && (target === row || target.matches(".toggle"))) {
+    if (String(getSelection())) return; // somebody marks text
+    event.preventDefault();
+    return void (isOpen(row) ? fold(row) : unfold(row));
+  }
+  if (target.matches("g.row")) {
+    if (!dragged) find(`.labels a[data-row="${target.dataset.row}"]`)?.click();
+    return;
+  }
+  const failed = () => { location.href = target.href; };
+  if (target.dataset.part) {
+    event.preventDefault();
+    const hash = new URL(target.href).hash;
+    loadPart(target.dataset.part, target.href)
+      .then(() => { if (hash) find(hash)?.scrollIntoView(); })
+      .catch(failed);
+  } else if (target.dataset.event && find("#events")) {
+    event.preventDefault();
+    showEvent(target.dataset.event, target.dataset.row ?? null).catch(failed);
+  }
+});
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!("events" in form.dataset)) return;
+  event.preventDefault();
+  const address = new URL(location.href);
+  for (const name of ["at", "event", "type", "step", "order"]) address.searchParams.delete(name);
+  for (const [name, value] of new FormData(form)) if (value) address.searchParams.set(name, value);
+  const id = address.searchParams.get("event");
+  loadPart("events", address)
+    .then(() => { if (id) showEvent(id); })
+    .catch(() => form.submit());
+});
+
+addEventListener("popstate", () => location.reload());
+
+// --- timeline --------------------------------------------------------------------------------------------
+
+let zoom = [0, 1];
+let dragged = false;
+
+function spanOfTime(millis) {
+  const two = (number) => String(number).padStart(2, "0");
+  const ms = Math.max(0, Math.round(millis));
+  const [s, m, h] = [Math.floor(ms / 1000), Math.floor(ms / 60000), Math.floor(ms / 3600000)];
+  if (ms < 1000) return `${ms} ms`;
+  if (ms < 60000) return `${s}.${Math.floor((ms % 1000) / 100)} s`;
+  if (ms < 3600000) return `${m} m ${two(s % 60)} s`;
+  if (ms < 86400000) return `${h} h ${two(m % 60)} m`;
+  return `${Math.floor(h / 24)} d ${two(h % 24)} h`;
+}
+
+const UNITS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 18e5, 36e5, 108e5, 216e5, 864e5];
+
+function drawn(name, attributes, text) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  if (text) element.textContent = text;
+  return element;
+}
+
+// Makes the drawing wider than its window, and moves it; all places within are shares of its width.
+function drawZoom() {
+  const timeline = find("#timeline");
+  if (!timeline) return;
+  const [from, to] = zoom;
+  const share = to - from;
+  for (const drawing of all(".zoom", timeline)) {
+    drawing.setAttribute("x", `${(-100 * from) / share}%`);
+    drawing.setAttribute("width", `${100 / share}%`);
+  }
+  const selection = find(".selection", timeline);
+  selection?.setAttribute("x", `${from * 100}%`);
+  selection?.setAttribute("width", `${share * 100}%`);
+  if (share === 1 && !timeline.classList.contains("zoomed")) return;
+  timeline.classList.toggle("zoomed", share < 1);
+  const whole = Number(timeline.dataset.millis);
+  const unit = UNITS.find((unit) => (whole * share) / unit <= 8) ?? UNITS.at(-1);
+  const [ticks, lines] = [find(".ticks", timeline), find(".lines", timeline)];
+  ticks.replaceChildren();
+  lines.replaceChildren();
+  for (let at = Math.ceil((whole * from) / unit) * unit; at <= whole * to; at += unit) {
+    const x = `${(100 * at) / whole}%`;
+    const word = at ? spanOfTime(at).replace(".0 s", " s").replace(/ 00 [sm]$/, "") : "0";
+    ticks.append(drawn("text", { x, y: 14, "text-anchor": at ? "middle" : "start" }, word));
+    lines.append(drawn("line", { x1: x, x2: x, y1: 0, y2: "100%" }));
+  }
+}
+
+function zoomTo(from, to) {
+  const share = Math.min(1, Math.max(1e-5, to - from));
+  const begin = Math.min(1 - share, Math.max(0, from));
+  zoom = [begin, begin + share];
+  drawZoom();
+}
+
+function zoomBy(factor) {
+  const [from, to] = zoom;
+  const [middle, half] = [(from + to) / 2, ((to - from) / 2) * factor];
+  zoomTo(middle - half, middle + half);
+}
+
+// Dragging over the overview or the bars chooses what is seen; a double click shows all again.
+document.addEventListener("pointerdown", (down) => {
+  const area = down.target.closest?.("#timeline .overview, #timeline .plot");
+  if (!area || down.button) return;
+  const box = area.getBoundingClientRect();
+  const [base, width] = area.matches(".overview") ? [0, 1] : [zoom[0], zoom[1] - zoom[0]];
+  const place = (event) => base + width * Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
+  dragged = false;
+  const up = (event) => {
+    removeEventListener("pointerup", up);
+    if (Math.abs(event.clientX - down.clientX) < 5) return;
+    dragged = true;
+    setTimeout(() => { dragged = false; });
+    zoomTo(Math.min(place(down), place(event)), Math.max(place(down), place(event)));
+  };
+  addEventListener("pointerup", up);
+});
+document.addEventListener("dblclick", (event) => {
+  if (event.target.closest("#timeline .overview, #timeline .plot")) zoomTo(0, 1);
+});
+
+// Times and id of the row under the pointer or the focus.
+const tip = make("div", { id: "tip", role: "tooltip", hidden: "" });
+function showTip(anchor) {
+  const label = anchor && find(`.labels a[data-row="${anchor.dataset.row}"]`);
+  all("#timeline .on").forEach((element) => element.classList.remove("on"));
+  tip.hidden = !label;
+  if (!label) return;
+  label.parentElement.classList.add("on");
+  find(`#timeline g.row[data-row="${anchor.dataset.row}"]`)?.classList.add("on");
+  tip.textContent = label.dataset.title;
+  const box = label.getBoundingClientRect();
+  const below = box.bottom + tip.offsetHeight + 8 < innerHeight;
+  tip.style.left = `${Math.max(8, Math.min(box.left + 24, innerWidth - tip.offsetWidth - 8))}px`;
+  tip.style.top = `${below ? box.bottom + 2 : box.top - tip.offsetHeight - 2}px`;
+}
+document.addEventListener("focusin", (event) => showTip(event.target.closest?.(".labels a[data-row]")));
+document.addEventListener("pointerover", (event) => {
+  const anchor = event.target.closest?.(".labels a[data-row], g.row");
+  if (anchor || !document.activeElement?.closest(".labels")) showTip(anchor);
+});
+addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
+
+// --- keys ------------------------------------------------------------------------------------------------
+
+const KEYS = [
+  ["↑ ↓", "from row to row"], ["Enter", "open"], ["Esc", "close, and back to the timeline"],
+  ["f", "next failure"], ["/", "filter"], ["+ − 0", "zoom in, out, whole"], ["← →", "move, when zoomed"],
+  ["?", "these keys"],
+];
+
+function help() {
+  let dialog = find("#keys");
+  if (!dialog) {
+    const rows = KEYS.map(([key, what]) => make("tr", {}, make("td", {}, make("kbd", {}, key)), make("td", {}, what)));
+    dialog = make("dialog", { id: "keys", "aria-label": "Keys" }, make("h2", {}, "Keys"), make("table", {}, ...rows));
+    dialog.addEventListener("click", () => dialog.close());
+    document.body.append(dialog);
+  }
+  if (dialog.open) dialog.close(); else dialog.showModal();
+}
+
+function step(direction) {
+  const focused = document.activeElement;
+  const inEvents = focused?.closest("#events");
+  const stops = all(inEvents ? "#events .toggle" : find("#timeline") ? ".labels a" : "table.rows .name");
+  const next = stops[stops.indexOf(focused) + direction] ?? (focused && stops.includes(focused) ? null : stops[0]);
+  next?.focus();
+  next?.scrollIntoView({ block: "nearest" });
+}
+
+function nextFailure() {
+  const failures = all("#timeline .labels li.failed > a, #timeline .labels li.timedout > a");
+  const at = failures.indexOf(document.activeElement);
+  const next = failures[(at + 1) % failures.length] ?? find("#events tr.failed .toggle");
+  next?.focus();
+  next?.scrollIntoView({ block: "center" });
+}
+
+function escape() {
+  const open = find("#events tr.unfolded");
+  if (open) {
+    const row = rowOf(open.dataset.of);
+    fold(row);
+    const back = cameFrom && find(`.labels a[data-row="${cameFrom}"]`);
+    (back ?? find(".toggle", row)).focus();
+    back?.scrollIntoView({ block: "center" });
+    cameFrom = null;
+  } else {
+    document.activeElement?.blur();
+  }
+}
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches?.("input, select, textarea");
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Escape") return escape();
+  if (typing) return;
+  const pan = (zoom[1] - zoom[0]) / 4;
+  const actions = {
+    ArrowDown: () => step(1), ArrowUp: () => step(-1), f: nextFailure, "?": help,
+    "/": () => find("[data-key='/']")?.focus(),
+    "+": () => zoomBy(0.5), "=": () => zoomBy(0.5), "-": () => zoomBy(2), 0: () => zoomTo(0, 1),
+  };
+  if (zoom[1] - zoom[0] < 1) {
+    actions.ArrowLeft = () => zoomTo(zoom[0] - pan, zoom[1] - pan);
+    actions.ArrowRight = () => zoomTo(zoom[0] + pan, zoom[1] + pan);
+  }
+  const action = actions[event.key];
+  if (!action) return;
+  event.preventDefault();
+  action();
+});
+
+// --- live ------------------------------------------------------------------------------------------------
+
+let pending = [];
+const PAGE = 100;
+
+// Somebody reads: nothing may move.
+function isReading() {
+  const table = find("#events table");
+  return !!find("#events tr.unfolded") || (table && table.getBoundingClientRect().top < -40);
+}
+
+function showPending() {
+  const section = find("#events");
+  const body = find("tbody", section);
+  const newest = section.dataset.newest === "true";
+  if (!body) return void loadPart("events", location.href, false);
+  for (const row of pending.sort((a, b) => a.dataset.id - b.dataset.id)) {
+    row.classList.add("new");
+    if (newest) body.prepend(row); else if (all("tr.event", body).length < PAGE) body.append(row);
+  }
+  pending = [];
+  if (newest) all("tr.event", body).slice(PAGE).forEach((row) => row.remove());
+  find(".fresh", section).hidden = true;
+}
+
+let announced = 0;
+function announce(row) {
+  if (Date.now() - announced < 5000) return;
+  announced = Date.now();
+  find("#announce").textContent = `Event ${row.dataset.id}: ${find(".type", row).textContent} ${find(".stepname", row).textContent}`;
+}
+
+function takeNews(html) {
+  const news = parsed(html);
+  const focused = document.activeElement?.dataset.row;
+  find("#summary").replaceWith(find("#summary", news));
+  const grid = find("#timeline .grid");
+  const top = grid.scrollTop;
+  const atBottom = grid.scrollHeight - grid.clientHeight - top < 30;
+  find("#timeline").replaceWith(find("#timeline", news));
+  const grown = find("#timeline .grid");
+  grown.scrollTop = atBottom ? grown.scrollHeight : top;
+  drawZoom();
+  if (focused) find(`.labels a[data-row="${focused}"]`)?.focus({ preventScroll: true });
+  const section = find("#events");
+  const last = Number(section.dataset.last);
+  const rows = all("#news tr.event", news).filter((row) => Number(row.dataset.id) > last);
+  section.dataset.last = find("#news", news).dataset.last;
+  const glyph = find("#summary .big [aria-hidden]").textContent;
+  document.title = document.title.replace(/^\S+/, glyph);
+  if (!rows.length) return;
+  announce(rows[0]);
+  if (section.dataset.atEnd !== "true") return;
+  pending.push(...rows);
+  pending = pending.slice(-PAGE);
+  if (!isReading()) return showPending();
+  const fresh = find(".fresh", section);
+  fresh.hidden = false;
+  find("button", fresh).textContent = `Show ${pending.length} new event${pending.length === 1 ? "" : "s"}`;
+}
+
+function follow(note) {
+  let source = null;
+  let timer = 0;
+  let over = false;
+  const say = (text, state) => { note.textContent = text; note.dataset.state = state; };
+  const connect = () => {
+    clearTimeout(timer);
+    const address = new URL(note.dataset.live, location.href);
+    address.searchParams.set("after", find("#events").dataset.last);
+    source = new EventSource(address);
+    source.addEventListener("open", () => say("Live", "live"));
+    source.addEventListener("news", (event) => takeNews(event.data));
+    source.addEventListener("end", (event) => {
+      takeNews(event.data);
+      over = true;
+      source.close();
+      say("It has ended.", "over");
+    });
+    source.addEventListener("bye", () => { over = true; source.close(); say("Your session is over. Sign in again to follow on.", "lost"); });
+    source.addEventListener("error", () => {
+      if (over) return;
+      say("Connection lost. Trying again…", "lost");
+      if (source.readyState === EventSource.CLOSED) timer = setTimeout(connect, 5000);
+    });
+  };
+  // A browser has few connections to one server, so a tab that nobody sees gives its own back.
+  document.addEventListener("visibilitychange", () => {
+    if (over) return;
+    if (document.hidden) { source?.close(); clearTimeout(timer); } else connect();
+  });
+  connect();
+}
+
+// Spans of time that go on, by the server's clock.
+function tick() {
+  const skew = Number(find("#summary").dataset.now) - Date.now();
+  setInterval(() => {
+    if (document.hidden) return;
+    for (const element of all("[data-since]")) {
+      element.textContent = spanOfTime(Date.now() + skew - Number(element.dataset.since)).replace(/\.\d s$/, " s");
+    }
+  }, 1000);
+}
+
+themeSwitch();
+document.body.append(tip);
+showCopyButtons();
+all("form[data-live-filter]").forEach(liveFilter);
+const note = find("#live");
+if (note) { follow(note); tick(); }

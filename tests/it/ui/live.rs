@@ -1,0 +1,204 @@
+//! Following a running execution: news come, and end with the execution, the session or the server.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+
+use super::{event, request};
+use crate::support::{Call, KEYS, NOW, Server};
+
+/// Far longer than anything takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The chunk with which an answer ends.
+const END: &str = "0\r\n\r\n";
+
+/// A stream of events that somebody reads.
+struct Stream {
+    socket: TcpStream,
+    bytes: Vec<u8>,
+}
+
+impl Stream {
+    async fn open(server: &Server, query: &str) -> Self {
+        let cookie = server.session("testid", "testsecret").await;
+        let path = format!("/ui/flows/f/executions/e/live{query}");
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        let request = request("GET", &path, &[&cookie], "");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let bytes = Vec::new();
+        Stream { socket, bytes }
+    }
+
+    /// Reads on until this has come; takes what was read, to its end.
+    async fn until(&mut self, wanted: &str) -> String {
+        loop {
+            let text = String::from_utf8_lossy(&self.bytes).into_owned();
+            if let Some(at) = text.find(wanted) {
+                let taken = text[..at + wanted.len()].to_owned();
+                self.bytes.drain(..taken.len());
+                return taken;
+            }
+            let read = timeout(PATIENCE, self.socket.read_buf(&mut self.bytes)).await;
+            let read = read
+                .unwrap_or_else(|_| panic!("{wanted} does not come: {text}"))
+                .unwrap();
+            assert!(read > 0, "it ended before {wanted}: {text}");
+        }
+    }
+
+    /// The next event of this kind, whole.
+    async fn event(&mut self, kind: &str) -> String {
+        self.until(&format!("event: {kind}\n")).await;
+        self.until("\n\n").await
+    }
+
+    /// Reads what is left; it must end by itself.
+    async fn rest(mut self) -> String {
+        let mut rest = Vec::new();
+        let read = self.socket.read_to_end(&mut rest);
+        timeout(Duration::from_secs(60), read)
+            .await
+            .expect("it goes on")
+            .unwrap();
+        String::from_utf8_lossy(&rest).into_owned()
+    }
+}
+
+#[tokio::test]
+async fn what_is_appended_arrives() {
+    let server = Server::with_execution().await;
+    let mut stream = Stream::open(&server, "?after=1").await;
+    let head = stream.until("\r\n\r\n").await;
+    assert!(head.contains("content-type: text/event-stream"), "{head}");
+    assert!(
+        head.contains("content-security-policy: default-src 'none'"),
+        "{head}"
+    );
+    server
+        .append(&json!([event(5, "StepEntered", "pay", &json!({}))]))
+        .await;
+    let news = stream.event("news").await;
+    for part in [
+        "data-last=\"2\"",
+        "id=\"summary\"",
+        "id=\"timeline\"",
+        "id=\"e2\"",
+        "pay",
+    ] {
+        assert!(news.contains(part), "{part} in {news}");
+    }
+    let odd = json!([{"Type": "StepStarted", "EventDetail": "a\r\n\r\nevent: end\rb"}]);
+    server.append(&odd).await;
+    let news = stream.event("news").await;
+    assert!(
+        news.contains("id=\"e3\"") && !news.contains("id=\"e2\""),
+        "{news}"
+    );
+}
+
+#[tokio::test]
+async fn what_came_before_the_connection_is_told_first() {
+    let server = Server::with_execution().await;
+    server
+        .append(&json!([event(5, "StepEntered", "pay", &json!({}))]))
+        .await;
+    let mut stream = Stream::open(&server, "?after=1").await;
+    assert!(stream.event("news").await.contains("id=\"e2\""));
+}
+
+#[tokio::test]
+async fn only_what_is_filtered_for_arrives() {
+    let server = Server::with_execution().await;
+    let mut stream = Stream::open(&server, "?after=1&step=pay").await;
+    let events = json!([
+        event(5, "StepEntered", "pay", &json!({})),
+        event(6, "StepEntered", "ship", &json!({}))
+    ]);
+    server.append(&events).await;
+    let news = stream.event("news").await;
+    assert!(
+        news.contains("id=\"e2\"") && !news.contains("id=\"e3\""),
+        "{news}"
+    );
+}
+
+#[tokio::test]
+async fn it_ends_with_the_execution() {
+    let server = Server::with_execution().await;
+    let mut stream = Stream::open(&server, "?after=1").await;
+    stream.until("\r\n\r\n").await;
+    server
+        .append(&json!([event(5, "ExecutionSucceeded", "", &json!({}))]))
+        .await;
+    assert!(stream.event("end").await.contains("Succeeded"));
+    stream.until(END).await;
+    let mut late = Stream::open(&server, "?after=2").await;
+    late.event("end").await;
+    late.until(END).await;
+}
+
+#[tokio::test]
+async fn it_ends_when_the_server_stops() {
+    let server = Server::with_execution().await;
+    let mut stream = Stream::open(&server, "?after=1").await;
+    stream.until("\r\n\r\n").await;
+    server.stop().await;
+    stream.rest().await;
+}
+
+#[tokio::test]
+async fn it_ends_when_the_flow_is_deleted() {
+    let server = Server::with_execution().await;
+    let mut stream = Stream::open(&server, "?after=1").await;
+    stream.until("\r\n\r\n").await;
+    server.ok(Call::new("DeleteFlow").form("Name", "f")).await;
+    stream.until(END).await;
+}
+
+/// A stream that has told all it knows. From now on time is virtual: it jumps to the next timer whenever
+/// everybody waits.
+async fn quiet(server: &Server) -> Stream {
+    let mut stream = Stream::open(server, "?after=0").await;
+    stream.event("news").await;
+    tokio::time::pause();
+    stream
+}
+
+#[tokio::test]
+async fn a_quiet_execution_is_followed_for_hours() {
+    let server = Server::with_execution().await;
+    let mut stream = quiet(&server).await;
+    let begun = Instant::now();
+    for _ in 0..4 * 60 * 2 {
+        stream.until("\n:").await; // it says that it is there
+    }
+    assert_eq!(begun.elapsed().as_secs(), 2 * 60 * 60);
+    tokio::time::resume();
+    server
+        .append(&json!([event(5, "StepEntered", "pay", &json!({}))]))
+        .await;
+    stream.event("news").await;
+}
+
+#[tokio::test]
+async fn it_ends_with_the_session() {
+    let server = Server::with_execution().await;
+    let mut stream = quiet(&server).await;
+    server.set_time(NOW + 12 * 60 * 60 * 1000);
+    stream.event("bye").await;
+    stream.until(END).await;
+}
+
+#[tokio::test]
+async fn it_ends_with_the_key() {
+    let server = Server::with_execution().await;
+    let mut stream = quiet(&server).await;
+    server.use_these_keys(&KEYS.replace("testsecret", "another"));
+    stream.event("bye").await;
+    stream.until(END).await;
+}
