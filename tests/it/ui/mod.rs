@@ -1,5 +1,6 @@
 //! The pages under `/ui/`, over real HTTP and, in `browser`, in a real browser.
 
+mod browser;
 mod hostile;
 mod live;
 mod pages;

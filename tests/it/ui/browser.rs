@@ -1,0 +1,480 @@
+//! The pages in a real browser. Pictures and figures are left under `target/ui`.
+
+use std::fs;
+
+use fantoccini::Locator;
+use serde_json::{Value, json};
+
+use super::{event, hostile, telling};
+use crate::{
+    cli::Process,
+    support::{
+        Server,
+        browser::{Browser, Window, kept},
+    },
+};
+
+/// Texts whose contrast to what is behind them is below 4.5, and what is wider than the window.
+const FAULTS: &str = r#"
+const channel = (c) => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+const parse = (text) => text.match(/[\d.]+/g).map(Number);
+const luminance = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+const behind = (element) => {
+  for (let at = element; at; at = at.parentElement) {
+    const [r, g, b, a = 1] = parse(getComputedStyle(at).backgroundColor);
+    if (a > 0.9) return [r, g, b];
+  }
+  return [255, 255, 255];
+};
+const faults = [];
+for (const element of document.querySelectorAll("body *")) {
+  const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+  const box = element.getBoundingClientRect();
+  if (!own || !box.width || !box.height || element.closest("[hidden], .vh, title, datalist, option, script")) continue;
+  const style = getComputedStyle(element);
+  const text = luminance(parse(element.namespaceURI.endsWith("svg") ? style.fill : style.color));
+  const back = luminance(behind(element));
+  const contrast = (Math.max(text, back) + 0.05) / (Math.min(text, back) + 0.05);
+  if (contrast < 4.5) faults.push(`${contrast.toFixed(2)}: ${element.tagName}.${element.className} ${element.textContent.slice(0, 40)}`);
+}
+if (document.documentElement.scrollWidth > innerWidth) faults.push(`${document.documentElement.scrollWidth} wide`);
+return [...new Set(faults)];
+"#;
+
+async fn check_looks(browser: &Browser, what: &str) {
+    let faults = browser.run(FAULTS).await;
+    assert_eq!(faults, json!([]), "{what}");
+}
+
+/// A server whose execution `e` of flow `f` is the telling one, and a browser that has signed in.
+async fn telling_in(window: Window) -> Option<(Server, Browser, String)> {
+    let browser = Browser::open(window).await?;
+    let server = Server::with_execution().await;
+    server.append(&telling()).await;
+    let base = format!("http://{}/ui", server.address);
+    browser.go(&format!("{base}/")).await;
+    browser.sign_in("testid", "testsecret").await;
+    browser.wait("table.rows").await;
+    Some((server, browser, base))
+}
+
+#[tokio::test]
+async fn the_demo_is_followed_in_both_themes() {
+    let Some(browser) = Browser::open(Window::default()).await else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Process::serve(folder.path(), &["--demo"], &[]);
+    // The address that people are given leads to the pages, and from there to signing in.
+    browser.go(&format!("http://{}/", demo.address)).await;
+    check_looks(&browser, "sign-in").await;
+    browser.keep("sign-in.png", None).await;
+    browser.sign_in("demo", "demo-secret").await;
+    browser.wait(".strip").await;
+    for theme in ["light", "dark"] {
+        if browser.run("return isDark() ? 'dark' : 'light'").await != theme {
+            browser.click("#theme").await;
+        }
+        browser.go(&format!("http://{}/ui/", demo.address)).await;
+        let kept = browser
+            .run("return document.documentElement.dataset.theme || (isDark() ? 'dark' : 'light')")
+            .await;
+        assert_eq!(kept, theme, "the choice is kept");
+        check_looks(&browser, &format!("flows, {theme}")).await;
+        browser.keep(&format!("flows-{theme}.png"), None).await;
+        browser.click("a.name").await;
+        browser.wait(".scatter circle").await;
+        check_looks(&browser, &format!("executions, {theme}")).await;
+        browser.keep(&format!("executions-{theme}.png"), None).await;
+
+        browser
+            .client
+            .find(Locator::LinkText("order-1002-failed"))
+            .await
+            .unwrap()
+            .click()
+            .await
+            .unwrap();
+        let failure = browser.text(".failure").await;
+        assert!(
+            failure.contains("prepare › branch 1 › charge-card"),
+            "{failure}"
+        );
+        browser.click(".failure a").await;
+        let detail = browser.text("tr.unfolded .json").await;
+        assert!(
+            detail.contains("\"cause\": \"payment gateway: 503\""),
+            "{detail}"
+        );
+        check_looks(&browser, &format!("failed, {theme}")).await;
+        browser.run("scrollTo(0, 0)").await;
+        browser.keep(&format!("failed-{theme}.png"), None).await;
+
+        browser
+            .go(&format!(
+                "http://{}/ui/flows/order/executions/order-1004-live",
+                demo.address
+            ))
+            .await;
+        browser
+            .until("return find('#live').dataset.state === 'live'")
+            .await;
+        let before = browser
+            .run("return Number(find('#events').dataset.last)")
+            .await;
+        browser
+            .until(&format!(
+                "return Number(find('#events tr.event').dataset.id) > {before}"
+            ))
+            .await;
+        check_looks(&browser, &format!("live, {theme}")).await;
+        browser.keep(&format!("live-{theme}.png"), None).await;
+        // Nothing moves under somebody who reads.
+        browser.click("#events tr.event .toggle").await;
+        browser.wait("tr.unfolded .json").await;
+        let first = browser
+            .run("return find('#events tr.event').dataset.id")
+            .await;
+        browser.wait(".fresh:not([hidden]) button").await;
+        assert_eq!(
+            browser
+                .run("return find('#events tr.event').dataset.id")
+                .await,
+            first
+        );
+        browser.click(".fresh button").await;
+        assert_ne!(
+            browser
+                .run("return find('#events tr.event').dataset.id")
+                .await,
+            first
+        );
+    }
+    browser
+        .client
+        .find(Locator::Css(".who form button"))
+        .await
+        .unwrap()
+        .click()
+        .await
+        .unwrap();
+    browser.wait("form.sign-in").await;
+    browser
+        .go(&format!("http://{}/ui/flows/order", demo.address))
+        .await;
+    browser.wait("form.sign-in").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_timeline_is_walked_by_keys_and_zoomed() {
+    let Some((server, browser, base)) = telling_in(Window::default()).await else {
+        return;
+    };
+    browser.go(&format!("{base}/flows/f/executions/e")).await;
+    browser.keep("timeline.png", Some("#timeline")).await;
+    browser.press("f").await;
+    let row = || browser.run("return document.activeElement.dataset.row");
+    assert_eq!(row().await, "1", "the execution failed");
+    for _ in 0..5 {
+        browser.press("\u{e015}").await; // arrow down
+    }
+    assert_eq!(row().await, "13");
+    let tip = browser.text("#tip").await;
+    assert!(
+        tip.contains("charge-card · Failed · 3.2 s · 2 attempts"),
+        "{tip}"
+    );
+    assert!(
+        tip.contains("12:00:00.008 – 12:00:03.302 UTC · event 13"),
+        "{tip}"
+    );
+    browser.press("\u{e007}").await; // enter
+    browser.wait("tr.unfolded[data-of='13'] .json").await;
+    assert_eq!(
+        browser
+            .run("return document.activeElement.closest('tr').dataset.id")
+            .await,
+        "13"
+    );
+    let address = browser.client.current_url().await.unwrap();
+    assert!(address.query().unwrap().contains("event=13"), "{address}");
+    browser.press("\u{e00c}").await; // escape: closes, and back
+    assert_eq!(row().await, "13");
+    assert_eq!(
+        browser
+            .run("return document.querySelectorAll('tr.unfolded').length")
+            .await,
+        0
+    );
+
+    browser.press("+").await;
+    browser.press("+").await;
+    assert_eq!(
+        browser
+            .run("return find('#timeline .zoom').getAttribute('width')")
+            .await,
+        "400%"
+    );
+    browser.press("0").await;
+    assert_eq!(
+        browser
+            .run("return find('#timeline .zoom').getAttribute('width')")
+            .await,
+        "100%"
+    );
+    browser.press("?").await;
+    assert!(browser.text("#keys").await.contains("next failure"));
+    browser.press("\u{e00c}").await;
+
+    // A bar leads to its first event.
+    browser.run("find('g.row[data-row=\"27\"] .waiting').dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}))").await;
+    browser.wait("tr.unfolded[data-of='27']").await;
+    browser.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn flows_are_filtered_while_one_types() {
+    let Some((server, browser, base)) = telling_in(Window::default()).await else {
+        return;
+    };
+    server.create("billing", "").await;
+    browser.go(&format!("{base}/")).await;
+    browser.press("/").await;
+    browser.press("bil").await;
+    browser
+        .until("return all('a.name').map((a) => a.textContent).join() === 'billing'")
+        .await;
+    assert!(
+        browser
+            .client
+            .current_url()
+            .await
+            .unwrap()
+            .as_str()
+            .ends_with("?q=bil")
+    );
+    browser.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn everything_fits_a_small_window() {
+    let window = Window {
+        width: 360,
+        height: 740,
+        ..Window::default()
+    };
+    let Some((server, browser, base)) = telling_in(window).await else {
+        return;
+    };
+    for path in [
+        "/",
+        "/flows/f",
+        "/flows/f/executions/e?event=21",
+        "/flows/none",
+    ] {
+        browser.go(&format!("{base}{path}")).await;
+        assert_eq!(browser.run("return innerWidth").await, 360);
+        check_looks(&browser, path).await;
+        browser
+            .keep(
+                &format!("small{}.png", path.replace(['/', '?', '='], "-")),
+                None,
+            )
+            .await;
+    }
+    browser.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn everything_is_there_without_scripts() {
+    let window = Window {
+        scripts: false,
+        ..Window::default()
+    };
+    let Some((server, browser, base)) = telling_in(window).await else {
+        return;
+    };
+    browser.go(&format!("{base}/flows/f")).await;
+    browser.click("a.name").await;
+    assert!(browser.text(".failure").await.contains("charge-card"));
+    browser.click(".failure a").await;
+    assert!(
+        browser
+            .text("tr.unfolded .json")
+            .await
+            .contains("gateway: 503")
+    );
+    browser.click(".orders a:last-child").await;
+    assert_eq!(browser.text("#events tr.event .toggle").await, "35");
+    browser.click(".labels li:nth-child(6) a").await;
+    browser.wait("tr.unfolded[data-of='13']").await;
+    assert_eq!(
+        browser
+            .client
+            .find_all(Locator::Css("#theme, .copy:not([hidden])"))
+            .await
+            .unwrap()
+            .len(),
+        0
+    );
+    browser.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn hostile_texts_do_nothing() {
+    let Some(browser) = Browser::open(Window::default()).await else {
+        return;
+    };
+    for payload in hostile::PAYLOADS {
+        let server = hostile::full_of(payload).await;
+        let base = format!("http://{}/ui", server.address);
+        browser.go(&format!("{base}/")).await;
+        // The cookie of one server opens the others: the key and its secret are the same.
+        if payload == hostile::PAYLOADS[0] {
+            browser.sign_in("testid", "testsecret").await;
+        }
+        browser.wait("table.rows").await;
+        for path in ["/flows/f", "/flows/f/executions/e?event=6"] {
+            browser.go(&format!("{base}{path}")).await;
+            if path.contains("executions") {
+                browser.click("#events tr[data-id='4'] .toggle").await;
+                browser.wait("tr.unfolded[data-of='4'] .json").await;
+                browser.run("find('.labels li:last-child a').focus()").await;
+            }
+            assert_eq!(
+                browser.run("return typeof window.pwned").await,
+                "undefined",
+                "{payload}"
+            );
+            let elements = browser.run("return document.querySelectorAll('main script, main img, main iframe, main style, main base, main math, [onerror], [onload], [onfocus], [onclick]').length");
+            assert_eq!(elements.await, 0, "{payload}");
+            assert_eq!(
+                browser.client.current_url().await.unwrap().as_str(),
+                format!(
+                    "{base}{}",
+                    if path.contains("executions") {
+                        "/flows/f/executions/e?event=4&at=1"
+                    } else {
+                        path
+                    }
+                )
+            );
+        }
+        server.stop().await;
+    }
+    browser.close().await;
+}
+
+/// A foreach whose iterations make about so many events.
+async fn foreach(server: &Server, events: i64) {
+    let plain = json!({});
+    let mut batch = vec![
+        event(1, "StepEntered", "each", &plain),
+        event(2, "StepStarted", "each", &plain),
+    ];
+    let mut last = 3;
+    for item in 0..events / 9 {
+        let at = item * 40;
+        for (millis, kind, step, cause) in [
+            (1, "IterationEntered", "each", 3),
+            (2, "StepEntered", "work", last + 1),
+            (3, "StepStarted", "work", last + 2),
+            (4, "TaskScheduled", "work", last + 3),
+            (6, "TaskStarted", "work", last + 4),
+            (
+                30,
+                if item % 997 == 996 {
+                    "TaskFailed"
+                } else {
+                    "TaskSucceeded"
+                },
+                "work",
+                last + 5,
+            ),
+            (
+                31,
+                if item % 997 == 996 {
+                    "StepFailed"
+                } else {
+                    "StepSucceeded"
+                },
+                "work",
+                last + 6,
+            ),
+            (32, "StepExited", "work", last + 7),
+            (33, "IterationExited", "each", last + 8),
+        ] {
+            let mut event = event(
+                at + millis,
+                kind,
+                step,
+                &json!({"iteration": item, "note": "x".repeat(60)}),
+            );
+            event["ScheduleEventId"] = json!(cause);
+            batch.push(event);
+        }
+        last += 9;
+        if batch.len() > 900 {
+            server
+                .append(&Value::Array(std::mem::take(&mut batch)))
+                .await;
+        }
+    }
+    batch.push(event(events * 5, "ExecutionSucceeded", "", &plain));
+    server.append(&Value::Array(batch)).await;
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_events_stay_usable() {
+    let Some(browser) = Browser::open(Window::default()).await else {
+        return;
+    };
+    let server = Server::with_execution().await;
+    foreach(&server, 100_000).await;
+    let base = format!("http://{}/ui", server.address);
+    browser.go(&format!("{base}/")).await;
+    browser.sign_in("testid", "testsecret").await;
+    browser.wait("table.rows").await;
+    let mut figures = String::new();
+    for path in [
+        "/flows/f/executions/e",
+        "/flows/f/executions/e?order=newest",
+    ] {
+        browser.go(&format!("{base}{path}")).await;
+        browser
+            .until("return performance.getEntriesByName('first-contentful-paint').length > 0")
+            .await;
+        let page = browser
+            .run("const [page] = performance.getEntriesByType('navigation'); return {\
+                first_paint_ms: Math.round(performance.getEntriesByName('first-contentful-paint')[0]?.startTime),\
+                answered_ms: Math.round(page.responseEnd), bytes: page.decodedBodySize,\
+                rows: document.querySelectorAll('#events tr.event').length,\
+                elements: document.querySelectorAll('*').length}")
+            .await;
+        assert_eq!(page["rows"], 100);
+        assert!(page["elements"].as_i64().unwrap() < 5000, "{page}");
+        figures.push_str(&format!("{path}: {page}\n"));
+    }
+    browser.keep("hundred-thousand.png", None).await;
+    let total = browser.text(".events .head .muted").await;
+    assert!(total.ends_with("of 100,003"), "{total}");
+    // Somewhere in the middle, and folded iterations one by one.
+    browser
+        .wait("input[name='event']")
+        .await
+        .send_keys("50000\u{e007}")
+        .await
+        .unwrap();
+    browser.wait("tr.unfolded[data-of='50000'] .json").await;
+    browser.click(".labels .band a").await;
+    browser.until("return all('.labels li').length > 100").await;
+    browser.keep("hundred-thousand-unfolded.png", None).await;
+    fs::write(kept("figures.txt"), figures).unwrap();
+    browser.close().await;
+    server.stop().await;
+}
