@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 
@@ -51,6 +51,18 @@ impl Fault {
             message: "This took too long. Please try again.".to_owned(),
             source: None,
         }
+    }
+
+    /// A refusal by the HTTP library, which has no page: of a form too large, for example.
+    pub fn unread(response: &Response) -> Option<Self> {
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        let html = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        let status = response.status();
+        (!html && (status.is_client_error() || status.is_server_error())).then(|| Fault {
+            status,
+            message: "The request could not be read.".to_owned(),
+            source: None,
+        })
     }
 
     /// The refusal of a read.

@@ -116,6 +116,7 @@ pub(super) async fn frame(State(ui): State<Arc<Ui>>, mut request: Request, next:
         .await
         .unwrap_or_else(|_| Fault::late().into_response());
     let fault = response.extensions_mut().remove::<Fault>();
+    let fault = fault.or_else(|| Fault::unread(&response));
     if let Some(fault) = &fault {
         let page = FaultPage {
             layout: visit.layout(),

@@ -295,14 +295,14 @@ document.addEventListener("dblclick", (event) => {
 
 // Times and id of the row under the pointer or the focus.
 const tip = make("div", { id: "tip", role: "tooltip", hidden: "" });
-function showTip(anchor) {
+function showTip(anchor, text) {
   const label = anchor && find(`.labels a[data-row="${anchor.dataset.row}"]`);
   all("#timeline .on").forEach((element) => element.classList.remove("on"));
   tip.hidden = !label;
   if (!label) return;
   label.parentElement.classList.add("on");
   find(`#timeline g.row[data-row="${anchor.dataset.row}"]`)?.classList.add("on");
-  tip.textContent = label.dataset.title;
+  tip.textContent = text || label.dataset.title;
   const box = label.getBoundingClientRect();
   const below = box.bottom + tip.offsetHeight + 8 < innerHeight;
   tip.style.left = `${Math.max(8, Math.min(box.left + 24, innerWidth - tip.offsetWidth - 8))}px`;
@@ -311,6 +311,12 @@ function showTip(anchor) {
 document.addEventListener("focusin", (event) => showTip(event.target.closest?.(".labels a[data-row]")));
 document.addEventListener("pointerover", (event) => {
   const anchor = event.target.closest?.(".labels a[data-row], g.row");
+  const title = anchor && find(":scope > title", event.target);
+  if (title) { // the browser would show it a second time
+    event.target.dataset.title = title.textContent;
+    title.remove();
+  }
+  if (anchor?.matches("g.row")) return showTip(anchor, event.target.dataset.title);
   if (anchor || !document.activeElement?.closest(".labels")) showTip(anchor);
 });
 addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });

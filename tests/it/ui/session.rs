@@ -332,5 +332,27 @@ async fn without_a_session_every_page_leads_to_signing_in_whatever_exists() {
 async fn a_form_too_large_is_refused() {
     let server = Server::start().await;
     let secret = "a".repeat(20_000);
-    assert_eq!(server.sign_in("reader", &secret).await.status, 413);
+    let answer = server.sign_in("reader", &secret).await;
+    assert_eq!(answer.status, 413);
+    assert!(
+        answer.text.contains("The request could not be read."),
+        "{}",
+        answer.text
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_form_that_drips_in_is_refused_after_twenty_seconds() {
+    let server = Server::start().await;
+    let begun = tokio::time::Instant::now();
+    let head = format!(
+        "POST /ui/sign-in HTTP/1.1\r\nHost: flowledger.test\r\n{OURS}\r\nContent-Length: 100\r\n\r\nkey_id="
+    );
+    let answer = server.send(head.as_bytes()).await;
+    assert_eq!((answer.status, begun.elapsed().as_secs()), (408, 20));
+    assert!(
+        answer.text.contains("This took too long."),
+        "{}",
+        answer.text
+    );
 }
