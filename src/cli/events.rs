@@ -4,45 +4,54 @@ use anstyle::Style;
 
 use super::{
     remote::Event,
-    terminal::{BAD, DIM, GOOD, OPEN, WAITS, cell, cut, paint, right, safe, took},
+    terminal::{BAD, DIM, GOOD, OPEN, WAITS, cell, columns, cut, paint, right, safe, took},
 };
 use crate::model::{Timestamp, span::HistoryEvent};
 
 const ID_WIDTH: usize = 6;
-const SINCE_WIDTH: usize = 12;
+const SINCE_WIDTH: usize = 11;
 /// The longest of the vendor's types.
 const TYPE_WIDTH: usize = 18;
 /// Longest step name that is shown whole.
-const STEP_WIDTH: usize = 18;
+pub(super) const STEP_WIDTH: usize = 20;
 
 /// A line for each event, under a head.
 pub(super) fn table(events: &[Event], width: usize) -> String {
     let begin = events.first().and_then(|first| first.event.time);
-    let mut text = paint(DIM, &head()) + "\n";
+    let steps = events
+        .iter()
+        .map(|event| columns(&safe(&event.event.step_name)));
+    let step_width = steps.max().unwrap_or(0).clamp(4, STEP_WIDTH);
+    let mut text = head(step_width);
     for event in events {
-        text.push_str(&line(&event.event, begin, width));
-        text.push('\n');
+        text.push_str(&line(&event.event, begin, step_width, width));
     }
     text
 }
 
-pub(super) fn head() -> String {
-    format!(
+pub(super) fn head(step_width: usize) -> String {
+    let head = format!(
         "{} {}  {} {} detail",
         right("id", ID_WIDTH),
         right("after", SINCE_WIDTH),
         cell("type", TYPE_WIDTH),
-        cell("step", STEP_WIDTH)
-    )
+        cell("step", step_width)
+    );
+    paint(DIM, &head) + "\n"
 }
 
 /// One event: id, time since `begin`, type, step, and as much of its detail as fits.
-pub(super) fn line(event: &HistoryEvent, begin: Option<Timestamp>, width: usize) -> String {
+pub(super) fn line(
+    event: &HistoryEvent,
+    begin: Option<Timestamp>,
+    step_width: usize,
+    width: usize,
+) -> String {
     let since = match (event.time, begin) {
         (Some(time), Some(begin)) => took(time.max(begin).distance(begin)),
         _ => String::new(),
     };
-    let used = ID_WIDTH + SINCE_WIDTH + TYPE_WIDTH + STEP_WIDTH + 5;
+    let used = ID_WIDTH + SINCE_WIDTH + TYPE_WIDTH + step_width + 5;
     let detail = if event.event_detail == "{}" {
         ""
     } else {
@@ -56,13 +65,10 @@ pub(super) fn line(event: &HistoryEvent, begin: Option<Timestamp>, width: usize)
             style(&event.event_type),
             &cell(&safe(&event.event_type), TYPE_WIDTH)
         ),
-        cell(&safe(&event.step_name), STEP_WIDTH),
-        paint(
-            DIM,
-            &cut(&safe(detail), width.saturating_sub(used + 1).max(16))
-        )
+        cell(&safe(&event.step_name), step_width),
+        paint(DIM, &cut(&safe(detail), width.saturating_sub(used).max(16)))
     );
-    line.trim_end().to_owned()
+    line.trim_end().to_owned() + "\n"
 }
 
 fn style(event_type: &str) -> Style {

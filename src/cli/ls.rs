@@ -100,7 +100,7 @@ pub async fn run(args: LsArgs) -> Result<(), String> {
 fn lines<T>(items: &[T], head: String, line: impl Fn(&T) -> String) -> String {
     let mut text = paint(DIM, &head) + "\n";
     for item in items {
-        text.push_str(line(item).trim_end());
+        text.push_str(line(item).trim_end_matches(' '));
         text.push('\n');
     }
     text

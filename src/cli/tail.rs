@@ -9,7 +9,7 @@ use super::{
     events,
     remote::{self, Event, History, connect, told},
     show,
-    terminal::{DIM, paint, print, width},
+    terminal::{print, width},
 };
 use crate::{
     config::ConnectArgs,
@@ -67,7 +67,7 @@ pub async fn run(args: TailArgs) -> Result<ExitCode, String> {
     };
     history.whole(each).await.map_err(told)?;
     if !args.json {
-        print(&(paint(DIM, &events::head()) + "\n"));
+        print(&events::head(events::STEP_WIDTH));
     }
     if !last.iter().all(|event| printer.print(event)) {
         return Ok(ExitCode::SUCCESS);
@@ -121,11 +121,10 @@ impl Printer {
 
     /// Answers whether anybody still reads.
     fn print(&self, event: &Event) -> bool {
-        let line = match self.json {
-            true => event.json.get().to_owned(),
-            false => events::line(&event.event, self.begin, width()),
-        };
-        print(&(line + "\n"))
+        print(&match self.json {
+            true => format!("{}\n", event.json.get()),
+            false => events::line(&event.event, self.begin, events::STEP_WIDTH, width()),
+        })
     }
 
     /// Whether no event has said that the execution ended.

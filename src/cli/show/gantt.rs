@@ -60,6 +60,9 @@ const STEPS: [u64; 34] = {
     ]
 };
 
+/// A column with nothing in it.
+const BLANK: (char, Style) = (' ', Style::new());
+
 /// Where times are on the screen. A column has two halves.
 struct Scale {
     begin: i64,
@@ -165,7 +168,7 @@ fn span_line(
 }
 
 fn band_line(band: &Band, label: &str, scale: &Scale) -> String {
-    let mut cells = vec![(' ', DIM); scale.columns];
+    let mut cells = vec![BLANK; scale.columns];
     let halves = scale.halves(band.begin, band.end);
     cells[halves.start / 2..halves.end.div_ceil(2)].fill(('┄', DIM));
     let what = match band.failed {
@@ -232,7 +235,7 @@ fn glyph(left: Option<(Phase, Style)>, right: Option<(Phase, Style)>) -> (char, 
         Phase::Queued => '░',
     };
     match (left, right) {
-        (None, None) => (' ', DIM),
+        (None, None) => BLANK,
         (Some((Phase::Working, style)), None) => ('▌', style),
         (None, Some((Phase::Working, style))) => ('▐', style),
         (Some((Phase::Queued, _)), Some((phase, style))) => (whole(phase), style),
@@ -243,7 +246,7 @@ fn glyph(left: Option<(Phase, Style)>, right: Option<(Phase, Style)>) -> (char, 
 /// The thin bar of what has spans inside.
 fn frame(span: &Span, scale: &Scale, now: Timestamp) -> String {
     let (_, style) = terminal::sign(span.state);
-    let mut cells = vec![(' ', style); scale.columns];
+    let mut cells = vec![BLANK; scale.columns];
     let halves = scale.halves(span.begin, span.until(now));
     let (first, end) = (halves.start / 2, halves.end.div_ceil(2));
     cells[first..end].fill(('━', style));
@@ -255,12 +258,7 @@ fn painted(cells: &[(char, Style)]) -> String {
     let mut text = String::new();
     for run in cells.chunk_by(|a, b| a.1 == b.1) {
         let run_text: String = run.iter().map(|(c, _)| c).collect();
-        let blank = run_text.trim().is_empty();
-        text.push_str(&if blank {
-            run_text
-        } else {
-            paint(run[0].1, &run_text)
-        });
+        text.push_str(&paint(run[0].1, &run_text));
     }
     text
 }

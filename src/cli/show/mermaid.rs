@@ -1,8 +1,11 @@
 //! The timeline as a Mermaid Gantt diagram, to be pasted where that is understood.
 
-use crate::model::{
-    Timestamp,
-    span::{Item, Kind, State, Timeline},
+use crate::{
+    cli::terminal::safe,
+    model::{
+        Timestamp,
+        span::{Item, Kind, State, Timeline},
+    },
 };
 
 pub(super) fn mermaid(timeline: &Timeline, title: &str, now: Timestamp) -> String {
@@ -53,13 +56,10 @@ pub(super) fn mermaid(timeline: &Timeline, title: &str, now: Timestamp) -> Strin
     text
 }
 
-/// Text without the characters that mean something there, or break a line.
+/// Harmless text without the characters that mean something there, or break a line.
 fn plain(text: &str) -> String {
-    let means = |c: char| c.is_control() || ":;#,%{}<>\"`".contains(c);
-    let plain: String = text
-        .chars()
-        .map(|c| if means(c) { ' ' } else { c })
-        .collect();
+    let means = |c: char| ":;#,%{}<>\"`\\".contains(c);
+    let plain = safe(text).replace(means, " ");
     match plain.trim() {
         "" => "unnamed".to_owned(),
         plain => plain.to_owned(),

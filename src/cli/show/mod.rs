@@ -128,7 +128,7 @@ pub(super) fn head(
     facts.push(format!("{} events", timeline.events()));
     text.push_str(&format!("  {}\n", paint(DIM, &facts.join(" · "))));
     for (word, json) in [("in ", &execution.input), ("out", &execution.output)] {
-        if let Some(json) = json.as_deref().filter(|json| !json.is_empty()) {
+        if let Some(json) = json.as_deref().filter(|json| !matches!(*json, "" | "{}")) {
             let json = cut(&safe(json), width().saturating_sub(7));
             text.push_str(&format!("  {} {json}\n", paint(DIM, word)));
         }
