@@ -8,16 +8,9 @@ use serde_json::json;
 
 use super::{
     remote::{Execution, Flow, connect, told},
-    terminal::{DIM, ago, cell, cut, paint, print, right, safe, sign, took, width},
+    terminal::{DIM, ago, cell, cut, paint, print, right, safe, sign, state, took, width},
 };
-use crate::{
-    client::Client,
-    config::ConnectArgs,
-    model::{
-        Status, Timestamp,
-        span::{Phase, State},
-    },
-};
+use crate::{client::Client, config::ConnectArgs, model::Timestamp};
 
 /// Executions of a page; the vendor's limit.
 const PAGE_MAX: usize = 100;
@@ -199,14 +192,7 @@ fn executions_head() -> String {
 }
 
 fn execution_row(execution: &Execution, now: Timestamp) -> String {
-    let state = match Status::parse(&execution.status) {
-        Some(Status::Succeeded) => State::Succeeded,
-        Some(Status::Failed) => State::Failed,
-        Some(Status::TimedOut) => State::TimedOut,
-        Some(Status::Stopped) => State::Stopped,
-        _ => State::Open(Phase::Working),
-    };
-    let (sign, style) = sign(state);
+    let (sign, style) = sign(state(&execution.status));
     let started = execution
         .started()
         .map(|time| ago(time, now))

@@ -6,7 +6,10 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::model::{Timestamp, span::State};
+use crate::model::{
+    Status, Timestamp,
+    span::{Phase, State},
+};
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 pub(super) const BAD: Style = AnsiColor::Red.on_default();
@@ -103,8 +106,19 @@ pub(super) fn sign(state: State) -> (&'static str, Style) {
         State::Failed | State::TimedOut => ("✗", BAD),
         State::Stopped => ("■", WAITS),
         State::Incomplete => ("?", DIM),
-        State::Open(crate::model::span::Phase::Waiting) => ("◌", WAITS),
+        State::Open(Phase::Waiting) => ("◌", WAITS),
         State::Open(_) => ("▶", OPEN),
+    }
+}
+
+/// The state that a status in the vendor's words means.
+pub(super) fn state(status: &str) -> State {
+    match Status::parse(status) {
+        Some(Status::Succeeded) => State::Succeeded,
+        Some(Status::Failed) => State::Failed,
+        Some(Status::TimedOut) => State::TimedOut,
+        Some(Status::Stopped) => State::Stopped,
+        _ => State::Open(Phase::Working),
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::ConnectArgs,
     model::{
-        Status, Timestamp,
+        Timestamp,
         span::{Phase, ROOT, State, Timeline},
     },
 };
@@ -102,14 +102,7 @@ pub(super) fn head(
     timeline: &Timeline,
     now: Timestamp,
 ) -> String {
-    let state = match Status::parse(&execution.status) {
-        Some(Status::Succeeded) => State::Succeeded,
-        Some(Status::Failed) => State::Failed,
-        Some(Status::TimedOut) => State::TimedOut,
-        Some(Status::Stopped) => State::Stopped,
-        _ => State::Open(Phase::Working),
-    };
-    let (sign, style) = terminal::sign(state);
+    let (sign, style) = terminal::sign(terminal::state(&execution.status));
     let name = paint(BOLD, &safe(&execution.name));
     let status = paint(style, &safe(&execution.status));
     let mut text = format!("{} {name} · {}  {status}\n", paint(style, sign), safe(flow));
