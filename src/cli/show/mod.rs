@@ -9,13 +9,13 @@ use clap::Args;
 use super::{
     events,
     remote::{self, Event, Execution, History, connect, told},
-    terminal::{self, BAD, BOLD, DIM, ago, clock, cut, paint, print, safe, took, width},
+    terminal::{self, BAD, BOLD, DIM, WAITS, ago, clock, cut, paint, print, safe, took, width},
 };
 use crate::{
     config::ConnectArgs,
     model::{
         Timestamp,
-        span::{Phase, ROOT, State, Timeline},
+        span::{Fault, Phase, ROOT, State, Timeline},
     },
 };
 
@@ -129,10 +129,15 @@ pub(super) fn head(
     text
 }
 
-/// What failed, where, why.
+/// What failed, where, why; or why it was stopped.
 pub(super) fn failure(timeline: &Timeline) -> String {
     let Some(failure) = timeline.failure() else {
-        return String::new();
+        let root = timeline.root();
+        let stopped = root.fault.as_ref().filter(|_| root.state == State::Stopped);
+        return match stopped.map(why) {
+            Some(why) if !why.is_empty() => format!("\n  {}\n", paint(WAITS, &format!("■ {why}"))),
+            _ => String::new(),
+        };
     };
     let path = match failure.path.as_slice() {
         [] => "the execution".to_owned(),
@@ -146,19 +151,21 @@ pub(super) fn failure(timeline: &Timeline) -> String {
     };
     let mut text = format!("\n  {}\n", paint(BAD, &format!("✗ {path} {what}")));
     if let Some(fault) = failure.fault {
-        let why = [&fault.error, &fault.cause].map(|part| safe(part));
-        let why: Vec<_> = why.into_iter().filter(|part| !part.is_empty()).collect();
-        let why = if why.is_empty() {
-            "no reason was given".to_owned()
-        } else {
-            why.join(": ")
+        let why = match why(fault) {
+            why if why.is_empty() => "no reason was given".to_owned(),
+            why => why,
         };
-        text.push_str(&format!(
-            "    {why}\n    {}\n",
-            paint(DIM, &format!("event {}", fault.event_id))
-        ));
+        let event = paint(DIM, &format!("event {}", fault.event_id));
+        text.push_str(&format!("    {why}\n    {event}\n"));
     }
     text
+}
+
+/// `error: cause`, as far as they are there.
+fn why(fault: &Fault) -> String {
+    let parts = [&fault.error, &fault.cause].map(|part| safe(part));
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(": ")
 }
 
 /// Open steps that are listed; the others are counted.

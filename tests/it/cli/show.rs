@@ -74,6 +74,21 @@ async fn a_running_execution_says_what_it_does() {
 }
 
 #[tokio::test]
+async fn a_stopped_execution_says_why() {
+    let server = with_running().await;
+    let stopped = event(
+        9_200,
+        "ExecutionStopped",
+        "",
+        r#"{"error":"Manual","cause":"not wanted"}"#,
+    );
+    server.append(&json!([stopped])).await;
+    let text = printed(&server, &["show", "f", "e"]).await;
+    assert!(text.starts_with("■ e · f  Stopped\n"), "{text}");
+    assert!(text.contains("\n  ■ Manual: not wanted\n"), "{text}");
+}
+
+#[tokio::test]
 async fn a_foreach_is_drawn_within_the_rows_that_are_asked_for() {
     let server = with_running().await;
     let mut events = vec![
