@@ -15,6 +15,9 @@ const TYPE_WIDTH: usize = 18;
 /// Longest step name that is shown whole.
 pub(super) const STEP_WIDTH: usize = 20;
 
+/// Columns of a detail that say anything.
+const DETAIL_MIN: usize = 8;
+
 /// A line for each event, under a head.
 pub(super) fn table(events: &[Event], width: usize) -> String {
     let begin = events.first().and_then(|first| first.event.time);
@@ -22,14 +25,14 @@ pub(super) fn table(events: &[Event], width: usize) -> String {
         .iter()
         .map(|event| columns(&safe(&event.event.step_name)));
     let step_width = steps.max().unwrap_or(0).clamp(4, STEP_WIDTH);
-    let mut text = head(step_width);
+    let mut text = head(step_width, width);
     for event in events {
         text.push_str(&line(&event.event, begin, step_width, width));
     }
     text
 }
 
-pub(super) fn head(step_width: usize) -> String {
+pub(super) fn head(step_width: usize, width: usize) -> String {
     let head = format!(
         "{} {}  {} {} detail",
         right("id", ID_WIDTH),
@@ -37,10 +40,10 @@ pub(super) fn head(step_width: usize) -> String {
         cell("type", TYPE_WIDTH),
         cell("step", step_width)
     );
-    paint(DIM, &head) + "\n"
+    paint(DIM, &cut(&head, width)) + "\n"
 }
 
-/// One event: id, time since `begin`, type, step, and as much of its detail as fits.
+/// One event: id, time since `begin`, type, step, and as much of its detail as fits, or none where that is too little.
 pub(super) fn line(
     event: &HistoryEvent,
     begin: Option<Timestamp>,
@@ -52,10 +55,10 @@ pub(super) fn line(
         _ => String::new(),
     };
     let used = ID_WIDTH + SINCE_WIDTH + TYPE_WIDTH + step_width + 5;
-    let detail = if event.event_detail == "{}" {
-        ""
-    } else {
-        &event.event_detail
+    let room = width.saturating_sub(used);
+    let detail = match event.event_detail.as_str() {
+        detail if detail != "{}" && room >= DETAIL_MIN => cut(&safe(detail), room),
+        _ => String::new(),
     };
     let line = format!(
         "{} {}  {} {} {}",
@@ -66,7 +69,7 @@ pub(super) fn line(
             &cell(&safe(&event.event_type), TYPE_WIDTH)
         ),
         cell(&safe(&event.step_name), step_width),
-        paint(DIM, &cut(&safe(detail), width.saturating_sub(used).max(16)))
+        paint(DIM, &detail)
     );
     line.trim_end().to_owned() + "\n"
 }

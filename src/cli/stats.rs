@@ -9,10 +9,14 @@ use super::{
     ls::executions,
     remote::{connect, timeline, told},
     show::json::statistics,
-    terminal::{BAD, DIM, GOOD, cell, paint, print, right, safe, took, width},
+    terminal::{BAD, DIM, GOOD, cell, columns, paint, print, right, safe, took, width},
 };
 use crate::{config::ConnectArgs, model::span::Statistics};
 
+/// Columns of `59 min 59 s` and a blank.
+const TIME_WIDTH: usize = 12;
+/// Columns of a bar that show anything.
+const BAR_MIN: usize = 4;
 /// Statistics need no picture.
 const BUDGET: usize = 0;
 
@@ -95,21 +99,23 @@ fn table(steps: &BTreeMap<String, Statistics>) -> String {
         .max()
         .unwrap_or(0)
         .max(1);
-    let bar_width = width().saturating_sub(24 + 8 + 8 + 8 + 13 + 13 + 2).max(8);
+    let name_width = rows.iter().map(|(name, _)| columns(&safe(name))).max();
+    let name_width = name_width.unwrap_or(0).clamp(4, 24);
+    let bar_width = width().saturating_sub(name_width + 3 * 8 + 2 * TIME_WIDTH + 2);
     let mut text = String::new();
     let head = ["visits", "failed", "retries"]
         .map(|word| right(word, 8))
         .concat();
     let head = format!(
         "{}{head}{}{}",
-        cell("step", 24),
-        right("p50", 13),
-        right("p99", 13)
+        cell("step", name_width),
+        right("p50", TIME_WIDTH),
+        right("p99", TIME_WIDTH)
     );
     text.push_str(&(paint(DIM, &head) + "\n"));
     for (name, known) in rows {
         let failed = right(&known.failed.to_string(), 8);
-        text.push_str(&cell(&safe(name), 24));
+        text.push_str(&cell(&safe(name), name_width));
         text.push_str(&right(&(known.count + known.open).to_string(), 8));
         text.push_str(&if known.failed > 0 {
             paint(BAD, &failed)
@@ -117,10 +123,12 @@ fn table(steps: &BTreeMap<String, Statistics>) -> String {
             failed
         });
         text.push_str(&right(&known.attempts_failed.to_string(), 8));
-        text.push_str(&right(&took(known.durations.p50()), 13));
-        text.push_str(&right(&took(known.durations.p99()), 13));
-        text.push_str("  ");
-        text.push_str(&bar(known, longest, bar_width));
+        text.push_str(&right(&took(known.durations.p50()), TIME_WIDTH));
+        text.push_str(&right(&took(known.durations.p99()), TIME_WIDTH));
+        if bar_width >= BAR_MIN {
+            text.push_str("  ");
+            text.push_str(&bar(known, longest, bar_width));
+        }
         text.push('\n');
     }
     text

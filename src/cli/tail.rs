@@ -67,7 +67,7 @@ pub async fn run(args: TailArgs) -> Result<ExitCode, String> {
     };
     history.whole(each).await.map_err(told)?;
     if !args.json {
-        print(&events::head(events::STEP_WIDTH));
+        print(&events::head(events::STEP_WIDTH, width()));
     }
     if !last.iter().all(|event| printer.print(event)) {
         return Ok(ExitCode::SUCCESS);

@@ -50,6 +50,27 @@ async fn events_are_a_table_that_keeps_to_the_width() {
 }
 
 #[tokio::test]
+async fn a_narrow_terminal_breaks_no_row() {
+    let server = with_failed().await;
+    let commands = [
+        &["show", "f", "e", "--events"][..],
+        &["stats", "f"],
+        &["tail", "f", "e"],
+    ];
+    for (arguments, width) in commands.into_iter().flat_map(|c| [(c, 56), (c, 200)]) {
+        let columns = [("COLUMNS", width.to_string())];
+        let columns = columns
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
+        let text = run_with(&server, arguments, &columns, "").await.out;
+        let prose = |line: &&str| !line.starts_with("  started "); // may break anywhere
+        for line in text.lines().filter(prose) {
+            assert!(line.chars().count() <= width, "{width}: {line}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_running_execution_says_what_it_does() {
     let server = with_running().await;
     server
@@ -238,8 +259,8 @@ async fn statistics_are_of_all_executions() {
     assert_snapshot!(stats, @r#"
     f  1 Failed, 1 Running, 13 events
 
-    step                      visits  failed retries          p50          p99
-    pay                            1       1       2       2.13 s       2.13 s  ████████████████████████
+    step  visits  failed retries         p50         p99
+    pay        1       1       2      2.13 s      2.13 s  ██████████████████████████████████████████████
     "#);
     let json: Value =
         serde_json::from_str(&printed(&server, &["stats", "f", "--json"]).await).unwrap();
