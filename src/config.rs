@@ -38,6 +38,49 @@ pub struct ServeArgs {
     demo: bool,
 }
 
+/// How a command reaches a server. The secret of a key is never an argument.
+#[derive(Args, Debug)]
+pub struct ConnectArgs {
+    /// Server to ask: http://HOST:PORT or https://HOST
+    #[arg(
+        long,
+        env = "FLOWLEDGER_ENDPOINT",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
+    pub endpoint: String,
+
+    /// TOML file of access keys [default: FLOWLEDGER_ACCESS_KEY_ID and _SECRET, else ./flowledger.keys.toml]
+    #[arg(long, env = "FLOWLEDGER_KEYS", value_name = "FILE")]
+    keys: Option<PathBuf>,
+
+    /// Which of the keys to use, by its id
+    #[arg(long, value_name = "ID")]
+    key: Option<String>,
+}
+
+impl ConnectArgs {
+    /// Where the key is, and its id if one is chosen.
+    pub fn key(&self) -> Result<(KeySource, Option<String>), String> {
+        let admin = environment_key()?;
+        let chosen = self
+            .key
+            .clone()
+            .or_else(|| admin.as_ref().map(|(id, _)| id.clone()));
+        let source = KeySource {
+            admin,
+            file: self.keys.clone(),
+            generated: GENERATED_KEYS.into(),
+        };
+        if source.admin.is_none() && source.file.is_none() && !source.generated.exists() {
+            return Err(format!(
+                "no access key: set {KEY_ID} and {KEY_SECRET}, or name a file with --keys"
+            ));
+        }
+        Ok((source, chosen))
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     Text,
@@ -66,6 +109,19 @@ pub struct KeySource {
 const KEY_ID: &str = "FLOWLEDGER_ACCESS_KEY_ID";
 const KEY_SECRET: &str = "FLOWLEDGER_ACCESS_KEY_SECRET";
 
+/// The file of the key that the first start makes.
+const GENERATED_KEYS: &str = "flowledger.keys.toml";
+
+/// The id and secret that the environment holds, if it does.
+fn environment_key() -> Result<Option<(String, String)>, String> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match (variable(KEY_ID), variable(KEY_SECRET)) {
+        (Some(id), Some(secret)) => Ok(Some((id, secret))),
+        (None, None) => Ok(None),
+        _ => Err(format!("set both {KEY_ID} and {KEY_SECRET}, or neither")),
+    }
+}
+
 impl TryFrom<ServeArgs> for Config {
     /// One line that says what to do.
     type Error = String;
@@ -74,13 +130,8 @@ impl TryFrom<ServeArgs> for Config {
         if args.demo && !args.listen.ip().is_loopback() {
             return Err("--demo has a key that everybody knows: listen on a loopback address, such as 127.0.0.1:8080".into());
         }
-        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let admin = match (variable(KEY_ID), variable(KEY_SECRET)) {
-            (Some(id), Some(secret)) => Some((id, secret)),
-            (None, None) => None,
-            _ => return Err(format!("set both {KEY_ID} and {KEY_SECRET}, or neither")),
-        };
-        let generated = beside(&args.database_url, "flowledger.keys.toml");
+        let admin = environment_key()?;
+        let generated = beside(&args.database_url, GENERATED_KEYS);
         Ok(Config {
             listen: args.listen,
             database_url: args.database_url,

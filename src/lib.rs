@@ -5,6 +5,7 @@
 //!
 //! - [`cli`]: the subcommands, except the command line itself (`main.rs`)
 //! - [`server`]: connections, routes, limits, request id, the one log line, graceful stop
+//! - [`client`]: the other end: signs requests and sends them to any endpoint
 //! - [`action`]: what callers can ask for; outcomes get their codes here
 //! - [`ui`]: the pages under `/ui/`
 //! - [`auth`]: a signed request in, a `Caller` out; a cookie in, a `Viewer` out
@@ -25,6 +26,7 @@
 pub mod action;
 pub mod auth;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod model;

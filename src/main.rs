@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use flowledger::{cli, config::ServeArgs};
 
 /// Execution history that CloudFlow SDKs read unchanged
@@ -17,21 +17,43 @@ struct CommandLine {
 enum Command {
     /// Serve the API
     Serve(ServeArgs),
+    /// Show an execution: how it stands, what failed, where the time went
+    Show(cli::show::ShowArgs),
+    /// Follow the events of an execution until it ends; exit code 0 if it succeeded
+    Tail(cli::tail::TailArgs),
+    /// List flows, or the executions of a flow
+    Ls(cli::ls::LsArgs),
+    /// Show how the steps of a flow did in its latest executions
+    Stats(cli::stats::StatsArgs),
+    /// Append events from standard input, one JSON a line; safe to repeat
+    Append(cli::append::AppendArgs),
+    /// Send any signed request and print the answer as it came
+    Call(cli::call::CallArgs),
     /// Ask a server whether it is ready; exit code 0 if so
     Health(cli::health::HealthArgs),
+    /// Print a script that completes this command line in a shell
+    Completion(cli::completion::CompletionArgs),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let done = |()| ExitCode::SUCCESS;
     let result = match CommandLine::parse().command {
-        Command::Serve(args) => cli::serve::run(args).await,
-        Command::Health(args) => cli::health::run(args).await,
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => {
-            eprintln!("flowledger: {fault}");
-            ExitCode::FAILURE
+        Command::Serve(args) => cli::serve::run(args).await.map(done),
+        Command::Show(args) => cli::show::run(args).await.map(done),
+        Command::Tail(args) => cli::tail::run(args).await,
+        Command::Ls(args) => cli::ls::run(args).await.map(done),
+        Command::Stats(args) => cli::stats::run(args).await.map(done),
+        Command::Append(args) => cli::append::run(args).await.map(done),
+        Command::Call(args) => cli::call::run(args).await,
+        Command::Health(args) => cli::health::run(args).await.map(done),
+        Command::Completion(args) => {
+            cli::completion::run(&args, CommandLine::command());
+            Ok(ExitCode::SUCCESS)
         }
-    }
+    };
+    result.unwrap_or_else(|fault| {
+        eprintln!("flowledger: {fault}");
+        ExitCode::FAILURE
+    })
 }

@@ -31,6 +31,7 @@ use crate::{
     model::{Name, event::Batch},
     store::{self, Refusal, Store},
     wire::{
+        VERSION,
         error::{ApiError, Code},
         params::Params,
         response::Answer,
@@ -39,9 +40,6 @@ use crate::{
 
 /// Longest wait of a call that waits; the vendor's limit.
 const WAIT_MAX_SECONDS: i64 = 60;
-
-/// The API version that all clients name.
-pub const VERSION: &str = "2019-03-15";
 
 /// The actions that are served. The vendor's others belong to an orchestrator: `ActionNotSupported`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -85,6 +85,11 @@ impl Key {
         &self.flows
     }
 
+    /// The token that a request must bring, if there is one.
+    pub fn security_token(&self) -> Option<&SecretKey> {
+        self.security_token.as_ref()
+    }
+
     /// Whether the request brought the token that this key needs, if it needs one.
     pub fn accepts_token(&self, brought: Option<&str>) -> bool {
         match &self.security_token {
@@ -209,6 +214,24 @@ impl Keys {
         self.by_id
             .get(id)
             .filter(|key| key.expires.is_none_or(|expires| now < expires))
+    }
+
+    /// Takes the key with this id out, or the only one. The fault says what to do.
+    pub fn take(mut self, id: Option<&str>) -> Result<(String, Key), String> {
+        let mut ids: Vec<_> = self.by_id.keys().cloned().collect();
+        ids.sort_unstable();
+        let id = match (id, ids.as_slice()) {
+            (Some(id), _) => id.to_owned(),
+            (None, [only]) => only.clone(),
+            (None, _) => return Err(format!("choose one key with --key: {}", ids.join(", "))),
+        };
+        match self.by_id.remove(&id) {
+            Some(key) => Ok((id, key)),
+            None => Err(format!(
+                "there is no key '{id}'; there are: {}",
+                ids.join(", ")
+            )),
+        }
     }
 
     /// A key that nobody has: checking it takes as long as checking a wrong secret.

@@ -16,7 +16,7 @@ pub(super) const KEY_SECRET: &str = "demo-secret";
 
 const FLOW: &str = "order";
 const LIVE: &str = "order-1004-live";
-/// Time between two orders of the live execution.
+/// Time from one item of the live execution to the next.
 const GROWTH: Duration = Duration::from_secs(3);
 
 const DEFINITION: &str = "\
@@ -76,28 +76,18 @@ impl Script {
     }
 
     /// A whole task step. Its task fails `failures` times; after the third time the step fails.
-    fn task(
-        &mut self,
-        step: &str,
-        cause: Option<i64>,
-        millis: i64,
-        failures: usize,
-        output: Value,
-    ) -> i64 {
-        self.event(
-            2,
-            "StepEntered",
-            step,
-            cause,
-            json!({"input": {}, "local": {}}),
-        );
+    fn task(&mut self, step: &str, millis: i64, failures: usize, output: Value) {
+        let entered = json!({"input": {}, "local": {}});
+        self.event(2, "StepEntered", step, None, entered);
         self.event(1, "StepStarted", step, None, json!({"input": {}}));
         for attempt in 1..=failures.min(3) {
             self.event(3, "TaskScheduled", step, None, json!({"attempt": attempt}));
             self.event(4, "TaskStarted", step, None, json!({}));
             let fault = json!({"error": "FC.Unknown", "cause": format!("payment gateway: 503, attempt {attempt} of 3")});
             self.event(millis, "TaskFailed", step, None, fault);
-            self.at += 1000 << attempt; // the pause before the next attempt
+            if attempt < 3 {
+                self.at += 1000 << attempt; // the pause before the next attempt
+            }
         }
         if failures >= 3 {
             let fault = json!({"error": "FC.Unknown", "cause": "payment gateway: 503"});
@@ -114,73 +104,62 @@ impl Script {
             );
             self.event(1, "StepSucceeded", step, None, json!({"output": output}));
         }
-        self.event(1, "StepExited", step, None, json!({"local": {}}))
+        self.event(1, "StepExited", step, None, json!({"local": {}}));
     }
 
-    /// The parallel step. Its branches take turns, as they do when they run at the same time.
+    /// The parallel step, with two branches of one task each; the second one's fails so often.
     fn prepare(&mut self, failures: usize) {
-        self.event(
-            5,
-            "StepEntered",
-            "prepare",
-            None,
-            json!({"input": {}, "local": {}}),
-        );
+        let entered = json!({"input": {}, "local": {}});
+        self.event(5, "StepEntered", "prepare", None, entered);
         let fork = self.event(1, "StepStarted", "prepare", None, json!({"input": {}}));
-        let stock = self.event(
-            1,
-            "BranchEntered",
-            "prepare",
-            Some(fork),
-            json!({"branch": 0}),
-        );
-        let card = self.event(
-            0,
-            "BranchEntered",
-            "prepare",
-            Some(fork),
-            json!({"branch": 1}),
-        );
-        let reserved = self.task(
-            "reserve-stock",
-            Some(stock),
-            180,
-            0,
+        let (stock, receipt) = (
             json!({"warehouse": "杭州-2"}),
-        );
-        let charged = self.task(
-            "charge-card",
-            Some(card),
-            420,
-            failures,
             json!({"receipt": "R-88012"}),
         );
-        self.event(
-            1,
-            "BranchExited",
-            "prepare",
-            Some(reserved),
-            json!({"branch": 0}),
-        );
-        self.event(
-            0,
-            "BranchExited",
-            "prepare",
-            Some(charged),
-            json!({"branch": 1}),
-        );
+        let branches = [
+            self.branch(0, "reserve-stock", 180, 0, stock),
+            self.branch(1, "charge-card", 420, failures, receipt),
+        ];
+        self.together(fork, branches);
         if failures >= 3 {
-            self.event(
-                1,
-                "StepFailed",
-                "prepare",
-                None,
-                json!({"error": "FC.Unknown", "cause": "branch 1 failed"}),
-            );
+            let fault = json!({"error": "FC.Unknown", "cause": "branch 1 failed"});
+            self.event(1, "StepFailed", "prepare", None, fault);
         } else {
             self.event(1, "StepSucceeded", "prepare", None, json!({"output": {}}));
         }
         self.event(1, "StepExited", "prepare", None, json!({"local": {}}));
+    }
+
+    /// What happens in a branch that begins now, as a script of its own.
+    fn branch(&self, branch: i64, step: &str, millis: i64, failures: usize, output: Value) -> Self {
+        let mut script = Script {
+            events: Vec::new(),
+            at: self.at,
+        };
+        let detail = json!({"branch": branch});
+        script.event(1, "BranchEntered", "prepare", None, detail.clone());
+        script.task(step, millis, failures, output);
+        script.event(1, "BranchExited", "prepare", None, detail);
+        script
+    }
+
+    /// Lets branches that `fork` began take turns, each event at its time and caused by the one before it in
+    /// its branch.
+    fn together(&mut self, fork: i64, branches: [Script; 2]) {
+        let mut causes = [fork; 2];
+        self.at = branches[0].at.max(branches[1].at);
+        let numbered = branches.into_iter().enumerate();
+        let mut events: Vec<_> = numbered
+            .flat_map(|(branch, script)| {
+                script.events.into_iter().map(move |event| (branch, event))
+            })
+            .collect();
+        events.sort_by_key(|(_, event)| event.time);
+        for (branch, mut event) in events {
+            event.schedule_event_id = Some(causes[branch]);
+            self.events.push(event);
+            causes[branch] = i64::try_from(self.events.len()).unwrap_or(i64::MAX) + 1;
+        }
     }
 
     /// The foreach step, with so many items.
@@ -200,27 +179,7 @@ impl Script {
             json!({"input": {"items": items}}),
         );
         for item in 0..items {
-            let entered = self.event(
-                1,
-                "IterationEntered",
-                "pack",
-                Some(each),
-                json!({"iteration": item}),
-            );
-            let packed = self.task(
-                "pack-item",
-                Some(entered),
-                40 + item * 37 % 90,
-                0,
-                json!({"item": item}),
-            );
-            self.event(
-                1,
-                "IterationExited",
-                "pack",
-                Some(packed),
-                json!({"iteration": item, "local": {}}),
-            );
+            self.item(item, Some(each), 40 + item * 37 % 90);
         }
         self.event(
             1,
@@ -230,6 +189,30 @@ impl Script {
             json!({"output": {"packed": items}}),
         );
         self.event(1, "StepExited", "pack", None, json!({"local": {}}));
+    }
+
+    /// One item of the foreach step `each`; answers the place of the event that ends its task.
+    fn item(&mut self, item: i64, each: Option<i64>, millis: i64) -> usize {
+        let detail = json!({"iteration": item});
+        self.event(1, "IterationEntered", "pack", each, detail);
+        self.task("pack-item", millis, 0, json!({"item": item}));
+        let detail = json!({"iteration": item, "local": {}});
+        self.event(1, "IterationExited", "pack", None, detail);
+        self.events.len() - 4
+    }
+
+    /// The last step: the carrier reports when it has the parcels.
+    fn ship(&mut self, millis: i64, output: Value) {
+        let entered = json!({"input": {}, "local": {}});
+        self.event(2, "StepEntered", "ship", None, entered);
+        self.event(1, "StepStarted", "ship", None, json!({"input": {}}));
+        self.event(3, "TaskScheduled", "ship", None, json!({}));
+        self.event(4, "TaskStarted", "ship", None, json!({}));
+        self.event(30, "TaskSubmitted", "ship", None, json!({}));
+        let result = json!({"output": output});
+        self.event(millis, "TaskSucceeded", "ship", None, result.clone());
+        self.event(1, "StepSucceeded", "ship", None, result);
+        self.event(1, "StepExited", "ship", None, json!({"local": {}}));
     }
 
     fn end(&mut self, event_type: &str, detail: Value) {
@@ -260,7 +243,7 @@ pub(super) async fn load(store: &dyn Store, clock: &Clock) -> Result<(), String>
     let mut script = Script::after_start(ago(80));
     script.prepare(0);
     script.pack(2);
-    script.task("ship", None, 350, 0, json!({"parcel": "P-1001"}));
+    script.ship(350, json!({"parcel": "P-1001"}));
     script.end(
         "ExecutionSucceeded",
         json!({"output": {"parcel": "P-1001"}}),
@@ -278,24 +261,41 @@ pub(super) async fn load(store: &dyn Store, clock: &Clock) -> Result<(), String>
     let mut script = Script::after_start(ago(40));
     script.prepare(1);
     script.pack(250);
-    script.task("ship", None, 900, 0, json!({"parcels": 3}));
+    script.ship(9_000, json!({"parcels": 3}));
     script.end("ExecutionSucceeded", json!({"output": {"parcels": 3}}));
     record(store, "order-1003-bulk", ago(40), script).await?;
 
     let mut script = Script::after_start(ago(1));
     script.prepare(0);
+    script.event(
+        3,
+        "StepEntered",
+        "pack",
+        None,
+        json!({"input": {}, "local": {}}),
+    );
+    script.event(1, "StepStarted", "pack", None, json!({"input": {}}));
     record(store, LIVE, ago(1), script).await
 }
 
-/// Packs one more item of the live execution now and then, as long as the server runs.
+/// Packs one item of the live execution after the other, as long as the server runs. Each takes half of the
+/// time, and the pause before it the other half.
 pub(super) async fn grow(app: Arc<App>) {
     for item in 0.. {
-        tokio::time::sleep(GROWTH).await;
         let mut script = Script::after_start(app.clock.now());
-        script.task("pack-item", None, 60, 0, json!({"item": item}));
-        if let Err(fault) = append(&*app.store, LIVE, script.events, None, app.clock.now()).await {
-            tracing::debug!("the live execution has ended: {fault}");
-            return;
+        let end = script.item(
+            item,
+            None,
+            i64::try_from(GROWTH.as_millis() / 2).unwrap_or(0),
+        );
+        let rest = script.events.split_off(end);
+        for events in [script.events, rest] {
+            let now = app.clock.now();
+            if let Err(fault) = append(&*app.store, LIVE, events, None, now).await {
+                tracing::debug!("the live execution has ended: {fault}");
+                return;
+            }
+            tokio::time::sleep(GROWTH / 2).await;
         }
     }
 }
@@ -358,8 +358,14 @@ pub(super) fn welcome(address: SocketAddr) -> String {
 Flow "{FLOW}" has four executions:
   order-1001          succeeded, with parallel branches
   order-1002-failed   failed after three attempts
-  order-1003-bulk     a foreach of 250 items, 2,288 events
+  order-1003-bulk     a foreach of 250 items, 2,289 events
   {LIVE}     running, and growing while you look
+
+Look at them in a browser, at http://{address}/ui/, or in another terminal:
+
+  export FLOWLEDGER_ENDPOINT=http://{address} FLOWLEDGER_ACCESS_KEY_ID={KEY_ID} FLOWLEDGER_ACCESS_KEY_SECRET={KEY_SECRET}
+  flowledger show {FLOW} order-1002-failed
+  flowledger tail {FLOW} {LIVE}
 
 Read one with the SDK you have:
 

@@ -3,11 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
-};
+use http::{Request, StatusCode};
+use tokio::time::timeout;
+
+use crate::client::Http;
 
 /// How long a server may take to say that it is ready.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,22 +29,12 @@ pub async fn run(args: HealthArgs) -> Result<(), String> {
     if address.ip().is_unspecified() {
         address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     }
-    let ask = async {
-        let mut stream = TcpStream::connect(address).await?;
-        stream
-            .write_all(b"GET /readyz HTTP/1.1\r\nHost: flowledger\r\nConnection: close\r\n\r\n")
-            .await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.map(|_| answer)
-    };
-    match timeout(PATIENCE, ask).await {
+    let request = Request::get(format!("http://{address}/readyz")).body(Default::default());
+    let request = request.map_err(|e| e.to_string())?;
+    match timeout(PATIENCE, Http::new(false)?.send(request)).await {
         Err(_) => Err(format!("{address} does not answer within {PATIENCE:?}")),
-        Ok(Err(error)) => Err(format!("{address} does not answer: {error}")),
-        Ok(Ok(answer)) if answer.starts_with("HTTP/1.1 200 ") => Ok(()),
-        Ok(Ok(answer)) => Err(answer
-            .lines()
-            .last()
-            .unwrap_or("an empty answer")
-            .to_owned()),
+        Ok(Err(fault)) => Err(format!("{address} does not answer: {fault}")),
+        Ok(Ok(answer)) if answer.status == StatusCode::OK => Ok(()),
+        Ok(Ok(answer)) => Err(String::from_utf8_lossy(&answer.body).trim().to_owned()),
     }
 }

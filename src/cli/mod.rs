@@ -1,5 +1,15 @@
 //! The subcommands.
 
+pub mod append;
+pub mod call;
+pub mod completion;
 mod demo;
+mod events;
 pub mod health;
+pub mod ls;
+mod remote;
 pub mod serve;
+pub mod show;
+pub mod stats;
+pub mod tail;
+mod terminal;

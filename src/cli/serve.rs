@@ -130,7 +130,8 @@ fn load_keys(source: &KeySource, clock: &Clock) -> Result<Keys, String> {
     read_keys(source)
 }
 
-fn read_keys(source: &KeySource) -> Result<Keys, String> {
+/// The fault says where, never a secret.
+pub(super) fn read_keys(source: &KeySource) -> Result<Keys, String> {
     let generated = source.admin.is_none().then_some(&source.generated);
     let file = source.file.as_ref().or(generated);
     let say = |path: &Path, fault: String| format!("{}: {fault}", path.display());

@@ -7,6 +7,7 @@ mod action;
 mod auth;
 mod bad_input;
 mod cli;
+mod client;
 mod conformance;
 mod errors;
 mod migration;

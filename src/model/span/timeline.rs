@@ -26,6 +26,17 @@ pub struct Statistics {
     pub durations: Durations,
 }
 
+impl Statistics {
+    /// Takes in what is known of the same step in another execution.
+    pub fn merge(&mut self, other: &Statistics) {
+        self.count += other.count;
+        self.failed += other.failed;
+        self.open += other.open;
+        self.attempts_failed += other.attempts_failed;
+        self.durations.merge(&other.durations);
+    }
+}
+
 /// A window on the children of one span that are drawn one by one, whatever the budget.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {

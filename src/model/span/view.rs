@@ -42,6 +42,12 @@ impl Timeline {
         self.nodes.get(&id).map(|node| &node.span)
     }
 
+    /// Whether spans or bands are drawn inside the span with this id.
+    pub fn has_inside(&self, id: i64) -> bool {
+        let node = self.nodes.get(&id);
+        node.is_some_and(|node| !node.children.is_empty() || !node.bands.is_empty())
+    }
+
     /// The tree from top to bottom, siblings by first EventId, a band before those that it keeps apart. At
     /// most twice as many rows as the budget says, and one that counts the rest.
     pub fn rows(&self) -> Vec<Row<'_>> {

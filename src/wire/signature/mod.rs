@@ -6,6 +6,7 @@ pub mod acs3;
 pub mod rpc_v1;
 
 use hmac::{Hmac, KeyInit, Mac};
+use http::HeaderValue;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -51,6 +52,13 @@ impl SecretKey {
     pub fn tagged(&self, bytes: &[u8], tag: &[u8]) -> bool {
         let mac = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()).expect("an HMAC takes any key");
         mac.chain_update(bytes).verify_truncated_left(tag).is_ok()
+    }
+
+    /// The secret itself, for the header that must bring it; None if no header can.
+    pub fn header_value(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::from_str(&self.0).ok()?;
+        value.set_sensitive(true);
+        Some(value)
     }
 
     /// Whether `token` is this secret itself, in constant time but for its length.

@@ -32,52 +32,52 @@ use crate::support::{
     call::{encoded, hex},
 };
 
-type Pair = (String, String);
+pub type Pair = (String, String);
 
 /// A file of `tests/fixtures/signature`; its README says what the members mean.
 #[derive(Deserialize)]
-struct Recorded {
+pub struct Recorded {
     #[serde(skip)]
-    file: String,
-    scheme: String,
-    action: String,
-    credentials: Credentials,
-    params: BTreeMap<String, Value>,
-    request: Sent,
-    expected: Expected,
+    pub file: String,
+    pub scheme: String,
+    pub action: String,
+    pub credentials: Credentials,
+    pub params: BTreeMap<String, Value>,
+    pub request: Sent,
+    pub expected: Expected,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Credentials {
-    access_key_id: String,
-    access_key_secret: String,
-    security_token: Option<String>,
+pub struct Credentials {
+    pub access_key_id: String,
+    pub access_key_secret: String,
+    pub security_token: Option<String>,
 }
 
 /// A request as it came over the wire.
 #[derive(Clone, Deserialize)]
-struct Sent {
-    method: String,
-    target: String,
-    headers: Vec<Pair>,
-    body: String,
+pub struct Sent {
+    pub method: String,
+    pub target: String,
+    pub headers: Vec<Pair>,
+    pub body: String,
 }
 
 #[derive(Deserialize)]
-struct Expected {
-    query: Vec<Pair>,
-    form: Vec<Pair>,
+pub struct Expected {
+    pub query: Vec<Pair>,
+    pub form: Vec<Pair>,
     #[serde(default)]
-    payload_hash: String,
+    pub payload_hash: String,
     #[serde(default)]
-    signed_headers: Vec<String>,
+    pub signed_headers: Vec<String>,
     #[serde(default)]
-    canonical_request: String,
+    pub canonical_request: String,
     #[serde(default)]
-    string_to_sign: String,
+    pub string_to_sign: String,
     #[serde(default)]
-    signature: String,
+    pub signature: String,
 }
 
 /// Who called, and the parameters that count.
@@ -117,7 +117,7 @@ fn rpc_v1() -> Vec<Recorded> {
     of_scheme("RPC-V1-HMAC-SHA1")
 }
 
-fn acs3() -> Vec<Recorded> {
+pub fn acs3() -> Vec<Recorded> {
     of_scheme("ACS3-HMAC-SHA256")
 }
 
@@ -175,7 +175,7 @@ impl Sent {
         self.target.split_once('?').map_or("", |(_, query)| query)
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         headers
             .find(|(found, _)| found.eq_ignore_ascii_case(name))

@@ -1,4 +1,4 @@
-//! The program as it is run: what it prints, which files it makes, signals, exit codes, log lines.
+//! `serve` as it is run: what it prints, which files it makes, signals, exit codes, log lines.
 
 use std::{
     fs,
@@ -27,13 +27,17 @@ impl Drop for Process {
     }
 }
 
-fn command(folder: &Path, arguments: &[&str]) -> Command {
+pub(super) fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flowledger"));
     for variable in [
         "DATABASE_URL",
         "RUST_LOG",
         "FLOWLEDGER_ACCESS_KEY_ID",
         "FLOWLEDGER_ACCESS_KEY_SECRET",
+        "FLOWLEDGER_ENDPOINT",
+        "FLOWLEDGER_KEYS",
+        "NO_COLOR",
+        "CLICOLOR_FORCE",
     ] {
         command.env_remove(variable);
     }
@@ -81,7 +85,7 @@ impl Process {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -93,7 +97,7 @@ impl Process {
     }
 
     /// Stops it with this signal; answers its exit code and whatever else it printed.
-    fn stop(mut self, signal: &str) -> (Option<i32>, String) {
+    pub(super) fn stop(mut self, signal: &str) -> (Option<i32>, String) {
         self.signal(signal);
         let code = self.child.wait().unwrap().code();
         let mut rest = String::new();
@@ -162,7 +166,7 @@ fn the_demo_serves_and_says_what_to_type() {
         assert!(rest.contains(snippet), "{rest}");
     }
     // The README shows the same code, for the usual address.
-    let readme = include_str!("../../README.md");
+    let readme = include_str!("../../../README.md");
     let (_, code) = rest.split_once("\n# Python").unwrap();
     let (code, _) = code.split_once("\nCtrl-C").unwrap();
     let lines = code.lines().skip(1).filter(|line| !line.is_empty());

@@ -1,0 +1,71 @@
+//! `flowledger call`: any signed request, and the answer as it came.
+
+use std::{io::Write, process::ExitCode};
+
+use clap::Args;
+
+use super::remote::{connect, told};
+use crate::{client::Repeat, config::ConnectArgs};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The answer is printed as it came, refusals too; the exit code is 1 if it is a refusal. Actions that begin
+with Describe, Get or List are sent by GET, all others by POST.
+
+Examples:
+  flowledger call ListFlows
+  flowledger call CreateFlow Name=order Type=FDL Definition=@order.yml
+  flowledger call StartExecution FlowName=order ExecutionName=order-7 'Input={\"total\":5}'
+  flowledger call StopExecution FlowName=order ExecutionName=order-7 Cause='not wanted any more'")]
+pub struct CallArgs {
+    /// GetExecutionHistory, StartExecution …
+    action: String,
+
+    /// Parameters; Name=@FILE takes the value from a file
+    #[arg(value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a parameter is NAME=VALUE")?;
+    match value.strip_prefix('@') {
+        None => Ok((name.to_owned(), value.to_owned())),
+        Some(file) => {
+            let value = std::fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))?;
+            Ok((name.to_owned(), value))
+        }
+    }
+}
+
+pub async fn run(args: CallArgs) -> Result<ExitCode, String> {
+    let client = connect(&args.connect)?;
+    let parameters = args.parameters.iter();
+    let parameters: Vec<_> = parameters
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let reads = ["Describe", "Get", "List"]
+        .iter()
+        .any(|verb| args.action.starts_with(verb));
+    let (method, repeat) = if reads {
+        ("GET", Repeat::Harmless)
+    } else {
+        ("POST", Repeat::Never)
+    };
+    let answer = client
+        .call(method, &args.action, &parameters, repeat)
+        .await
+        .map_err(told)?;
+    let mut out = std::io::stdout();
+    let _ = out
+        .write_all(&answer.body)
+        .and_then(|()| out.write_all(b"\n"));
+    let good = answer.status.is_success();
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

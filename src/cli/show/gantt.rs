@@ -1,0 +1,326 @@
+//! The timeline in characters: a row for each span, a bar for its time.
+
+use anstyle::Style;
+
+use crate::cli::terminal::{
+    self, BAD, DIM, GOOD, OPEN, WAITS, cell, columns, paint, right, safe, took,
+};
+use crate::model::{
+    Timestamp,
+    span::{Band, Item, Phase, Row, Span, State, Timeline},
+};
+
+/// Columns of a label at most, and of the text behind a bar.
+const LABEL_MAX: usize = 36;
+const NOTE_WIDTH: usize = 12;
+/// Columns between two ticks of the ruler, at least.
+const TICK_COLUMNS: u64 = 12;
+
+/// Distances of ticks, in milliseconds, that people count in.
+const STEPS: [u64; 34] = {
+    const S: u64 = 1000;
+    const MIN: u64 = 60 * S;
+    const H: u64 = 60 * MIN;
+    const D: u64 = 24 * H;
+    [
+        1,
+        2,
+        5,
+        10,
+        20,
+        50,
+        100,
+        200,
+        500,
+        S,
+        2 * S,
+        5 * S,
+        10 * S,
+        15 * S,
+        30 * S,
+        MIN,
+        2 * MIN,
+        5 * MIN,
+        10 * MIN,
+        15 * MIN,
+        30 * MIN,
+        H,
+        2 * H,
+        3 * H,
+        6 * H,
+        12 * H,
+        D,
+        2 * D,
+        7 * D,
+        14 * D,
+        30 * D,
+        90 * D,
+        365 * D,
+        3650 * D,
+    ]
+};
+
+/// A column with nothing in it.
+const BLANK: (char, Style) = (' ', Style::new());
+
+/// Where times are on the screen. A column has two halves.
+struct Scale {
+    begin: i64,
+    millis: u64,
+    columns: usize,
+}
+
+impl Scale {
+    fn of(timeline: &Timeline, now: Timestamp, columns: usize) -> Self {
+        let (begin, latest) = timeline.extent().unwrap_or((now, now));
+        let open = timeline.root().state.is_open();
+        let end = if open { latest.max(now) } else { latest };
+        Scale {
+            begin: begin.millis(),
+            millis: end.distance(begin).max(1),
+            columns,
+        }
+    }
+
+    /// The half that a time falls into.
+    fn half(&self, time: Timestamp) -> usize {
+        let since = u64::try_from(time.millis() - self.begin)
+            .unwrap_or(0)
+            .min(self.millis);
+        let halves = 2 * self.columns;
+        let half = u128::from(since) * halves as u128 / u128::from(self.millis);
+        usize::try_from(half).map_or(halves, |half| half.min(halves))
+    }
+
+    /// The halves from one time to another: at least one.
+    fn halves(&self, begin: Timestamp, end: Timestamp) -> std::ops::Range<usize> {
+        let last = 2 * self.columns - 1;
+        let first = self.half(begin).min(last);
+        first..self.half(end).clamp(first + 1, last + 1)
+    }
+}
+
+/// The whole picture, ready to print.
+pub(super) fn gantt(timeline: &Timeline, now: Timestamp, width: usize) -> String {
+    let rows = timeline.rows();
+    let label_width = rows
+        .iter()
+        .map(|row| columns(&label(row)))
+        .max()
+        .unwrap_or(0);
+    let label_width = label_width.min(LABEL_MAX).min(width / 3);
+    let scale = Scale::of(timeline, now, width - label_width - NOTE_WIDTH - 5);
+    let mut text = format!(
+        "{:indent$}{}\n",
+        "",
+        ruler(&scale),
+        indent = label_width + 3
+    );
+    for row in &rows {
+        let label = cell(&label(row), label_width);
+        let line = match row.item {
+            Item::Span(span) => span_line(timeline, span, &label, &scale, now),
+            Item::Band(band) => band_line(band, &label, &scale),
+            Item::More(_) => paint(DIM, &label),
+        };
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text + &legend(&rows)
+}
+
+fn label(row: &Row<'_>) -> String {
+    let label = match row.item {
+        Item::Span(span) => safe(&span.label()),
+        Item::Band(band) => safe(&band.label()),
+        Item::More(count) => format!("and {count} more, still open"),
+    };
+    format!(
+        "{:indent$}{label}",
+        "",
+        indent = row.depth.saturating_sub(1) * 2
+    )
+}
+
+fn span_line(
+    timeline: &Timeline,
+    span: &Span,
+    label: &str,
+    scale: &Scale,
+    now: Timestamp,
+) -> String {
+    let (sign, style) = terminal::sign(span.state);
+    let label = if span.state.is_failure() {
+        paint(BAD, label)
+    } else {
+        label.to_owned()
+    };
+    let bar = if timeline.has_inside(span.id) {
+        frame(span, scale, now)
+    } else {
+        bar(span, scale, now)
+    };
+    let mut note = right(&took(span.millis(now)), NOTE_WIDTH - 2);
+    if span.attempts > 1 {
+        note.push_str(&format!(" ×{}", span.attempts));
+    }
+    format!("{label} {} {bar} {}", paint(style, sign), paint(DIM, &note))
+}
+
+fn band_line(band: &Band, label: &str, scale: &Scale) -> String {
+    let mut cells = vec![BLANK; scale.columns];
+    let halves = scale.halves(band.begin, band.end);
+    cells[halves.start / 2..halves.end.div_ceil(2)].fill(('┄', DIM));
+    let what = match band.failed {
+        0 => String::new(),
+        failed => format!("{failed} failed, "),
+    };
+    let what = format!(
+        " {what}p50 {}, p99 {} ",
+        took(band.durations.p50()),
+        took(band.durations.p99())
+    );
+    let at = halves.start / 2 + 2;
+    let fits = at + columns(&what) < scale.columns;
+    for (cell, c) in cells
+        .iter_mut()
+        .skip(if fits { at } else { 0 })
+        .zip(what.chars())
+    {
+        *cell = (c, DIM);
+    }
+    format!(
+        "{} {} {}",
+        paint(DIM, label),
+        paint(DIM, "≡"),
+        painted(&cells)
+    )
+}
+
+/// A bar that shows what was done when.
+fn bar(span: &Span, scale: &Scale, now: Timestamp) -> String {
+    let good = if span.state.is_open() { OPEN } else { GOOD };
+    let mut halves: Vec<Option<(Phase, Style)>> = vec![None; 2 * scale.columns];
+    if span.segments.is_empty() {
+        halves[scale.halves(span.begin, span.begin)].fill(Some((Phase::Working, good)));
+    }
+    for segment in &span.segments {
+        let style = match segment.phase {
+            _ if segment.failed => BAD,
+            Phase::Waiting => WAITS,
+            Phase::Queued => DIM,
+            Phase::Working | Phase::Pausing => good,
+        };
+        halves[scale.halves(segment.begin, segment.until(now))].fill(Some((segment.phase, style)));
+    }
+    let mut cells: Vec<_> = halves
+        .chunks(2)
+        .map(|pair| glyph(pair[0], pair[1]))
+        .collect();
+    let failed = span.segments.iter().filter(|segment| segment.failed);
+    for at in failed.map(|segment| (scale.halves(segment.begin, segment.until(now)).end - 1) / 2) {
+        cells[at] = ('✗', BAD);
+    }
+    if span.state == State::Failed && !span.segments.iter().any(|segment| segment.failed) {
+        cells[(scale.halves(span.begin, span.until(now)).end - 1) / 2] = ('✗', BAD);
+    }
+    painted(&cells)
+}
+
+/// One column of a bar.
+fn glyph(left: Option<(Phase, Style)>, right: Option<(Phase, Style)>) -> (char, Style) {
+    let whole = |phase| match phase {
+        Phase::Working | Phase::Pausing => '█',
+        Phase::Waiting => '▒',
+        Phase::Queued => '░',
+    };
+    match (left, right) {
+        (None, None) => BLANK,
+        (Some((Phase::Working, style)), None) => ('▌', style),
+        (None, Some((Phase::Working, style))) => ('▐', style),
+        (Some((Phase::Queued, _)), Some((phase, style))) => (whole(phase), style),
+        (Some((phase, style)), _) | (None, Some((phase, style))) => (whole(phase), style),
+    }
+}
+
+/// The thin bar of what has spans inside.
+fn frame(span: &Span, scale: &Scale, now: Timestamp) -> String {
+    let (_, style) = terminal::sign(span.state);
+    let mut cells = vec![BLANK; scale.columns];
+    let halves = scale.halves(span.begin, span.until(now));
+    let (first, end) = (halves.start / 2, halves.end.div_ceil(2));
+    cells[first..end].fill(('━', style));
+    painted(&cells)
+}
+
+/// Cells as text; neighbours of one style share its codes.
+fn painted(cells: &[(char, Style)]) -> String {
+    let mut text = String::new();
+    for run in cells.chunk_by(|a, b| a.1 == b.1) {
+        let run_text: String = run.iter().map(|(c, _)| c).collect();
+        text.push_str(&paint(run[0].1, &run_text));
+    }
+    text
+}
+
+/// Ticks with their times since the begin.
+fn ruler(scale: &Scale) -> String {
+    let most = (scale.columns as u64 / TICK_COLUMNS).max(1);
+    let step = STEPS.into_iter().find(|step| scale.millis / step <= most);
+    let step = step.unwrap_or(scale.millis);
+    let mut text = String::new();
+    for tick in 0..=scale.millis / step {
+        let column = u128::from(tick * step) * scale.columns as u128 / u128::from(scale.millis);
+        let column = usize::try_from(column).unwrap_or(scale.columns);
+        let label = format!(
+            "╷{}",
+            if tick == 0 {
+                "0".to_owned()
+            } else {
+                even(tick * step)
+            }
+        );
+        if column + columns(&label) <= scale.columns {
+            text = cell(&text, column) + &label;
+        }
+    }
+    paint(DIM, &text)
+}
+
+/// A round time without the digits that are zero: `5 s`, `1 min 30 s`.
+fn even(millis: u64) -> String {
+    let (seconds, rest) = (millis / 1000, millis % 1000);
+    match seconds {
+        0 => format!("{millis} ms"),
+        1..60 if rest == 0 => format!("{seconds} s"),
+        1..60 => format!("{} s", millis as f64 / 1000.0),
+        60..3600 if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        3600..86_400 if seconds % 3600 == 0 => format!("{} h", seconds / 3600),
+        86_400.. if seconds % 86_400 == 0 => format!("{} d", seconds / 86_400),
+        _ => took(millis),
+    }
+}
+
+/// What the characters mean, as far as they occur.
+fn legend(rows: &[Row<'_>]) -> String {
+    let spans = || {
+        rows.iter().filter_map(|row| match row.item {
+            Item::Span(span) => Some(span),
+            _ => None,
+        })
+    };
+    let any =
+        |phase| spans().any(|span| span.segments.iter().any(|segment| segment.phase == phase));
+    let failed = spans()
+        .any(|span| span.state.is_failure() || span.segments.iter().any(|segment| segment.failed));
+    let mut meanings = vec!["█ working"];
+    meanings.extend(any(Phase::Waiting).then_some("▒ waiting for a report"));
+    meanings.extend(any(Phase::Queued).then_some("░ queued"));
+    meanings.extend(failed.then_some("✗ failed"));
+    meanings.extend(
+        rows.iter()
+            .any(|row| matches!(row.item, Item::Band(_)))
+            .then_some("≡ folded"),
+    );
+    format!("{}\n", paint(DIM, &meanings.join("   ")))
+}

@@ -1,0 +1,126 @@
+//! The picture as JSON, for scripts. Times are RFC 3339; fields are only ever added.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    cli::remote::Execution,
+    model::{
+        Timestamp,
+        span::{Band, Fault, Item, ROOT, Span, Statistics, Timeline},
+    },
+};
+
+pub(super) fn json(
+    flow: &str,
+    execution: &Execution,
+    timeline: &Timeline,
+    now: Timestamp,
+) -> Value {
+    let rows = timeline.rows();
+    let spans = rows.iter().filter_map(|row| match row.item {
+        Item::Span(span) if span.id != ROOT => Some(self::span(span, now)),
+        _ => None,
+    });
+    let bands = rows.iter().filter_map(|row| match row.item {
+        Item::Band(band) => Some(self::band(band)),
+        _ => None,
+    });
+    let failure = timeline.failure().map(|failure| {
+        json!({
+            "Path": failure.path,
+            "Attempts": failure.span.attempts,
+            "Fault": failure.fault.map(fault),
+        })
+    });
+    let open: Vec<_> = timeline.now().iter().map(|span| span.id).collect();
+    let steps: serde_json::Map<_, _> = timeline
+        .steps()
+        .iter()
+        .map(|(name, known)| (name.clone(), statistics(known)))
+        .collect();
+    json!({
+        "FlowName": flow,
+        "ExecutionName": execution.name,
+        "Status": execution.status,
+        "StartedTime": execution.started(),
+        "StoppedTime": execution.stopped(),
+        "Millis": execution.millis(now),
+        "Input": execution.input,
+        "Output": execution.output,
+        "Events": timeline.events(),
+        "Failure": failure,
+        "Open": open,
+        "Spans": spans.collect::<Vec<_>>(),
+        "Bands": bands.collect::<Vec<_>>(),
+        "Steps": steps,
+    })
+}
+
+fn span(span: &Span, now: Timestamp) -> Value {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Drawn<'a> {
+        id: i64,
+        parent: Option<i64>,
+        kind: crate::model::span::Kind,
+        name: &'a str,
+        index: Option<u64>,
+        state: &'static str,
+        begin: Timestamp,
+        end: Option<Timestamp>,
+        millis: u64,
+        attempts: u32,
+        first_event_id: i64,
+        last_event_id: i64,
+        fault: Option<Value>,
+    }
+    json!(Drawn {
+        id: span.id,
+        parent: span.parent,
+        kind: span.kind,
+        name: &span.name,
+        index: span.index,
+        state: span.state.as_str(),
+        begin: span.begin,
+        end: span.end,
+        millis: span.millis(now),
+        attempts: span.attempts,
+        first_event_id: span.first_event_id,
+        last_event_id: span.last_event_id,
+        fault: span.fault.as_ref().map(fault),
+    })
+}
+
+fn fault(fault: &Fault) -> Value {
+    json!({"EventId": fault.event_id, "Error": fault.error, "Cause": fault.cause})
+}
+
+fn band(band: &Band) -> Value {
+    json!({
+        "Parent": band.parent,
+        "Kind": band.of.as_ref().map(|(kind, _)| kind),
+        "Name": band.of.as_ref().map(|(_, name)| name),
+        "FirstEventId": band.first_event_id,
+        "LastEventId": band.last_event_id,
+        "Count": band.count,
+        "Failed": band.failed,
+        "Hidden": band.hidden(),
+        "P50Millis": band.durations.p50(),
+        "P99Millis": band.durations.p99(),
+    })
+}
+
+/// Of one step; `stats` answers the same.
+pub(in crate::cli) fn statistics(known: &Statistics) -> Value {
+    json!({
+        "Count": known.count,
+        "Failed": known.failed,
+        "Open": known.open,
+        "AttemptsFailed": known.attempts_failed,
+        "P50Millis": known.durations.p50(),
+        "P99Millis": known.durations.p99(),
+        "MaxMillis": known.durations.max(),
+        "TotalMillis": known.durations.total(),
+    })
+}

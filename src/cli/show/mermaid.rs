@@ -1,0 +1,67 @@
+//! The timeline as a Mermaid Gantt diagram, to be pasted where that is understood.
+
+use crate::{
+    cli::terminal::safe,
+    model::{
+        Timestamp,
+        span::{Item, Kind, State, Timeline},
+    },
+};
+
+pub(super) fn mermaid(timeline: &Timeline, title: &str, now: Timestamp) -> String {
+    let mut text = format!(
+        "gantt\n    title {}\n    dateFormat x\n    axisFormat %H:%M:%S\n",
+        plain(title)
+    );
+    for row in timeline.rows() {
+        let (label, state, id, begin, end) = match row.item {
+            Item::Span(span) if span.kind == Kind::Execution => continue,
+            Item::Span(span) => (
+                span.label(),
+                span.state,
+                format!("e{}", span.id),
+                span.begin,
+                span.until(now),
+            ),
+            Item::Band(band) => {
+                let state = if band.failed > 0 {
+                    State::Failed
+                } else {
+                    State::Succeeded
+                };
+                (
+                    band.label(),
+                    state,
+                    format!("b{}", band.first_event_id),
+                    band.begin,
+                    band.end,
+                )
+            }
+            Item::More(_) => continue,
+        };
+        if row.depth == 1 {
+            text.push_str(&format!("    section {}\n", plain(&label)));
+        }
+        let tag = match state {
+            State::Failed | State::TimedOut => "crit, ",
+            State::Open(_) => "active, ",
+            _ => "done, ",
+        };
+        let (begin, end) = (begin.millis(), end.millis().max(begin.millis() + 1));
+        text.push_str(&format!(
+            "    {} :{tag}{id}, {begin}, {end}\n",
+            plain(&label)
+        ));
+    }
+    text
+}
+
+/// Harmless text without the characters that mean something there, or break a line.
+fn plain(text: &str) -> String {
+    let means = |c: char| ":;#,%{}<>\"`\\".contains(c);
+    let plain = safe(text).replace(means, " ");
+    match plain.trim() {
+        "" => "unnamed".to_owned(),
+        plain => plain.to_owned(),
+    }
+}

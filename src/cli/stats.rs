@@ -1,0 +1,146 @@
+//! `flowledger stats`: how the steps of a flow did in its latest executions.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{
+    ls::executions,
+    remote::{connect, timeline, told},
+    show::json::statistics,
+    terminal::{BAD, DIM, GOOD, cell, columns, paint, print, right, safe, took, width},
+};
+use crate::{config::ConnectArgs, model::span::Statistics};
+
+/// Columns of `59 min 59 s` and a blank.
+const TIME_WIDTH: usize = 12;
+/// Columns of a bar that show anything.
+const BAR_MIN: usize = 4;
+/// Statistics need no picture.
+const BUDGET: usize = 0;
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  flowledger stats order
+  flowledger stats order --executions 100 --status Succeeded
+  flowledger stats order --json | jq '.Steps[\"pack-item\"].P99Millis'")]
+pub struct StatsArgs {
+    flow: String,
+
+    /// Look at so many executions, the newest
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    executions: usize,
+
+    /// Only executions with this status
+    #[arg(long)]
+    status: Option<String>,
+
+    /// JSON instead, for scripts
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+pub async fn run(args: StatsArgs) -> Result<(), String> {
+    let client = connect(&args.connect)?;
+    let status = args.status.as_deref();
+    let executions = executions(&client, &args.flow, status, None, args.executions).await?;
+    let mut steps: BTreeMap<String, Statistics> = BTreeMap::new();
+    let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut events = 0;
+    for execution in &executions {
+        let timeline = timeline(&client, &args.flow, &execution.name, BUDGET)
+            .await
+            .map_err(told)?;
+        events += timeline.events();
+        for (step, known) in timeline.steps() {
+            steps.entry(step.clone()).or_default().merge(known);
+        }
+        *statuses.entry(&execution.status).or_default() += 1;
+    }
+    if args.json {
+        let steps: serde_json::Map<_, _> = steps
+            .iter()
+            .map(|(name, known)| (name.clone(), statistics(known)))
+            .collect();
+        let all = json!({"FlowName": args.flow, "Executions": statuses, "Events": events, "Steps": steps});
+        print(&format!("{all}\n"));
+        return Ok(());
+    }
+    let counts: Vec<_> = statuses
+        .iter()
+        .map(|(status, count)| format!("{count} {}", safe(status)))
+        .collect();
+    let counts = if counts.is_empty() {
+        "no executions".to_owned()
+    } else {
+        counts.join(", ")
+    };
+    print(&format!(
+        "{}  {}\n\n{}",
+        safe(&args.flow),
+        paint(DIM, &format!("{counts}, {events} events")),
+        table(&steps)
+    ));
+    Ok(())
+}
+
+/// The steps, those that took most time in all first.
+fn table(steps: &BTreeMap<String, Statistics>) -> String {
+    let mut rows: Vec<_> = steps.iter().collect();
+    rows.sort_by_key(|(_, known)| std::cmp::Reverse(known.durations.total()));
+    let longest = rows
+        .iter()
+        .map(|(_, known)| known.durations.p99())
+        .max()
+        .unwrap_or(0)
+        .max(1);
+    let name_width = rows.iter().map(|(name, _)| columns(&safe(name))).max();
+    let name_width = name_width.unwrap_or(0).clamp(4, 24);
+    let bar_width = width().saturating_sub(name_width + 3 * 8 + 2 * TIME_WIDTH + 2);
+    let mut text = String::new();
+    let head = ["visits", "failed", "retries"]
+        .map(|word| right(word, 8))
+        .concat();
+    let head = format!(
+        "{}{head}{}{}",
+        cell("step", name_width),
+        right("p50", TIME_WIDTH),
+        right("p99", TIME_WIDTH)
+    );
+    text.push_str(&(paint(DIM, &head) + "\n"));
+    for (name, known) in rows {
+        let failed = right(&known.failed.to_string(), 8);
+        text.push_str(&cell(&safe(name), name_width));
+        text.push_str(&right(&(known.count + known.open).to_string(), 8));
+        text.push_str(&if known.failed > 0 {
+            paint(BAD, &failed)
+        } else {
+            failed
+        });
+        text.push_str(&right(&known.attempts_failed.to_string(), 8));
+        text.push_str(&right(&took(known.durations.p50()), TIME_WIDTH));
+        text.push_str(&right(&took(known.durations.p99()), TIME_WIDTH));
+        if bar_width >= BAR_MIN {
+            text.push_str("  ");
+            text.push_str(&bar(known, longest, bar_width));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Full to the median, thin to the 99th percentile.
+fn bar(known: &Statistics, longest: u64, width: usize) -> String {
+    let cells = |millis: u64| {
+        let cells = u128::from(millis) * width as u128 / u128::from(longest);
+        usize::try_from(cells).unwrap_or(width)
+    };
+    let full = cells(known.durations.p50()).max(usize::from(known.count > 0));
+    let thin = cells(known.durations.p99()).saturating_sub(full);
+    paint(GOOD, &"█".repeat(full)) + &paint(DIM, &"─".repeat(thin))
+}
