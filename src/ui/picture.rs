@@ -90,6 +90,8 @@ pub(super) struct Bar {
 pub(super) struct Tick {
     pub x: String,
     pub word: String,
+    /// Where the word stands, so that none is cut off.
+    pub anchor: &'static str,
 }
 
 /// Whether this band is unfolded: its parent and the EventId to begin with.
@@ -215,6 +217,11 @@ impl Scale {
             .map(|at| Tick {
                 x: self.share(at * step),
                 word: ruler(at * step),
+                anchor: match at * step * 100 / self.millis {
+                    0 if at == 0 => "start",
+                    ..96 => "middle",
+                    _ => "end",
+                },
             })
             .collect()
     }

@@ -19,7 +19,7 @@ pub(super) struct Scatter {
 
 pub(super) struct Point {
     pub dot: Dot,
-    /// From the left, in percent of the width.
+    /// From the left, in percent of the width; durations stand to the left of all.
     pub x: String,
     /// From the top, in pixels.
     pub y: String,
@@ -82,7 +82,7 @@ impl Scatter {
             } else {
                 ratio(dot.started_at.distance(oldest), width)
             };
-            format!("{:.2}", 1.0 + 98.0 * share)
+            format!("{:.2}", 5.0 + 94.0 * share)
         };
         Some(Scatter {
             ticks: LINES

@@ -254,7 +254,8 @@ function drawZoom() {
   for (let at = Math.ceil((whole * from) / unit) * unit; at <= whole * to; at += unit) {
     const x = `${(100 * at) / whole}%`;
     const word = at ? spanOfTime(at).replace(".0 s", " s").replace(/ 00 [sm]$/, "") : "0";
-    ticks.append(drawn("text", { x, y: 14, "text-anchor": at ? "middle" : "start" }, word));
+    const anchor = at === 0 ? "start" : (at / whole - from) / share < 0.96 ? "middle" : "end";
+    ticks.append(drawn("text", { x, y: 14, "text-anchor": anchor }, word));
     lines.append(drawn("line", { x1: x, x2: x, y1: 0, y2: "100%" }));
   }
 }
@@ -415,6 +416,9 @@ function showPending() {
   pending = [];
   if (newest) all("tr.event", body).slice(PAGE).forEach((row) => row.remove());
   find(".fresh", section).hidden = true;
+  const ids = all("tr.event", body).map((row) => Number(row.dataset.id).toLocaleString("en"));
+  const total = Number(section.dataset.last).toLocaleString("en");
+  find(".range", section).textContent = `${ids[0]} – ${ids.at(-1)} of ${total}`;
 }
 
 let announced = 0;

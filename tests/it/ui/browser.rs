@@ -143,6 +143,9 @@ async fn the_demo_is_followed_in_both_themes() {
             first
         );
         browser.click(".fresh button").await;
+        browser
+            .until("return find('.range').textContent.endsWith(` of ${Number(find('#events').dataset.last).toLocaleString('en')}`)")
+            .await;
         assert_ne!(
             browser
                 .run("return find('#events tr.event').dataset.id")
