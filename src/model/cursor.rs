@@ -23,6 +23,10 @@ impl Cursor {
         self.first
     }
 
+    pub fn limit(self) -> i64 {
+        self.limit
+    }
+
     /// The last EventId that fits, inclusive.
     pub fn last(self) -> i64 {
         self.first.saturating_add(self.limit - 1)

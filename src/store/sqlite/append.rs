@@ -331,7 +331,7 @@ async fn execute(
     Ok(())
 }
 
-fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Error> {
+pub(super) fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|e| Error::Other(e.to_string()))
 }
 

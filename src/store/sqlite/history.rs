@@ -1,61 +1,90 @@
-//! Pages of a history: one statement, one row.
+//! Pages of histories: one statement, one row a page.
 
-use sqlx::{Row, SqlitePool};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::executions::missing;
-
+use super::{append::to_json, reader::Wanted};
 use crate::{
-    model::{Cursor, Name, Status},
-    store::{Error, Outcome, PAGE_MAX_BYTES, Page, checksum::checksum},
+    model::Status,
+    store::{Error, Outcome, PAGE_MAX_BYTES, Page, Refusal, checksum::checksum},
 };
 
-/// A page as one row, because each row costs a change of threads. The fragments come joined by line
-/// feeds, which no JSON of ours contains; the sum of their checksums comes with them.
+/// A row for each page that is wanted, because each row costs more than its events. Its last column is
+/// count and sum of checksums, then the fragments, all on lines of their own; no JSON of ours contains a
+/// line feed.
 ///
 /// A large history might pass the byte limit of a page; then the sum of lengths says where to stop.
-const HISTORY: &str = "
-    SELECT x.id, x.last_event_id, count(e.event_id), sum(e.checksum), group_concat(e.json, char(10)), x.status
-    FROM flows f
-    JOIN executions x ON x.flow = f.id AND x.name = ?2
-    LEFT JOIN events e ON e.execution = x.id AND e.event_id >= ?3 AND e.event_id <=
-        CASE WHEN x.history_bytes <= ?5 THEN ?4 ELSE (
-            SELECT max(event_id)
-            FROM (
-                SELECT event_id, sum(octet_length(json) + 1) OVER (ORDER BY event_id) AS bytes
-                FROM events
-                WHERE execution = x.id AND event_id BETWEEN ?3 AND ?4
-            )
-            WHERE bytes <= ?5 OR event_id = ?3
-        ) END
-    WHERE f.name = ?1 AND f.deleted_at IS NULL";
+const HISTORIES: &str = "
+    SELECT f.id, x.id, x.last_event_id, x.status, (
+        SELECT count(*) || char(10) || sum(checksum) || char(10) || group_concat(json, char(10))
+        FROM events
+        WHERE execution = x.id AND event_id >= w.value ->> 2 AND event_id <=
+            CASE WHEN x.history_bytes <= ?2 THEN w.value ->> 3 ELSE (
+                SELECT max(event_id)
+                FROM (
+                    SELECT event_id, sum(octet_length(json) + 1) OVER (ORDER BY event_id) AS bytes
+                    FROM events
+                    WHERE execution = x.id AND event_id BETWEEN w.value ->> 2 AND w.value ->> 3
+                )
+                WHERE bytes <= ?2 OR event_id = w.value ->> 2
+            ) END
+    )
+    FROM json_each(?1) w
+    LEFT JOIN flows f ON f.name = w.value ->> 0 AND f.deleted_at IS NULL
+    LEFT JOIN executions x ON x.flow = f.id AND x.name = w.value ->> 1";
 
-pub(super) async fn get_execution_history(
-    pool: &SqlitePool,
-    flow: &Name,
-    execution: &Name,
-    cursor: Cursor,
-) -> Outcome<Page> {
-    let row = sqlx::query(HISTORY)
-        .bind(flow.as_str())
-        .bind(execution.as_str())
-        .bind(cursor.first())
-        .bind(cursor.last())
+/// Answers each page that is wanted, in order.
+pub(super) async fn get_execution_histories(
+    connection: &mut SqliteConnection,
+    wanted: impl Iterator<Item = &Wanted> + Clone,
+) -> Result<Vec<Outcome<Page>>, Error> {
+    let keys: Vec<_> = wanted
+        .clone()
+        .map(|page| {
+            let cursor = page.cursor;
+            (
+                page.flow.as_str(),
+                page.execution.as_str(),
+                cursor.first(),
+                cursor.last(),
+            )
+        })
+        .collect();
+    let rows = sqlx::query(HISTORIES)
+        .bind(to_json(&keys)?)
         .bind(PAGE_MAX_BYTES)
-        .fetch_one(pool)
+        .fetch_all(connection)
         .await?;
-    let Some(id) = row.try_get::<Option<i64>, _>(0)? else {
-        return missing(pool, flow).await.map(Err);
+    if rows.len() != keys.len() {
+        return Err(Error::Corrupt("a page has no row, or two".to_owned()));
+    }
+    Ok(wanted
+        .zip(rows)
+        .map(|(wanted, row)| page(wanted, &row))
+        .collect())
+}
+
+fn page(wanted: &Wanted, row: &SqliteRow) -> Outcome<Page> {
+    if row.try_get::<Option<i64>, _>(0)?.is_none() {
+        return Ok(Err(Refusal::FlowNotExists));
+    }
+    let Some(id) = row.try_get::<Option<i64>, _>(1)? else {
+        return Ok(Err(Refusal::ExecutionNotExists));
     };
-    let last_event_id: i64 = row.try_get(1)?;
-    let count: i64 = row.try_get(2)?;
-    let next = cursor.first().saturating_add(count);
-    let ends_early = next <= cursor.last().min(last_event_id);
+    let last_event_id: i64 = row.try_get(2)?;
+    let cursor = wanted.cursor;
     let (events, ends) = match row.try_get::<Option<&str>, _>(4)? {
         None => (String::new(), Vec::new()),
-        Some(joined) => verified(id, cursor.first(), count, row.try_get(3)?, joined)?,
+        Some(lines) => verified(id, cursor.first(), lines)?,
     };
+    let next = cursor
+        .first()
+        .saturating_add(i64::try_from(ends.len()).unwrap_or(i64::MAX));
+    let ends_early = next <= cursor.last().min(last_event_id);
     if ends_early && i64::try_from(events.len()).unwrap_or(i64::MAX) < PAGE_MAX_BYTES / 32 {
         // One more event is far below the byte limit: it did not stop this page, so the event is gone.
+        let Wanted {
+            flow, execution, ..
+        } = wanted;
         return Err(Error::Corrupt(format!(
             "event {next} of execution {flow}/{execution} is missing"
         )));
@@ -64,21 +93,19 @@ pub(super) async fn get_execution_history(
         events,
         ends,
         last_event_id,
-        running: row.try_get::<&str, _>(5)? == Status::Running.as_str(),
+        running: row.try_get::<&str, _>(3)? == Status::Running.as_str(),
         next: (next <= last_event_id).then_some(next),
     }))
 }
 
 /// Checks the fragments of the events from `first` on and joins them by commas; answers where each ends.
-fn verified(
-    execution: i64,
-    first: i64,
-    count: i64,
-    sum: i64,
-    joined: &str,
-) -> Result<(String, Vec<usize>), Error> {
+fn verified(execution: i64, first: i64, lines: &str) -> Result<(String, Vec<usize>), Error> {
+    let mut lines = lines.splitn(3, '\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (count, sum, joined) = (line(), line(), line());
+    let count: usize = count.parse().unwrap_or_default();
     let mut events = String::with_capacity(joined.len());
-    let mut ends = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
+    let mut ends = Vec::with_capacity(count);
     let mut found = 0;
     for (event_id, json) in (first..).zip(joined.split('\n')) {
         if event_id > first {
@@ -88,10 +115,9 @@ fn verified(
         ends.push(events.len());
         found += i64::from(checksum(execution, event_id, json.as_bytes()));
     }
-    let last = first + count - 1;
-    if found != sum {
+    if ends.len() != count || sum.parse() != Ok(found) {
         return Err(Error::Corrupt(format!(
-            "an event of {first} to {last} of execution {execution} is damaged"
+            "an event of the {count} from {first} on of execution {execution} is damaged"
         )));
     }
     Ok((events, ends))

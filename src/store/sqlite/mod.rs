@@ -10,6 +10,7 @@ mod job;
 mod listing;
 mod nonces;
 mod open;
+mod reader;
 mod tasks;
 mod writer;
 
@@ -25,11 +26,13 @@ use crate::{
     model::{Cursor, Execution, Flow, Name, Nonce},
     wire::signature::SecretKey,
 };
+use reader::{Readers, Wanted};
 use writer::{Write, Writer};
 
 /// An open SQLite store.
 pub struct Sqlite {
     readers: SqlitePool,
+    histories: Readers,
     writer: Writer,
     changes: Hub,
     task_key: SecretKey,
@@ -113,7 +116,12 @@ impl Store for Sqlite {
         execution: &Name,
         cursor: Cursor,
     ) -> Outcome<Page> {
-        history::get_execution_history(&self.readers, flow, execution, cursor).await
+        let wanted = Wanted {
+            flow: flow.clone(),
+            execution: execution.clone(),
+            cursor,
+        };
+        self.histories.read(wanted).await
     }
 
     async fn ready(&self) -> Result<(), Error> {
@@ -126,6 +134,7 @@ impl Store for Sqlite {
     }
 
     async fn close(&self) {
+        self.histories.close().await;
         self.readers.close().await;
         self.writer.close().await;
         let _ = self.lock.unlock(); // or the system does, when the process ends

@@ -1,6 +1,6 @@
 //! Opening a file: is it ours, is it free, is its schema ours or older; and how its connections are set.
 
-use std::{fs::File, path::Path, str::FromStr, time::Duration};
+use std::{fs::File, num::NonZero, path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
     ConnectOptions, Connection,
@@ -11,7 +11,7 @@ use sqlx::{
     },
 };
 
-use super::{Sqlite, writer::Writer};
+use super::{Sqlite, reader::Readers, writer::Writer};
 use crate::{store::changes::Hub, wire::signature::SecretKey};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -29,7 +29,8 @@ const _: () = assert!(
 /// What may follow `?` in a URL. Anything else would read or keep something other than the file.
 const PARAMETERS: [&str; 3] = ["", "mode=rwc", "mode=rw"];
 
-/// Connections that read. Reads take microseconds and a core each; more would only wait for cores.
+/// Connections that read anything but histories, which have readers of their own. Such reads take microseconds
+/// and a core each; more would only wait for cores.
 const READERS: u32 = 4;
 /// Longest wait for a free reader, before the caller is told to come again.
 const READER_WAIT: Duration = Duration::from_secs(1);
@@ -82,6 +83,11 @@ impl Sqlite {
             .fetch_one(&mut writer)
             .await
             .map_err(|e| say(e.to_string()))?;
+        let options = options.read_only(true).create_if_missing(false);
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let histories = Readers::start(&options, cores)
+            .await
+            .map_err(|e| say(e.to_string()))?;
         let readers = SqlitePoolOptions::new()
             .min_connections(READERS)
             .max_connections(READERS)
@@ -89,10 +95,11 @@ impl Sqlite {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false) // a ping costs as much as a small page
-            .connect_lazy_with(options.read_only(true).create_if_missing(false));
+            .connect_lazy_with(options);
         let changes = Hub::default();
         Ok(Sqlite {
             readers,
+            histories,
             writer: Writer::start(writer, changes.clone()),
             changes,
             task_key: SecretKey::new(task_key),

@@ -1,0 +1,138 @@
+//! The readers of histories: tasks that own a connection each and read what is waiting in one statement.
+//! A statement costs two changes of threads, which take longer than a small page itself. Alone, a page is
+//! read at once; together they share that cost.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
+use tokio::{
+    sync::mpsc::{self, error::SendTimeoutError},
+    task::JoinSet,
+};
+
+use super::{history, job::Job};
+use crate::{
+    model::{Cursor, Name},
+    store::{Error, Outcome, Page},
+};
+
+/// Pages that wait for a reader. More would wait longer than their clients do.
+const QUEUE_MAX: usize = 1024;
+/// Longest wait for a place in the queue, before the caller is told to come again.
+const QUEUE_WAIT: Duration = Duration::from_secs(1);
+/// Events of the pages that are read together, unless one alone has more: bounds the wait for the last and
+/// the memory for all.
+const GROUP_MAX_EVENTS: i64 = Cursor::LIMIT_MAX;
+
+/// A page that somebody waits for.
+pub(super) struct Wanted {
+    pub flow: Name,
+    pub execution: Name,
+    pub cursor: Cursor,
+}
+
+type Read = Job<Wanted, Page>;
+
+/// The tasks' handle.
+pub(super) struct Readers {
+    queue: Mutex<Option<mpsc::Sender<Read>>>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Readers {
+    /// Starts `count` readers: one a core, since a page takes microseconds and a core.
+    pub(super) async fn start(
+        options: &SqliteConnectOptions,
+        count: usize,
+    ) -> Result<Self, sqlx::Error> {
+        let (sender, queue) = mpsc::channel(QUEUE_MAX);
+        let queue = Arc::new(tokio::sync::Mutex::new(queue));
+        let mut tasks = JoinSet::new();
+        for _ in 0..count {
+            tasks.spawn(run(options.connect().await?, Arc::clone(&queue)));
+        }
+        Ok(Readers {
+            queue: Mutex::new(Some(sender)),
+            tasks: Mutex::new(tasks),
+        })
+    }
+
+    pub(super) async fn read(&self, wanted: Wanted) -> Outcome<Page> {
+        let queue = self.queue.lock().expect("no panic holds this lock").clone();
+        let queue = queue.ok_or_else(closed)?;
+        let (job, answer) = Job::new(wanted, None);
+        queue
+            .send_timeout(job, QUEUE_WAIT)
+            .await
+            .map_err(|error| match error {
+                SendTimeoutError::Timeout(_) => Error::Busy("too many reads wait".to_owned()),
+                SendTimeoutError::Closed(_) => closed(),
+            })?;
+        drop(queue);
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Lets the tasks finish what is queued, and waits for them.
+    pub(super) async fn close(&self) {
+        self.queue.lock().expect("no panic holds this lock").take();
+        let tasks = std::mem::take(&mut *self.tasks.lock().expect("no panic holds this lock"));
+        tasks.join_all().await;
+    }
+}
+
+fn closed() -> Error {
+    Error::Unavailable("it is closing".to_owned())
+}
+
+async fn run(
+    mut connection: SqliteConnection,
+    queue: Arc<tokio::sync::Mutex<mpsc::Receiver<Read>>>,
+) {
+    loop {
+        let group = gather(&mut *queue.lock().await).await;
+        if group.is_empty() {
+            break;
+        }
+        read(&mut connection, group).await;
+    }
+}
+
+/// What waits, as far as it may be read together; nothing once the queue is closed and empty.
+async fn gather(queue: &mut mpsc::Receiver<Read>) -> Vec<Read> {
+    let mut group = Vec::new();
+    let mut events = 0;
+    let mut next = queue.recv().await;
+    while let Some(job) = next {
+        events += job.ask.cursor.limit();
+        group.push(job);
+        next = if events < GROUP_MAX_EVENTS {
+            queue.try_recv().ok()
+        } else {
+            None
+        };
+    }
+    group
+}
+
+async fn read(connection: &mut SqliteConnection, group: Vec<Read>) {
+    match history::get_execution_histories(connection, group.iter().map(|job| &job.ask)).await {
+        Ok(pages) => {
+            for (mut job, page) in group.into_iter().zip(pages) {
+                job.outcome = Some(page);
+                job.answer(&Ok(()));
+            }
+        }
+        Err(error) if group.len() == 1 => {
+            for job in group {
+                job.answer(&Err(error.clone()));
+            }
+        }
+        // A page that cannot be read must not take the others with it.
+        Err(_) => {
+            for job in group {
+                Box::pin(read(connection, vec![job])).await;
+            }
+        }
+    }
+}
