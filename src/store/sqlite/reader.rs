@@ -21,8 +21,8 @@ use crate::{
 const QUEUE_MAX: usize = 1024;
 /// Longest wait for a place in the queue, before the caller is told to come again.
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
-/// Events of the pages that are read together, unless one alone has more: bounds the wait for the last and
-/// the memory for all.
+/// Once the pages that are read together may have so many events, no other joins them: bounds the wait for
+/// the last and the memory for all.
 const GROUP_MAX_EVENTS: i64 = Cursor::LIMIT_MAX;
 
 /// A page that somebody waits for.
@@ -76,8 +76,8 @@ impl Readers {
     /// Lets the tasks finish what is queued, and waits for them.
     pub(super) async fn close(&self) {
         self.queue.lock().expect("no panic holds this lock").take();
-        let tasks = std::mem::take(&mut *self.tasks.lock().expect("no panic holds this lock"));
-        tasks.join_all().await;
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().expect("no panic holds this lock"));
+        while tasks.join_next().await.is_some() {}
     }
 }
 
