@@ -6,10 +6,9 @@ use std::{fs, path::Path, process::Command};
 
 use crate::{
     report,
-    served::{self, Served},
+    served::{self, EXECUTION, Served},
 };
 
-const EXECUTION: &str = "e";
 /// Requests of the shorter and the longer run.
 const RUNS: [usize; 2] = [50, 550];
 
@@ -37,13 +36,7 @@ fn total(out: &str) -> f64 {
 }
 
 pub fn run() {
-    let folder = served::folder("instructions");
-    let server = Served::start(&folder);
-    let mut connections = server.connect(1);
-    served::create_flow(&mut connections);
-    served::start_execution(&mut connections, EXECUTION);
-    served::fill(&mut connections, EXECUTION, 2000);
-    server.stop();
+    let folder = served::filled("instructions");
     report::head("Instructions of a request", &["request", "thousands"]);
     for limit in [1, 100, 1000] {
         let requests = |count| -> Vec<_> {

@@ -13,10 +13,9 @@ use crate::{
     floor::{http::FixedBytes, rows::Rows, sqlite::Readers},
     load::Connections,
     report::{self, Contender, timed},
-    served::{self, Served},
+    served::{self, EXECUTION, Served},
 };
 
-const EXECUTION: &str = "e";
 /// Threads of the floors that need no client: as many as the machine has cores for server and client.
 const THREADS: usize = 2;
 
@@ -60,13 +59,7 @@ impl InProcess {
 }
 
 pub fn run() {
-    let folder = served::folder("pages");
-    let server = Served::start(&folder);
-    let mut connections = server.connect(1);
-    served::create_flow(&mut connections);
-    served::start_execution(&mut connections, EXECUTION);
-    served::fill(&mut connections, EXECUTION, 2000);
-    server.stop();
+    let folder = served::filled("pages");
     let [ours, theirs] = ["ours.db", "rows.db"].map(|name| folder.join(name));
     fs::copy(folder.join("bench.db"), &ours).unwrap();
     fs::copy(folder.join("bench.db"), &theirs).unwrap();

@@ -134,8 +134,24 @@ pub fn append(execution: &str, first: i64, count: i64) -> Vec<u8> {
         .bytes()
 }
 
+/// The execution of a filled database, and how many events it has.
+pub const EXECUTION: &str = "e";
+const EVENTS: i64 = 2000;
+
+/// A folder whose database holds the execution, written by the server itself.
+pub fn filled(name: &str) -> PathBuf {
+    let folder = folder(name);
+    let server = Served::start(&folder);
+    let mut connections = server.connect(1);
+    create_flow(&mut connections);
+    start_execution(&mut connections, EXECUTION);
+    fill(&mut connections, EXECUTION, EVENTS);
+    server.stop();
+    folder
+}
+
 /// Appends until the execution, which has event 1, has `last` events.
-pub fn fill(connections: &mut Connections, execution: &str, last: i64) {
+fn fill(connections: &mut Connections, execution: &str, last: i64) {
     let mut first = 2;
     while first <= last {
         let count = (last - first + 1).min(1000);
