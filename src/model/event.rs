@@ -62,8 +62,8 @@ impl NewEvent {
         }
     }
 
-    /// The event's JSON at its place: compact, text raw but for what JSON must escape.
-    pub fn render(&self, event_id: i64, default_time: Timestamp) -> String {
+    /// Appends the event's JSON at its place: compact, text raw but for what JSON must escape.
+    pub fn render(&self, event_id: i64, default_time: Timestamp, into: &mut Vec<u8>) {
         let rendered = Rendered {
             event_type: &self.event_type,
             event_id,
@@ -72,20 +72,24 @@ impl NewEvent {
             event_detail: &self.event_detail,
             step_name: &self.step_name,
         };
-        serde_json::to_string(&rendered).expect("strings and integers always serialize")
+        serde_json::to_writer(into, &rendered).expect("strings and integers always serialize")
     }
 
     /// Whether `stored` is this event at `event_id`: the same fields, the time only if it was given.
-    pub fn is_stored_as(&self, event_id: i64, stored: &str) -> bool {
+    pub fn is_stored_as(&self, event_id: i64, stored: &[u8]) -> bool {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
         struct Stored<'a> {
             time: &'a str,
         }
-        let time = serde_json::from_str::<Stored<'_>>(stored)
+        let time = serde_json::from_slice::<Stored<'_>>(stored)
             .ok()
             .and_then(|s| Timestamp::parse(s.time));
-        time.is_some_and(|time| self.render(event_id, time) == stored)
+        time.is_some_and(|time| {
+            let mut same = Vec::with_capacity(stored.len());
+            self.render(event_id, time, &mut same);
+            same == stored
+        })
     }
 
     /// The status that this event ends its execution with, if it does.

@@ -11,6 +11,6 @@ pub fn checksum(execution: i64, event_id: i64, json: &[u8]) -> u32 {
 }
 
 /// Whether `stored` is the checksum of this row.
-pub fn holds(execution: i64, event_id: i64, json: &str, stored: i64) -> bool {
-    i64::from(checksum(execution, event_id, json.as_bytes())) == stored
+pub fn holds(execution: i64, event_id: i64, json: &[u8], stored: i64) -> bool {
+    i64::from(checksum(execution, event_id, json)) == stored
 }

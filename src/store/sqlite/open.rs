@@ -11,7 +11,7 @@ use sqlx::{
     },
 };
 
-use super::{Sqlite, reader::Readers, writer::Writer};
+use super::{Sqlite, append, reader::Readers, writer::Writer};
 use crate::{store::changes::Hub, wire::signature::SecretKey};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -79,6 +79,9 @@ impl Sqlite {
             .run(&mut writer)
             .await
             .map_err(|e| say(format!("its schema cannot be brought up to date: {e}")))?;
+        append::prepare(&mut writer)
+            .await
+            .map_err(|e| say(e.to_string()))?;
         let task_key = sqlx::query_scalar("SELECT key FROM task_key")
             .fetch_one(&mut writer)
             .await

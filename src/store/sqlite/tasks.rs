@@ -34,7 +34,7 @@ pub(super) async fn report_task(
         return Ok(Err(Refusal::FlowNotExists));
     };
     let (id, status, json): (i64, &str, &str) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    if !checksum::holds(id, report.submitted, json, row.try_get(3)?) {
+    if !checksum::holds(id, report.submitted, json.as_bytes(), row.try_get(3)?) {
         return Err(damaged("submitted task"));
     }
     if row.try_get(4)? || status != Status::Running.as_str() {

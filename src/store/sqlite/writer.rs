@@ -194,6 +194,10 @@ async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Write>,
 }
 
 impl Write {
+    fn is_append(&self) -> bool {
+        matches!(self, Write::Append(_))
+    }
+
     /// Answers whoever asked, and tells whoever waits for the execution.
     fn answer(self, committed: &Result<(), Error>, changes: &Hub) {
         if committed.is_ok() {
@@ -240,6 +244,9 @@ async fn transaction(
     group: &mut [Write],
     sweep: bool,
 ) -> Result<(), Error> {
+    if !sweep && group.iter().all(Write::is_append) {
+        return perform(connection, group).await; // one statement, so one transaction
+    }
     sqlx::query("BEGIN IMMEDIATE")
         .execute(&mut *connection)
         .await?;
@@ -260,8 +267,7 @@ async fn transaction(
 }
 
 async fn perform(connection: &mut SqliteConnection, group: &mut [Write]) -> Result<(), Error> {
-    let is_append = |write: &Write| matches!(write, Write::Append(_));
-    for run in group.chunk_by_mut(|a, b| is_append(a) && is_append(b)) {
+    for run in group.chunk_by_mut(|a, b| a.is_append() && b.is_append()) {
         match run {
             [Write::CreateFlow(job)] => {
                 let result = flows::create_flow(connection, job).await;

@@ -360,7 +360,9 @@ async fn every_statement_finds_its_rows_by_an_index() {
         }
         for statement in &source.literals {
             let verb = statement.split_whitespace().next().unwrap_or_default();
-            if !["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&verb) {
+            // What a trigger unfolds into statements that stand here too has no plan of its own.
+            let unfolded = statement.starts_with("INSERT INTO temp.");
+            if unfolded || !["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&verb) {
                 continue;
             }
             // An insert looks for children only while a foreign key is violated; the plan cannot tell.
