@@ -18,6 +18,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use tokio::time::{sleep, timeout};
 
 use crate::{
@@ -25,8 +26,7 @@ use crate::{
     clock::Clock,
     wire::{
         VERSION,
-        params::Param,
-        signature::{acs3, sha256_hex},
+        signature::{acs3, hex, sha256_hex},
     },
 };
 
@@ -257,18 +257,19 @@ pub fn authorization(
         .filter(signs)
         .collect();
     signed.sort_unstable();
-    let query: Vec<_> = query
-        .iter()
-        .map(|(name, value)| Param {
-            name: (*name).into(),
-            value: (*value).into(),
-        })
-        .collect();
-    let canonical = acs3::canonical_request(method, &query, headers, &signed, &sha256_hex(body));
-    let tag = key
-        .secret()
-        .tag(acs3::string_to_sign(&canonical).as_bytes());
-    let signature: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut query = query.to_vec();
+    query.sort_unstable();
+    let mut canonical = Sha256::new();
+    acs3::canonical_request(
+        method,
+        query.into_iter(),
+        headers,
+        &signed,
+        &sha256_hex(body),
+        &mut canonical,
+    );
+    let tag = key.secret().tag(acs3::string_to_sign(canonical).as_bytes());
+    let signature = hex(&tag);
     let algorithm = acs3::ALGORITHM;
     let signed = signed.join(";");
     format!("{algorithm} Credential={key_id},SignedHeaders={signed},Signature={signature}")

@@ -281,15 +281,14 @@ fn proven(
     match &claim.proof {
         Proof::RpcV1(signature) => {
             let signature = signature.as_ref()?;
-            let signs = |params: &[_]| {
-                key.secret()
-                    .signed_rpc_v1(&rpc_v1::string_to_sign(request.method, params), signature)
-            };
-            if signs(params.all()) {
+            let (secret, method) = (key.secret(), request.method);
+            if secret.signed_rpc_v1(method, params.all(), signature) {
                 return Some(false);
             }
-            let signed = params.without_empty();
-            (signed.len() < params.all().len() && signs(&signed)).then_some(true)
+            let signed = params.without_empty()?;
+            secret
+                .signed_rpc_v1(method, signed, signature)
+                .then_some(true)
         }
         Proof::Acs3 {
             signed_headers,
@@ -297,16 +296,18 @@ fn proven(
         } => {
             let hash = sha256_hex(request.body);
             let claimed = request.headers.get("x-acs-content-sha256")?;
-            let canonical = acs3::canonical_request(
+            let mut canonical = Sha256::new();
+            acs3::canonical_request(
                 request.method,
                 params.of_query(),
                 request.headers,
                 signed_headers,
                 &hash,
+                &mut canonical,
             );
             let held = key
                 .secret()
-                .signed_acs3(&acs3::string_to_sign(&canonical), signature);
+                .signed_acs3(&acs3::string_to_sign(canonical), signature);
             (held && claimed.as_bytes() == hash.as_bytes()).then_some(false)
         }
     }

@@ -3,7 +3,7 @@
 //! Signatures are checked over the decoded values (clients spell the same value differently), and the
 //! actions read them through typed getters that name what they miss.
 
-use std::{borrow::Cow, collections::HashSet, ops::RangeInclusive};
+use std::{borrow::Cow, ops::RangeInclusive};
 
 use super::{error::ApiError, json};
 
@@ -67,10 +67,21 @@ const BUSINESS: [&str; 34] = [
 ];
 
 /// One parameter, decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Param<'a> {
-    pub name: Cow<'a, str>,
-    pub value: Cow<'a, str>,
+#[derive(Debug)]
+struct Param<'a> {
+    name: Cow<'a, str>,
+    value: Cow<'a, str>,
+    in_query: bool,
+}
+
+impl Param<'_> {
+    fn pair(&self) -> (&str, &str) {
+        (&self.name, &self.value)
+    }
+
+    fn is_empty_business(&self) -> bool {
+        self.value.is_empty() && !COMMON.contains(&self.name.as_ref())
+    }
 }
 
 /// How the body carries parameters.
@@ -83,9 +94,8 @@ pub enum BodyKind {
 /// All parameters of a request, no name twice.
 #[derive(Debug)]
 pub struct Params<'a> {
+    /// In signing order: by name, bytewise.
     all: Vec<Param<'a>>,
-    /// The first so many came in the query.
-    in_query: usize,
     /// The body's parameters are a JSON object, which RPC v1 does not sign.
     body: Option<BodyKind>,
 }
@@ -94,15 +104,14 @@ impl<'a> Params<'a> {
     /// Decodes query and body. Refuses what two readers could read differently: a name given twice
     /// (query, body, or across), a name that is another in different case, bad percent-encoding.
     pub fn parse(query: &'a str, body: Option<(BodyKind, &'a [u8])>) -> Result<Self, ApiError> {
-        let mut all = Vec::with_capacity(24);
-        decode_pairs(query, "The query", &mut all)?;
-        let in_query = all.len();
+        let mut all = Vec::with_capacity(PARAMETERS_MAX + 1);
+        decode_pairs(query, true, &mut all)?;
         match body {
             None => {}
             Some((BodyKind::Form, bytes)) => {
                 let text = std::str::from_utf8(bytes)
                     .map_err(|_| ApiError::invalid("The body", "must be UTF-8"))?;
-                decode_pairs(text, "The body", &mut all)?;
+                decode_pairs(text, false, &mut all)?;
             }
             Some((BodyKind::Json, bytes)) => {
                 let members = json::parameters(bytes)
@@ -110,71 +119,49 @@ impl<'a> Params<'a> {
                 all.extend(members.into_iter().map(|(name, value)| Param {
                     name: name.into(),
                     value,
+                    in_query: false,
                 }));
             }
         }
-        let params = Params {
-            all,
-            in_query,
-            body: body.map(|(kind, _)| kind),
-        };
-        params.check_names()?;
-        Ok(params)
-    }
-
-    fn check_names(&self) -> Result<(), ApiError> {
-        if self.all.len() > PARAMETERS_MAX {
+        if all.len() > PARAMETERS_MAX {
             return Err(ApiError::invalid(
                 "The request",
                 format_args!("must have at most {PARAMETERS_MAX} parameters"),
             ));
         }
-        let mut seen = HashSet::with_capacity(self.all.len());
-        for Param { name, .. } in &self.all {
-            if !seen.insert(name.as_ref()) {
-                return Err(ApiError::invalid(name, "must not be given twice"));
-            }
-            let twin = |known: &&&str| known.eq_ignore_ascii_case(name) && **known != name.as_ref();
-            if let Some(known) = COMMON.iter().chain(&BUSINESS).find(twin) {
-                return Err(ApiError::invalid(
-                    name,
-                    format_args!("must be spelled {known}"),
-                ));
-            }
-        }
-        Ok(())
+        all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        check_names(&all)?;
+        Ok(Params {
+            all,
+            body: body.map(|(kind, _)| kind),
+        })
     }
 
-    pub fn all(&self) -> &[Param<'a>] {
-        &self.all
+    /// Name and value of each, in signing order: by name, bytewise.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.all.iter().map(Param::pair)
     }
 
     /// Those of the query, which ACS3 signs one by one (it signs the body as a whole).
-    pub fn of_query(&self) -> &[Param<'a>] {
-        &self.all[..self.in_query]
+    pub fn of_query(&self) -> impl Iterator<Item = (&str, &str)> {
+        let of_query = self.all.iter().filter(|param| param.in_query);
+        of_query.map(Param::pair)
     }
 
-    pub fn body(&self) -> Option<BodyKind> {
-        self.body
-    }
-
-    /// All but business parameters with an empty value.
-    pub fn without_empty(&self) -> Vec<Param<'a>> {
-        self.all
-            .iter()
-            .filter(|param| !is_empty_business(param))
-            .cloned()
-            .collect()
+    /// All but business parameters with an empty value; None if there are no such.
+    pub fn without_empty(&self) -> Option<impl Iterator<Item = (&str, &str)>> {
+        let left = self.all.iter().filter(|param| !param.is_empty_business());
+        let fewer = left.clone().count() < self.all.len();
+        fewer.then(|| left.map(Param::pair))
     }
 
     /// Forgets business parameters with an empty value.
     pub fn forget_empty(&mut self) {
-        self.in_query = self
-            .of_query()
-            .iter()
-            .filter(|param| !is_empty_business(param))
-            .count();
-        self.all.retain(|param| !is_empty_business(param));
+        self.all.retain(|param| !param.is_empty_business());
+    }
+
+    pub fn body(&self) -> Option<BodyKind> {
+        self.body
     }
 
     /// The value as given, also when it is empty.
@@ -252,8 +239,22 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-fn is_empty_business(param: &Param<'_>) -> bool {
-    param.value.is_empty() && !COMMON.contains(&param.name.as_ref())
+/// Checks names that are sorted.
+fn check_names(all: &[Param<'_>]) -> Result<(), ApiError> {
+    for (nth, Param { name, .. }) in all.iter().enumerate() {
+        if nth > 0 && all[nth - 1].name == *name {
+            return Err(ApiError::invalid(name, "must not be given twice"));
+        }
+        let mut known = COMMON.iter().chain(&BUSINESS);
+        let known = known.find(|known| known.eq_ignore_ascii_case(name));
+        if let Some(known) = known.filter(|known| *known != name) {
+            return Err(ApiError::invalid(
+                name,
+                format_args!("must be spelled {known}"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn decimal(text: &str) -> Option<i64> {
@@ -261,16 +262,22 @@ fn decimal(text: &str) -> Option<i64> {
     plain.then(|| text.parse().ok()).flatten()
 }
 
-fn decode_pairs<'a>(text: &'a str, place: &str, into: &mut Vec<Param<'a>>) -> Result<(), ApiError> {
+fn decode_pairs<'a>(
+    text: &'a str,
+    in_query: bool,
+    into: &mut Vec<Param<'a>>,
+) -> Result<(), ApiError> {
+    let place = if in_query { "The query" } else { "The body" };
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         if into.len() > PARAMETERS_MAX {
-            break; // refused by `check_names`; no need to decode them all
+            break; // refused; no need to decode them all
         }
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let fault = || ApiError::invalid(place, "must be percent-encoded UTF-8");
         into.push(Param {
             name: decode(name).ok_or_else(fault)?,
             value: decode(value).ok_or_else(fault)?,
+            in_query,
         });
     }
     Ok(())

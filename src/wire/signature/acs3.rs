@@ -1,11 +1,16 @@
 //! ACS3-HMAC-SHA256: method, query, chosen headers and the body's hash are signed.
 
+use hmac::digest::Update;
 use http::HeaderMap;
+use sha2::{Digest, Sha256};
 
-use super::{Param, percent_encode, sha256_hex, sorted};
+use super::{ONCE, canonical_query, hex};
 
 /// The bytes of a signature.
 pub type Signature = [u8; 32];
+
+/// Names in SignedHeaders: as many as a request may have header fields. Each is compared with each.
+pub const SIGNED_HEADERS_MAX: usize = 100;
 
 pub const ALGORITHM: &str = "ACS3-HMAC-SHA256";
 
@@ -43,7 +48,11 @@ impl<'a> Authorization<'a> {
             }
         }
         let missing = "must have Credential, SignedHeaders and Signature";
-        let signed_headers: Vec<_> = signed_headers.ok_or(missing)?.split(';').collect();
+        let names = signed_headers.ok_or(missing)?.split(';');
+        let signed_headers: Vec<_> = names.take(SIGNED_HEADERS_MAX + 1).collect();
+        if signed_headers.len() > SIGNED_HEADERS_MAX {
+            return Err("must name at most 100 signed headers");
+        }
         if signed_headers
             .iter()
             .enumerate()
@@ -61,47 +70,53 @@ impl<'a> Authorization<'a> {
     }
 }
 
-/// The text whose hash is signed. Header values go in as received; a signed header that is not there
-/// counts as empty, and so does not verify.
-pub fn canonical_request(
+/// The text whose hash is signed; `query` is in signing order. Header values go in as received; a signed
+/// header that is not there counts as empty, and so does not verify.
+pub fn canonical_request<'p>(
     method: &str,
-    query: &[Param<'_>],
+    query: impl Iterator<Item = (&'p str, &'p str)>,
     headers: &HeaderMap,
     signed_headers: &[&str],
     payload_hash: &str,
-) -> Vec<u8> {
-    let mut text = format!("{method}\n/\n");
-    for (nth, param) in sorted(query).into_iter().enumerate() {
-        if nth > 0 {
-            text.push('&');
-        }
-        percent_encode(&param.name, "%", &mut text);
-        text.push('=');
-        percent_encode(&param.value, "%", &mut text);
-    }
-    let mut text = text.into_bytes();
-    text.push(b'\n');
+    into: &mut impl Update,
+) {
+    into.update(method.as_bytes());
+    into.update(b"\n/\n");
+    canonical_query(query, &ONCE, into);
+    into.update(b"\n");
+    let mut values = Vec::new();
     for name in signed_headers {
-        let mut values: Vec<_> = headers
-            .get_all(*name)
-            .iter()
-            .map(|v| v.as_bytes().trim_ascii())
-            .collect();
+        values.clear();
+        values.extend(
+            headers
+                .get_all(*name)
+                .iter()
+                .map(|v| v.as_bytes().trim_ascii()),
+        );
         values.sort_unstable();
-        text.extend_from_slice(name.as_bytes());
-        text.push(b':');
-        text.extend_from_slice(&values.join(&b','));
-        text.push(b'\n');
+        into.update(name.as_bytes());
+        into.update(b":");
+        joined(&values, b",", into);
+        into.update(b"\n");
     }
-    text.push(b'\n');
-    text.extend_from_slice(signed_headers.join(";").as_bytes());
-    text.push(b'\n');
-    text.extend_from_slice(payload_hash.as_bytes());
-    text
+    into.update(b"\n");
+    joined(signed_headers, b";", into);
+    into.update(b"\n");
+    into.update(payload_hash.as_bytes());
 }
 
-pub fn string_to_sign(canonical_request: &[u8]) -> String {
-    format!("{ALGORITHM}\n{}", sha256_hex(canonical_request))
+fn joined(texts: &[impl AsRef<[u8]>], separator: &[u8], into: &mut impl Update) {
+    for (nth, text) in texts.iter().enumerate() {
+        if nth > 0 {
+            into.update(separator);
+        }
+        into.update(text.as_ref());
+    }
+}
+
+/// The text that is signed, for a hash that has taken in the canonical request.
+pub fn string_to_sign(canonical_request: Sha256) -> String {
+    format!("{ALGORITHM}\n{}", hex(&canonical_request.finalize()))
 }
 
 /// Reads a signature: 64 lower-case hex digits.

@@ -1,11 +1,11 @@
 //! The canonical forms of any parameters, however they are spelled on the wire, against a plain reading of
 //! the vendor's description.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use flowledger::wire::{
     params::{BodyKind, Params},
-    signature::{acs3, rpc_v1, sha256_hex},
+    signature::sha256_hex,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::{
@@ -14,7 +14,7 @@ use proptest::{
     test_runner::RngSeed,
 };
 
-use super::{Pair, joined, owned, rpc_v1_text};
+use super::{Pair, acs3_signs, joined, owned, rpc_v1_signs, rpc_v1_text, sorted};
 
 /// The same cases at every run.
 fn config() -> ProptestConfig {
@@ -81,7 +81,7 @@ fn wire(pairs: &[Pair], style: &[u8]) -> String {
     wire
 }
 
-/// What a query or form means, without a thought for speed; None if it is broken.
+/// What a query or form means, sorted, without a thought for speed; None if it is broken.
 fn meaning(wire: &str) -> Option<Vec<Pair>> {
     fn decoded(text: &str) -> Option<String> {
         let text = text.replace('+', " ");
@@ -103,7 +103,9 @@ fn meaning(wire: &str) -> Option<Vec<Pair>> {
         })
         .collect();
     let mut seen = HashSet::new();
-    pairs.filter(|pairs| pairs.iter().all(|(name, _)| seen.insert(name.clone())))
+    pairs
+        .filter(|pairs| pairs.iter().all(|(name, _)| seen.insert(name.clone())))
+        .map(sorted)
 }
 
 proptest! {
@@ -117,16 +119,15 @@ proptest! {
         let query = wire(&pairs[..in_query], &style);
         let form = wire(&pairs[in_query..], &style);
         let params = Params::parse(&query, Some((BodyKind::Form, form.as_bytes()))).unwrap();
-        prop_assert_eq!(&owned(&params), &pairs);
-        prop_assert_eq!(params.of_query().len(), in_query);
+        let of_query = sorted(pairs[..in_query].to_vec());
+        prop_assert_eq!(owned(params.of_query()), of_query.clone());
+        prop_assert_eq!(owned(params.all()), sorted(pairs.clone()));
 
-        let text = rpc_v1::string_to_sign("POST", params.all());
+        let text = rpc_v1_signs("POST", params.all());
         prop_assert_eq!(text, rpc_v1_text("POST", &pairs));
 
-        let mut sorted = pairs[..in_query].to_vec();
-        sorted.sort();
-        let canonical = acs3::canonical_request("POST", params.of_query(), &HeaderMap::new(), &[], "hash");
-        let expected = format!("POST\n/\n{}\n\n\nhash", joined(&sorted));
+        let canonical = acs3_signs("POST", params.of_query(), &HeaderMap::new(), &[], "hash");
+        let expected = format!("POST\n/\n{}\n\n\nhash", joined(&of_query));
         prop_assert_eq!(String::from_utf8(canonical).unwrap(), expected);
     }
 
@@ -142,7 +143,7 @@ proptest! {
         wire in "[ab%0-9A-Fa-fGg+=&é]{0,16}",
     ) {
         let params = Params::parse(&wire, None);
-        prop_assert_eq!(params.ok().map(|params| owned(&params)), meaning(&wire));
+        prop_assert_eq!(params.ok().map(|params| owned(params.all())), meaning(&wire));
     }
 
     #[test]
@@ -168,7 +169,7 @@ proptest! {
             })
             .collect();
         let hash = sha256_hex(&body);
-        let canonical = acs3::canonical_request("GET", &[], &sent, &names, &hash);
+        let canonical = acs3_signs("GET", [].into_iter(), &sent, &names, &hash);
         let expected = format!("GET\n/\n\n{lines}\n{}\n{hash}", names.join(";"));
         prop_assert_eq!(String::from_utf8(canonical).unwrap(), expected);
     }
@@ -181,14 +182,17 @@ proptest! {
         let query = wire(&pairs[..in_query], &style) + "RegionId=&RoleArn=";
         let form = wire(&pairs[in_query..], &style);
         let mut params = Params::parse(&query, Some((BodyKind::Form, form.as_bytes()))).unwrap();
-        let mut left: Vec<_> = params.without_empty();
+        let left = owned(params.without_empty().unwrap());
         params.forget_empty();
-        prop_assert_eq!(params.all(), &left[..]);
-        let kept = |pair: &&Pair| !pair.1.is_empty();
-        prop_assert_eq!(params.of_query().len(), 1 + pairs[..in_query].iter().filter(kept).count());
-        left.retain(|param| param.name != "RegionId");
-        let left: BTreeMap<_, _> = left.into_iter().map(|p| (p.name.into_owned(), p.value.into_owned())).collect();
-        prop_assert_eq!(left, pairs.iter().filter(kept).cloned().collect());
+        prop_assert_eq!(owned(params.all()), left.clone());
+        prop_assert!(params.without_empty().is_none());
+        let region = ("RegionId".to_owned(), String::new());
+        let kept = |pairs: &[Pair]| -> Vec<_> {
+            pairs.iter().filter(|(_, value)| !value.is_empty()).cloned().collect()
+        };
+        let expected = |pairs: &[Pair]| sorted([&[region.clone()], &kept(pairs)[..]].concat());
+        prop_assert_eq!(left, expected(&pairs));
+        prop_assert_eq!(owned(params.of_query()), expected(&pairs[..in_query]));
     }
 }
 
@@ -196,13 +200,12 @@ proptest! {
 fn names_are_sorted_by_their_bytes_and_values_are_encoded_by_rfc_3986() {
     let query = "b=1&B=2&a%2B=3&a=4&%C3%A9=5&%EF%BC%A1=6&z=+!*'()~-_./&aa=";
     let params = Params::parse(query, None).unwrap();
-    let canonical =
-        acs3::canonical_request("GET", params.of_query(), &HeaderMap::new(), &["host"], "h");
+    let canonical = acs3_signs("GET", params.of_query(), &HeaderMap::new(), &["host"], "h");
     assert_eq!(
         String::from_utf8(canonical).unwrap(),
         "GET\n/\nB=2&a=4&a%2B=3&aa=&b=1&z=%20%21%2A%27%28%29~-_.%2F&%C3%A9=5&%EF%BC%A1=6\nhost:\n\nhost\nh"
     );
-    let text = rpc_v1::string_to_sign("GET", params.all());
+    let text = rpc_v1_signs("GET", params.all());
     assert_eq!(
         text,
         "GET&%2F&B%3D2%26a%3D4%26a%252B%3D3%26aa%3D%26b%3D1%26z%3D%2520%2521%252A%2527%2528%2529~-_.%252F\
@@ -215,7 +218,7 @@ fn a_header_is_signed_byte_for_byte_also_beyond_ascii() {
     let mut headers = HeaderMap::new();
     let value = HeaderValue::from_bytes(b" Fl\xc3\xb6w/\xff 1 ").unwrap();
     headers.append("user-agent", value);
-    let canonical = acs3::canonical_request("GET", &[], &headers, &["user-agent"], "h");
+    let canonical = acs3_signs("GET", [].into_iter(), &headers, &["user-agent"], "h");
     assert_eq!(
         canonical,
         b"GET\n/\n\nuser-agent:Fl\xc3\xb6w/\xff 1\n\nuser-agent\nh"

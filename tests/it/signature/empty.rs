@@ -1,6 +1,6 @@
 //! Empty values: absent ones, but for the few that mean something. One client does not even sign them.
 
-use super::{create_flow, file, history};
+use super::{create_flow, file, history, sorted};
 use crate::support::{Call, Server};
 
 /// The request of `call`, with something put into its query after it was signed.
@@ -18,7 +18,7 @@ fn the_current_java_client_sends_empty_values_unsigned_and_they_count_as_absent(
     let accepted = recorded.replay(&recorded.request).unwrap();
     let mut expected = recorded.expected.query.clone();
     expected.retain(|(name, _)| name != "NextToken");
-    assert_eq!(accepted.params, expected);
+    assert_eq!(accepted.params, sorted(expected));
 }
 
 #[tokio::test]

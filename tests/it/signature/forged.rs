@@ -3,20 +3,20 @@
 use flowledger::wire::{
     error::Code,
     params::{BodyKind, Params},
-    signature::{SecretKey, acs3 as scheme, rpc_v1},
+    signature::{SecretKey, acs3::SIGNED_HEADERS_MAX, rpc_v1},
 };
 use sha2::{Digest, Sha256};
 
 use super::{
-    Recorded, Sent, acs3, acs3_signature, changed::Examiner, file, joined, owned, rpc_v1_signature,
-    rpc_v1_text,
+    Recorded, Sent, acs3, acs3_signature, acs3_signs, changed::Examiner, file, joined, owned,
+    rpc_v1_signature, rpc_v1_text,
 };
 use crate::support::call::hex;
 
 /// Signs `sent` anew over these headers, as its own client could.
 fn signed_over(recorded: &Recorded, sent: &Sent, names: &[&str], hash: &str) -> Sent {
     let params = Params::parse(sent.query(), None).unwrap();
-    let canonical = scheme::canonical_request(
+    let canonical = acs3_signs(
         &sent.method,
         params.of_query(),
         &sent.header_map(),
@@ -67,6 +67,21 @@ fn no_header_is_signed_twice() {
         let code = examiner.refusal(&twice, "SignedHeaders");
         assert_eq!(code, Code::InvalidArgument, "{}", recorded.file);
     }
+}
+
+/// More than a request can have would be work for nothing.
+#[test]
+fn headers_without_end_are_not_signed() {
+    let recorded = file("python-generic-0.4.6-v3__history_basic");
+    let hash = &recorded.expected.payload_hash;
+    let many: Vec<_> = (0..SIGNED_HEADERS_MAX).map(|n| format!("h{n}")).collect();
+    let mut names = recorded.signed_headers();
+    names.extend(many.iter().map(String::as_str));
+    let refusal = recorded.replay(&signed_over(&recorded, &recorded.request, &names, hash));
+    assert!(refusal.unwrap_err().message.contains("at most 100"));
+    names.truncate(SIGNED_HEADERS_MAX);
+    let most = signed_over(&recorded, &recorded.request, &names, hash);
+    assert!(recorded.replay(&most).is_ok());
 }
 
 /// Two headers are signed like one with a comma. What reads the first only would read something else.
@@ -155,10 +170,10 @@ fn an_rpc_v1_signature_has_one_spelling() {
     let recorded = file("node-fnf-2019-03-15-1.2.0__history_basic");
     let genuine = &recorded.expected.signature;
     let secret = SecretKey::new(recorded.credentials.access_key_secret.clone());
+    let params = Params::parse(recorded.request.query(), None).unwrap();
     let holds = |spelled: &str| {
-        rpc_v1::parse_signature(spelled).is_some_and(|signature| {
-            secret.signed_rpc_v1(&recorded.expected.string_to_sign, &signature)
-        })
+        rpc_v1::parse_signature(spelled)
+            .is_some_and(|signature| secret.signed_rpc_v1("GET", params.all(), &signature))
     };
     assert!(holds(genuine));
     let alphabet = ('A'..='Z')
@@ -298,7 +313,7 @@ fn other_schemes_are_refused_by_name() {
 fn a_bearer_token_proves_nothing() {
     let (recorded, genuine) = rpc_v1_with(&[]);
     let pairs = Params::parse(genuine.query(), Some((BodyKind::Form, b"BearerToken=t"))).unwrap();
-    let mut pairs = owned(&pairs);
+    let mut pairs = owned(pairs.all());
     pairs.retain(|(name, _)| !name.starts_with("Signature") && name != "AccessKeyId");
     let mut sent = genuine.with_header("x-acs-bearer-token", "t");
     sent.target = format!("/?{}&SignatureType=BEARERTOKEN", joined(&pairs));

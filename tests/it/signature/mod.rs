@@ -18,9 +18,10 @@ use flowledger::{
     wire::{
         error::ApiError,
         params::{BodyKind, Params},
+        signature as scheme,
     },
 };
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, KeyInit, Mac, digest::Update};
 use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use serde_json::Value;
@@ -80,7 +81,7 @@ pub struct Expected {
     pub signature: String,
 }
 
-/// Who called, and the parameters that count.
+/// Who called, and the parameters that count, in signing order.
 #[derive(Debug)]
 struct Accepted {
     caller: Caller,
@@ -248,15 +249,48 @@ fn authenticate(
     let caller = authenticator.authenticate(&request, &mut params, now, |_| false)?;
     Ok(Accepted {
         caller,
-        params: owned(&params),
+        params: owned(params.all()),
     })
 }
 
-fn owned(params: &Params<'_>) -> Vec<Pair> {
-    let pairs = params.all().iter();
-    pairs
-        .map(|param| (param.name.to_string(), param.value.to_string()))
+fn owned<'p>(params: impl Iterator<Item = (&'p str, &'p str)>) -> Vec<Pair> {
+    params
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
+}
+
+fn sorted(pairs: impl IntoIterator<Item = Pair>) -> Vec<Pair> {
+    let mut sorted: Vec<_> = pairs.into_iter().collect();
+    sorted.sort();
+    sorted
+}
+
+/// In place of a hash: keeps what it is fed.
+#[derive(Default)]
+struct Text(Vec<u8>);
+
+impl Update for Text {
+    fn update(&mut self, piece: &[u8]) {
+        self.0.extend_from_slice(piece);
+    }
+}
+
+fn rpc_v1_signs<'p>(method: &str, params: impl Iterator<Item = (&'p str, &'p str)>) -> String {
+    let mut text = Text::default();
+    scheme::rpc_v1::string_to_sign(method, params, &mut text);
+    String::from_utf8(text.0).unwrap()
+}
+
+fn acs3_signs<'p>(
+    method: &str,
+    query: impl Iterator<Item = (&'p str, &'p str)>,
+    headers: &HeaderMap,
+    names: &[&str],
+    hash: &str,
+) -> Vec<u8> {
+    let mut text = Text::default();
+    scheme::acs3::canonical_request(method, query, headers, names, hash, &mut text);
+    text.0
 }
 
 /// Pairs as a query or a form, spelled by RFC 3986.
@@ -270,9 +304,8 @@ fn joined(pairs: &[Pair]) -> String {
 
 /// What RPC v1 signs, by the vendor's description.
 fn rpc_v1_text(method: &str, pairs: &[Pair]) -> String {
-    let mut sorted = pairs.to_vec();
+    let mut sorted = sorted(pairs.iter().cloned());
     sorted.retain(|(name, _)| name != "Signature");
-    sorted.sort();
     format!("{method}&{}&{}", encoded("/"), encoded(&joined(&sorted)))
 }
 
