@@ -62,7 +62,8 @@ impl Params {
     }
 }
 
-fn read_events(text: &str) -> Result<Vec<NewEvent>, ApiError> {
+/// The events that a caller's JSON `text` is. The refusal names the field that is wrong.
+pub fn read_events(text: &str) -> Result<Vec<NewEvent>, ApiError> {
     let rule = format!("must be a JSON array of 1 to {BATCH_MAX_EVENTS} objects");
     let invalid = |fault: &str| ApiError::invalid("Events", format_args!("{rule}{fault}"));
     let events: Vec<&RawValue> =

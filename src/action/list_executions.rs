@@ -33,7 +33,7 @@ fn read(context: &Context<'_>) -> Result<ListExecutions, ApiError> {
         .integer("Limit", 1..=LIMIT_MAX)?
         .unwrap_or(LIMIT_DEFAULT);
     let token = params.optional("NextToken").map(|token| {
-        position(token)
+        Position::parse(token)
             .ok_or_else(|| ApiError::invalid("NextToken", "must be one that was answered"))
     });
     Ok(ListExecutions {
@@ -69,14 +69,6 @@ fn status(text: &str) -> Result<&'static str, ApiError> {
     })
 }
 
-fn position(token: &str) -> Option<Position> {
-    let (started_at, id) = token.split_once('.')?;
-    Some(Position {
-        started_at: started_at.parse().ok()?,
-        id: id.parse().ok()?,
-    })
-}
-
 pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     let list = read(&context)?;
     let flow = list.flow.clone();
@@ -97,8 +89,6 @@ pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     });
     answer(&Response {
         executions: executions.collect(),
-        next_token: listed
-            .next
-            .map(|next| format!("{}.{}", next.started_at, next.id)),
+        next_token: listed.next.map(|next| next.to_string()),
     })
 }

@@ -17,6 +17,8 @@ mod start_execution;
 mod stop_execution;
 mod update_flow;
 
+pub use append_execution_events::read_events;
+
 use std::time::Duration;
 
 use serde::Serialize;

@@ -78,12 +78,14 @@ fn parts(cookie: &str) -> Option<(String, i64, [u8; 32])> {
     let mut parts = cookie.split('.');
     let mut part = || parts.next();
     let id = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(part()?).ok()?).ok()?;
-    let expires = part()?.parse().ok()?;
+    let expires = part()?;
     let tag = BASE64_URL_SAFE_NO_PAD
         .decode(part()?)
         .ok()?
         .try_into()
         .ok()?;
+    let one_spelling = |number: &i64| number.to_string() == expires;
+    let expires = expires.parse().ok().filter(one_spelling)?;
     part().is_none().then_some((id, expires, tag))
 }
 

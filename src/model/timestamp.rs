@@ -25,10 +25,11 @@ impl Timestamp {
     }
 
     /// RFC 3339 in its strict spelling (`T` and `Z` upper-case), with any offset and any fraction; what
-    /// is finer than a millisecond is cut off.
+    /// is finer than a millisecond is cut off. No leap second: its milliseconds are those of the next.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
-        let strict = text.is_ascii() && bytes.get(10) == Some(&b'T') && !text.ends_with('z');
+        let capitals = bytes.get(10) == Some(&b'T') && !text.ends_with('z');
+        let strict = text.is_ascii() && capitals && bytes.get(17..19) != Some(b"60");
         let time = strict
             .then(|| DateTime::parse_from_rfc3339(text).ok())
             .flatten()?;

@@ -5,7 +5,7 @@ mod checksum;
 mod pick;
 pub mod sqlite;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -226,6 +226,24 @@ pub struct ListExecutions {
 pub struct Position {
     pub started_at: i64,
     pub id: i64,
+}
+
+impl Position {
+    /// Reads what `Display` wrote; any other spelling is None.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (started_at, id) = text.split_once('.')?;
+        let position = Position {
+            started_at: started_at.parse().ok()?,
+            id: id.parse().ok()?,
+        };
+        (position.to_string() == text).then_some(position)
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.started_at, self.id)
+    }
 }
 
 /// What `stop_execution` needs.

@@ -107,7 +107,7 @@ pub(super) async fn page(
         dot: Dot::of(execution, now),
     };
     let text = |name| address.get(name).unwrap_or_default().to_owned();
-    let place = |at: Position| address.with("at", format_args!("{}.{}", at.started_at, at.id));
+    let place = |at: Position| address.with("at", at);
     rendered(&ExecutionsPage {
         layout: visitor.layout(),
         rows: listed.items.iter().map(row).collect(),
@@ -150,7 +150,7 @@ fn asked(flow: &Name, address: &Address) -> Result<ListExecutions, Fault> {
         Status::parse(text).ok_or_else(|| ApiError::invalid("status", "must be one that there is"))
     });
     let from = address.get("at").map(|text| {
-        position(text).ok_or_else(|| ApiError::invalid("at", "must be one that was linked"))
+        Position::parse(text).ok_or_else(|| ApiError::invalid("at", "must be one that was linked"))
     });
     Ok(ListExecutions {
         flow: flow.clone(),
@@ -171,12 +171,4 @@ fn time(text: &str) -> Option<Timestamp> {
     Timestamp::parse(text)
         .or_else(|| Timestamp::parse(&format!("{text}Z")))
         .or_else(|| Timestamp::parse(&format!("{text}:00Z")))
-}
-
-fn position(text: &str) -> Option<Position> {
-    let (started_at, id) = text.split_once('.')?;
-    Some(Position {
-        started_at: started_at.parse().ok()?,
-        id: id.parse().ok()?,
-    })
 }

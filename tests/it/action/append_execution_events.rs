@@ -323,6 +323,10 @@ async fn a_bad_event_is_refused_by_its_index_and_the_whole_batch_with_it() {
             "Events[1].Time must be RFC 3339",
         ),
         (
+            json!({"Type": "A", "Time": "2016-12-31T23:59:60Z"}),
+            "Events[1].Time must be RFC 3339",
+        ),
+        (
             json!({"Type": "A", "Time": "0000-12-31T23:59:59Z"}),
             "Events[1].Time must be RFC 3339",
         ),

@@ -179,6 +179,8 @@ async fn bad_arguments_are_refused_by_name() {
         ("MetadataOnly", "1"),
         ("NextToken", "e"),
         ("NextToken", "1.x"),
+        ("NextToken", "+1.1"),
+        ("NextToken", "1.01"),
         ("ExecutionNamePrefix", &"a".repeat(129)),
     ] {
         let (status, code, message) = server.refused(list().query(parameter, value)).await;

@@ -181,6 +181,8 @@ async fn a_forged_cookie_is_worth_nothing() {
         format!("{id}..{tag}"),
         format!(".{expires}.{tag}"),
         format!("{id}.-{expires}.{tag}"),
+        format!("{id}.+{expires}.{tag}"),
+        format!("{id}.0{expires}.{tag}"),
         format!(
             "{}.{expires}.{tag}",
             BASE64_URL_SAFE_NO_PAD.encode(b"\xff\n")
