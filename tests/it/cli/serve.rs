@@ -9,6 +9,8 @@ use std::{
     process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::support::{Call, call::seconds};
 
 /// A running `flowledger serve` that is killed when the test ends.
@@ -27,7 +29,7 @@ impl Drop for Process {
     }
 }
 
-pub(super) fn command(folder: &Path, arguments: &[&str]) -> Command {
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flowledger"));
     for variable in [
         "DATABASE_URL",
@@ -86,18 +88,17 @@ impl Process {
     }
 
     pub(super) fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-s", name, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        let signal = match name {
+            "TERM" => Signal::TERM,
+            "INT" => Signal::INT,
+            "HUP" => Signal::HUP,
+            _ => panic!("{name}"),
+        };
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Stops it with this signal; answers its exit code and whatever else it printed.
-    pub(super) fn stop(mut self, signal: &str) -> (Option<i32>, String) {
+    pub fn stop(mut self, signal: &str) -> (Option<i32>, String) {
         self.signal(signal);
         let code = self.child.wait().unwrap().code();
         let mut rest = String::new();

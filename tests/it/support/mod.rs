@@ -1,11 +1,16 @@
 //! A server in this process on a temporary file, and calls to it over real HTTP.
 
+pub mod appender;
+pub mod audit;
 pub mod browser;
 pub mod call;
 pub mod ledger;
 pub mod source;
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use flowledger::{
     auth::{Authenticator, keys::Keys},
@@ -196,19 +201,24 @@ impl Server {
 }
 
 impl Answer {
-    /// Reads one answer, which must announce its length.
+    /// Reads one answer, which must come.
     pub async fn read(stream: &mut TcpStream) -> Self {
+        Answer::try_read(stream).await.unwrap()
+    }
+
+    /// Reads one answer, which must announce its length. An error means that it did not come whole.
+    pub async fn try_read(stream: &mut TcpStream) -> io::Result<Self> {
         let mut bytes = Vec::new();
         let head_end = loop {
             if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at;
             }
-            let read = stream.read_buf(&mut bytes).await.unwrap();
-            assert!(
-                read > 0,
-                "the connection ended after {:?}",
-                String::from_utf8_lossy(&bytes)
-            );
+            if stream.read_buf(&mut bytes).await? == 0 {
+                let got = String::from_utf8_lossy(&bytes);
+                return Err(io::Error::other(format!(
+                    "the connection ended after {got:?}"
+                )));
+            }
         };
         let head = String::from_utf8(bytes[..head_end].to_vec()).unwrap();
         let mut lines = head.split("\r\n");
@@ -236,19 +246,18 @@ impl Answer {
             .unwrap();
         let mut body = bytes[head_end + 4..].to_vec();
         while body.len() < length {
-            assert!(
-                stream.read_buf(&mut body).await.unwrap() > 0,
-                "the connection ended within the body"
-            );
+            if stream.read_buf(&mut body).await? == 0 {
+                return Err(io::Error::other("the connection ended within the body"));
+            }
         }
         assert_eq!(body.len(), length);
         let text = String::from_utf8(body).unwrap();
-        Answer {
+        Ok(Answer {
             status,
             headers,
             json: serde_json::from_str(&text).unwrap_or_default(),
             text,
-        }
+        })
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -1,3 +1,22 @@
-//! What should not happen, and what happens then. docs/RELIABILITY.md names the long runs of these tests.
+//! What the ledger survives: each promise broken by force, and what came of it counted.
 
+mod crash;
 mod fuzz;
+mod power;
+mod replay;
+mod trial;
+
+/// How often a test does its work: as the variable says, else so often in CI and so often elsewhere.
+fn times(variable: &str, in_ci: u32, elsewhere: u32) -> u32 {
+    let given = std::env::var(variable).ok();
+    given.map_or_else(
+        || {
+            if std::env::var_os("CI").is_some() {
+                in_ci
+            } else {
+                elsewhere
+            }
+        },
+        |times| times.parse().expect(variable),
+    )
+}

@@ -26,7 +26,7 @@ const PATHS: [&str; 8] = [
 ];
 
 /// A form of one of our own pages.
-const OURS: &str = "Origin: http://flowledger.test";
+pub const OURS: &str = "Origin: http://flowledger.test";
 
 impl Server {
     /// A page, with these header lines.
@@ -95,7 +95,7 @@ impl Server {
     }
 }
 
-fn request(method: &str, path: &str, headers: &[&str], body: &str) -> String {
+pub fn request(method: &str, path: &str, headers: &[&str], body: &str) -> String {
     let mut request = format!("{method} {path} HTTP/1.1\r\nHost: flowledger.test\r\n");
     for header in headers {
         request.push_str(&format!("{header}\r\n"));

@@ -1,0 +1,177 @@
+//! The same when the power is cut: a disk in a file whose file system is shut down without a flush, so that
+//! what was not synced is gone. Needs root and loop devices.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, Write},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use proptest::prelude::RngExt;
+use rusqlite::Connection;
+
+use super::{times, trial::Trial};
+
+/// Cuts the power of the file system it is given once it reads a line: `EXT4_IOC_SHUTDOWN` without flushing
+/// the journal.
+const SWITCH: &str = r#"
+import fcntl, os, struct, sys
+disk = os.open(sys.argv[1], os.O_RDONLY)
+print("ready", flush=True)
+sys.stdin.readline()
+fcntl.ioctl(disk, 0x8004587D, struct.pack("I", 2))
+"#;
+
+const DISK_BYTES: u64 = 1 << 30; // sparse
+
+/// A disk of its own, mounted at `mount`.
+struct Disk {
+    folder: tempfile::TempDir,
+    mount: PathBuf,
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.mount).status();
+    }
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    output
+        .status
+        .success()
+        .then_some(())
+        .ok_or_else(|| format!("{command:?}: {}", said.trim()))
+}
+
+impl Disk {
+    /// A new one, or why there is none.
+    fn new() -> Result<Self, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = folder.path().join("mount");
+        fs::create_dir(&mount).unwrap();
+        let disk = Disk { folder, mount };
+        File::create(disk.image())
+            .unwrap()
+            .set_len(DISK_BYTES)
+            .unwrap();
+        run(Command::new("mkfs.ext4").arg("-q").arg(disk.image()))?;
+        disk.plug_in()?;
+        Ok(disk)
+    }
+
+    /// A new one; where there can be none, a line says so.
+    fn or_skip() -> Option<Self> {
+        let fault = match Disk::new() {
+            Ok(disk) => return Some(disk),
+            Err(fault) => fault,
+        };
+        // Past the test's capture, so that it is seen.
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED power cuts, which need root and loop devices: {fault}"
+        );
+        None
+    }
+
+    fn image(&self) -> PathBuf {
+        self.folder.path().join("image")
+    }
+
+    fn plug_in(&self) -> Result<(), String> {
+        run(Command::new("mount")
+            .args(["-o", "loop"])
+            .arg(self.image())
+            .arg(&self.mount))
+    }
+
+    /// What cuts its power, ready to.
+    fn switch(&self) -> Switch {
+        let mut python = Command::new("python3");
+        let python = python.args(["-c", SWITCH]).arg(&self.mount);
+        let mut python = python
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        BufReader::new(python.stdout.take().unwrap())
+            .read_line(&mut ready)
+            .unwrap();
+        assert_eq!(ready, "ready\n");
+        Switch(python)
+    }
+
+    /// Takes it out after a power cut, and plugs it in again.
+    fn replug(&self) {
+        run(Command::new("umount").arg(&self.mount)).unwrap();
+        self.plug_in().unwrap();
+    }
+}
+
+/// A program that waits at the switch.
+struct Switch(Child);
+
+impl Switch {
+    /// From now on nothing reaches the disk.
+    fn cut(mut self) {
+        self.0.stdin.take().unwrap().write_all(b"\n").unwrap();
+        assert!(self.0.wait().unwrap().success(), "the power stays on");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_when_the_power_is_cut() {
+    let Some(disk) = Disk::or_skip() else { return };
+    let logs = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/cut.db", disk.mount.display());
+    let mut trial = Trial::new();
+    for _ in 0..times("POWER_CYCLES", 20, 3) {
+        let switch = disk.switch();
+        let late = Duration::from_millis(trial.random.random_range(0..10));
+        let end = |server| {
+            switch.cut();
+            // It may still answer, but must not say yes any more.
+            std::thread::sleep(late);
+            drop(server);
+        };
+        trial.cycle(logs.path(), &url, end).await;
+        disk.replug();
+    }
+    trial.finish(logs.path(), &url).await;
+}
+
+/// Commits a hundred rows, cuts the power, and answers how many of them are there.
+fn rows_after_a_cut(disk: &Disk, synchronous: &str) -> i64 {
+    let file = disk.mount.join(synchronous);
+    let open = || Connection::open(&file).unwrap();
+    let database = open();
+    database
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE t (n INTEGER)",
+        )
+        .unwrap();
+    database
+        .pragma_update(None, "synchronous", synchronous)
+        .unwrap();
+    for n in 0..100 {
+        database.execute("INSERT INTO t VALUES (?1)", [n]).unwrap();
+    }
+    disk.switch().cut();
+    drop(database);
+    disk.replug();
+    let rows = open().query_row("SELECT count(*) FROM t", [], |row| row.get(0));
+    rows.unwrap()
+}
+
+#[test]
+fn a_cut_loses_what_is_not_synced_and_nothing_else() {
+    let Some(disk) = Disk::or_skip() else { return };
+    let [full, normal, off] = ["FULL", "NORMAL", "OFF"].map(|level| rows_after_a_cut(&disk, level));
+    println!("of 100 commits: synchronous FULL kept {full}, NORMAL {normal}, OFF {off}");
+    assert!(full == 100 && normal < 100 && off < 100);
+}
