@@ -1,5 +1,6 @@
 //! Pages of histories: one statement, one row a page.
 
+use memchr::memchr_iter;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{append::to_json, reader::Wanted};
@@ -106,11 +107,14 @@ fn verified(execution: i64, first: i64, lines: &str) -> Result<(String, Vec<usiz
     let count: usize = count.parse().unwrap_or_default();
     let mut events = String::with_capacity(joined.len());
     let mut ends = Vec::with_capacity(count);
-    let mut found = 0;
-    for (event_id, json) in (first..).zip(joined.split('\n')) {
+    let (mut start, mut found) = (0, 0);
+    let line_ends = memchr_iter(b'\n', joined.as_bytes()).chain([joined.len()]);
+    for (event_id, end) in (first..).zip(line_ends) {
         if event_id > first {
             events.push(',');
         }
+        let json = &joined[start..end];
+        start = end + 1;
         events.push_str(json);
         ends.push(events.len());
         found += i64::from(checksum(execution, event_id, json.as_bytes()));
