@@ -16,6 +16,7 @@ mod load;
 mod pages;
 mod report;
 mod served;
+mod signature;
 
 use clap::{Parser, ValueEnum};
 
@@ -43,6 +44,8 @@ enum Part {
     Appends,
     /// Instructions of a request, counted by valgrind's callgrind
     Instructions,
+    /// Checking a signature, and what it allocates
+    Signature,
 }
 
 fn main() {
@@ -59,5 +62,8 @@ fn main() {
     }
     if wanted(Part::Instructions) {
         instructions::run();
+    }
+    if wanted(Part::Signature) {
+        signature::run();
     }
 }

@@ -34,7 +34,7 @@ impl Answer {
     pub fn finish(self, request_id: &str) -> String {
         let mut text = self.0;
         let comma = if text.len() > 1 { "," } else { "" };
-        text.push_str(&format!("{comma}\"RequestId\":\"{request_id}\"}}"));
+        text.extend([comma, "\"RequestId\":\"", request_id, "\"}"]);
         text
     }
 }

@@ -121,17 +121,15 @@ pub fn string_to_sign(canonical_request: Sha256) -> String {
 
 /// Reads a signature: 64 lower-case hex digits.
 fn parse_signature(text: &str) -> Option<Signature> {
-    let digits = text.as_bytes();
+    let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
+    let digit = |at: usize| match digits[at] {
+        digit @ b'0'..=b'9' => Some(digit - b'0'),
+        digit @ b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
     let mut signature = [0; 32];
-    if digits.len() != 64
-        || !digits
-            .iter()
-            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    {
-        return None;
-    }
-    for (byte, pair) in signature.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    for (at, byte) in signature.iter_mut().enumerate() {
+        *byte = digit(2 * at)? << 4 | digit(2 * at + 1)?;
     }
     Some(signature)
 }

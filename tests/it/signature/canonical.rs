@@ -1,7 +1,7 @@
 //! The canonical forms of any parameters, however they are spelled on the wire, against a plain reading of
 //! the vendor's description.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, slice};
 
 use flowledger::wire::{
     params::{BodyKind, Params},
@@ -190,7 +190,7 @@ proptest! {
         let kept = |pairs: &[Pair]| -> Vec<_> {
             pairs.iter().filter(|(_, value)| !value.is_empty()).cloned().collect()
         };
-        let expected = |pairs: &[Pair]| sorted([&[region.clone()], &kept(pairs)[..]].concat());
+        let expected = |pairs: &[Pair]| sorted([slice::from_ref(&region), &kept(pairs)].concat());
         prop_assert_eq!(left, expected(&pairs));
         prop_assert_eq!(owned(params.of_query()), expected(&pairs[..in_query]));
     }

@@ -1,6 +1,7 @@
 //! Both signature schemes, judged by requests that official clients sent (`tests/fixtures/signature`), by
 //! the same requests with something changed, and by a plain reading of the vendor's description.
 
+mod allocations;
 mod canonical;
 mod changed;
 mod clients;

@@ -165,6 +165,23 @@ impl Call {
         request
     }
 
+    /// The request once HTTP has been read.
+    pub fn arrived(&self) -> http::Request<Vec<u8>> {
+        let bytes = self.bytes();
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+        let (head, body) = bytes.split_at(end.unwrap() + 4);
+        let mut lines = std::str::from_utf8(head).unwrap().trim_end().split("\r\n");
+        let mut first = lines.next().unwrap().split(' ');
+        let mut request = http::Request::builder()
+            .method(first.next().unwrap())
+            .uri(first.next().unwrap());
+        for line in lines {
+            let (name, value) = line.split_once(": ").unwrap();
+            request = request.header(name, value);
+        }
+        request.body(body.to_vec()).unwrap()
+    }
+
     fn sign_rpc_v1(&self, query: &mut Vec<(String, String)>) {
         for (name, value) in [
             ("Action", self.action.as_str()),
