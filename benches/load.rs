@@ -1,6 +1,10 @@
 //! The client: many connections, each of which sends its next request when it has its answer.
 
-use std::{cell::RefCell, net::SocketAddr, time::Duration};
+use std::{
+    cell::RefCell,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -56,6 +60,35 @@ impl Connections {
         });
         let all = futures_util::future::join_all(each);
         report::timed(|| drop(self.runtime.block_on(all)))
+    }
+
+    /// Sends until `end`: each connection, when it has its answer and has paused, the request that `make` makes
+    /// of the connection's number and the request's. `answered` hears how long each took.
+    pub fn until(
+        &mut self,
+        end: Instant,
+        pause: Duration,
+        make: impl Fn(usize, usize) -> Vec<u8>,
+        answered: impl Fn(Duration),
+    ) {
+        let (make, answered) = (&make, &answered);
+        let streams = self.streams.iter_mut().enumerate();
+        let each = streams.map(async |(connection, stream)| {
+            let mut count = 0;
+            while report::now() < end {
+                let request = make(connection, count);
+                count += 1;
+                let sent = report::now();
+                stream.stream.write_all(&request).await.unwrap();
+                stream.answer().await;
+                answered(sent.elapsed());
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        });
+        let all = futures_util::future::join_all(each);
+        self.runtime.block_on(all);
     }
 
     /// The body of the answer to one request.

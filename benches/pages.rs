@@ -84,11 +84,11 @@ pub fn run() {
         for at_once in [1, 16, 64] {
             let mut readers = Readers::open(&folder.join("bench.db"), THREADS.min(at_once));
             let mut client = server.connect(at_once);
-            let body = client.body(&served::page(EXECUTION, 1, limit, &[]));
+            let body = client.body(&served::page(EXECUTION, 1, limit));
             let fixed = FixedBytes::start(&folder, &body);
             let mut fixed_client = Connections::open(fixed.address, at_once);
             let requests = || -> Vec<_> {
-                let page = |_| served::page(EXECUTION, 1, limit, &[]);
+                let page = |_| served::page(EXECUTION, 1, limit);
                 (0..pages).map(page).collect()
             };
             let fixed_requests = requests();

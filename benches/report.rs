@@ -32,6 +32,11 @@ impl Rates {
         median(self.0[contender].clone())
     }
 
+    /// The same as the cost of a unit, in microseconds.
+    pub fn micros(&self, contender: usize) -> f64 {
+        1e6 / self.of(contender)
+    }
+
     /// The median over the rounds of one rate divided by another.
     pub fn ratio(&self, contender: usize, floor: usize) -> f64 {
         let pairs = self.0[contender].iter().zip(&self.0[floor]);

@@ -23,10 +23,13 @@ pub struct Served {
 }
 
 /// Where the benches keep their databases: on the disk of the checkout, not in memory.
+pub fn folders() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench")
+}
+
+/// An empty one.
 pub fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("bench")
-        .join(name);
+    let folder = folders().join(name);
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
     folder
@@ -48,6 +51,10 @@ impl Served {
             .stderr(fs::File::create(folder.join("log")).unwrap());
         let (process, address) = announced(command);
         Served { address, process }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     pub fn connect(&self, count: usize) -> Connections {
@@ -73,7 +80,9 @@ impl Drop for Served {
 
 /// Starts a server, and reads the address from the end of the line that it prints.
 pub fn announced(mut command: Command) -> (Child, SocketAddr) {
-    let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+    let program = command.get_program().to_owned();
+    let process = command.stdout(Stdio::piped()).spawn();
+    let mut process = process.unwrap_or_else(|error| panic!("{program:?}: {error}"));
     let mut line = String::new();
     BufReader::new(process.stdout.as_mut().unwrap())
         .read_line(&mut line)
@@ -110,19 +119,21 @@ pub fn create_flow(connections: &mut Connections) {
     connections.body(&create.form("Type", "FDL").bytes());
 }
 
-/// The request for a page of `limit` events from `first` on, with more parameters perhaps.
-pub fn page(execution: &str, first: i64, limit: i64, more: &[(&str, &str)]) -> Vec<u8> {
-    let mut call = call("GetExecutionHistory")
-        .query("FlowName", FLOW)
-        .query("ExecutionName", execution)
-        .query("Limit", &limit.to_string());
-    if first > 1 {
-        call = call.query("NextToken", &first.to_string());
+/// The request for a page of `limit` events from `first` on.
+pub fn page(execution: &str, first: i64, limit: i64) -> Vec<u8> {
+    let [first, limit] = [first, limit].map(|number| number.to_string());
+    let mut parameters = vec![("ExecutionName", execution), ("Limit", &limit)];
+    if first != "1" {
+        parameters.push(("NextToken", &first));
     }
-    for (name, value) in more {
-        call = call.query(name, value);
-    }
-    call.bytes()
+    read("GetExecutionHistory", &parameters)
+}
+
+/// The request that reads something of the flow.
+pub fn read(action: &str, parameters: &[(&str, &str)]) -> Vec<u8> {
+    let call = call(action).query("FlowName", FLOW);
+    let named = |call: Call, (name, value): &(&str, &str)| call.query(name, value);
+    parameters.iter().fold(call, named).bytes()
 }
 
 /// The request that appends events numbered from `first` on, wherever the history ends.
@@ -151,7 +162,7 @@ pub fn filled(name: &str) -> PathBuf {
 }
 
 /// Appends until the execution, which has event 1, has `last` events.
-fn fill(connections: &mut Connections, execution: &str, last: i64) {
+pub fn fill(connections: &mut Connections, execution: &str, last: i64) {
     let mut first = 2;
     while first <= last {
         let count = (last - first + 1).min(1000);

@@ -358,6 +358,8 @@ async fn every_statement_finds_its_rows_by_an_index() {
         if source.path.ends_with("/open.rs") {
             continue; // what is asked once
         }
+        let composed = source.words().any(|word| word == "AssertSqlSafe");
+        assert!(!composed, "a statement that is no literal: {}", source.path);
         for statement in &source.literals {
             let verb = statement.split_whitespace().next().unwrap_or_default();
             // What a trigger unfolds into statements that stand here too has no plan of its own.
@@ -374,10 +376,9 @@ async fn every_statement_finds_its_rows_by_an_index() {
             for step in plan.iter().map(|row| row.get::<String, _>("detail")) {
                 let scans =
                     step.starts_with("SCAN ") && !FINE.iter().any(|fine| step.contains(fine));
-                assert!(
-                    !scans && !step.contains("TEMP B-TREE"),
-                    "{step}: {statement}"
-                );
+                let makes_one = ["TEMP B-TREE", "AUTOMATIC"];
+                let makes_one = makes_one.iter().any(|it| step.contains(it));
+                assert!(!scans && !makes_one, "{step}: {statement}");
                 unused.retain(|index| !step.contains(index.as_str()));
             }
             seen += 1;

@@ -1,0 +1,50 @@
+//! What the kernel says of a process.
+
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+    time::Duration,
+};
+
+/// Bytes of its own memory that are in use: no pages of files.
+pub fn anonymous_bytes(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    field(&status, "RssAnon") * 1024
+}
+
+/// The most of them while `work` was done.
+pub fn peak_while(process: u32, work: impl FnOnce()) -> u64 {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut peak = 0;
+            while !done.load(Relaxed) {
+                peak = peak.max(anonymous_bytes(process));
+                thread::sleep(Duration::from_millis(5));
+            }
+            peak
+        });
+        work();
+        done.store(true, Relaxed);
+        watch.join().unwrap()
+    })
+}
+
+/// How often its threads have waited, or another one took their core.
+pub fn switches(process: u32) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let of_one = |thread: std::io::Result<fs::DirEntry>| {
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        field(&status, "voluntary_ctxt_switches") + field(&status, "nonvoluntary_ctxt_switches")
+    };
+    threads.map(of_one).sum()
+}
+
+fn field(status: &str, name: &str) -> u64 {
+    let value = status.lines().find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        (found == name).then(|| value.trim().trim_end_matches(" kB"))
+    });
+    value.expect(name).parse().unwrap()
+}
