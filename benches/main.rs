@@ -59,7 +59,7 @@ enum Part {
     Positions,
     /// Instructions, statements and changes of threads of a request, against their bounds; needs valgrind
     Counts,
-    /// What grows with the stored events, up to ten million: 4 GB of disk, about 3 minutes
+    /// What grows with the stored events, up to ten million: 4 GB of disk, about 2 minutes
     Scale,
     /// Readers and appenders together; writes docs/mixed.svg
     Mixed,
