@@ -34,10 +34,8 @@ struct Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = Command::new("umount")
-            .arg("--lazy")
-            .arg(&self.mount)
-            .status();
+        // Lazily: a test that fails leaves its server on it for a moment.
+        let _ = run(Command::new("umount").arg("--lazy").arg(&self.mount));
     }
 }
 
@@ -62,6 +60,7 @@ impl Disk {
             .unwrap()
             .set_len(DISK_BYTES)
             .unwrap();
+        run(Command::new("python3").arg("--version"))?;
         run(Command::new("mkfs.ext4").arg("-q").arg(disk.image()))?;
         disk.plug_in()?;
         Ok(disk)
