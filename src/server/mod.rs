@@ -17,7 +17,7 @@ use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -42,8 +42,11 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 const HEAD_MAX_BYTES: usize = 128 * 1024;
 /// Header fields of a request.
 const HEADERS_MAX: usize = 100;
-/// Longest wait for requests in flight once a stop is asked for.
-const STOP_WAIT: Duration = Duration::from_secs(8);
+/// From a stop to the last connection that is accepted, and the last request that is looked for on those that
+/// are open: what was sent before may still wait in a socket, and is answered.
+const LAST_CALL: Duration = Duration::from_millis(100);
+/// Longest wait for requests in flight after that; the process is to be gone after five seconds.
+const STOP_WAIT: Duration = Duration::from_secs(4);
 /// Pause after a connection could not be accepted, for example because there are no file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Descriptors that are not connections: the database, the log, the listener.
@@ -58,13 +61,17 @@ pub struct App {
     pub stopping: watch::Sender<bool>,
 }
 
-/// Serves until `stop`, then finishes what is in flight. Answers whether all of it was finished.
+/// Serves until `stop`, then answers what was sent until then. Answers whether all of it was finished.
 pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = ()>) -> bool {
     let router = router(Arc::clone(&app));
     let places = Arc::new(Semaphore::new(connections_max()));
     let waiting = Arc::new(Semaphore::new(WAITING_MAX));
     let open = GracefulShutdown::new();
-    let mut stop = std::pin::pin!(stop);
+    let mut stop = std::pin::pin!(async {
+        stop.await;
+        app.stopping.send_replace(true);
+        sleep(LAST_CALL).await;
+    });
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -74,20 +81,27 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Outpu
             Ok((stream, _)) => stream,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
         let (router, watcher) = (router.clone(), open.watcher());
+        let stopping = app.stopping.subscribe();
         if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-            tokio::spawn(async move { watcher.watch(connection(stream, router, place)).await });
+            tokio::spawn(async move {
+                watcher
+                    .watch(connection(stream, router, stopping, place))
+                    .await
+            });
         } else if let Ok(turn) = Arc::clone(&waiting).try_acquire_owned() {
             let place = Arc::clone(&places).acquire_owned();
             tokio::spawn(async move {
                 match timeout(PLACE_WAIT, place).await {
                     Ok(Ok(place)) => {
                         drop(turn);
-                        let _ = watcher.watch(connection(stream, router, place)).await;
+                        let _ = watcher
+                            .watch(connection(stream, router, stopping, place))
+                            .await;
                     }
                     _ => drop(timeout(REFUSAL_TIMEOUT, refuse(stream, turn)).await),
                 }
@@ -95,7 +109,6 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Outpu
         }
     }
     drop(listener);
-    app.stopping.send_replace(true);
     timeout(STOP_WAIT, open.shutdown()).await.is_ok()
 }
 
@@ -120,6 +133,7 @@ fn http() -> http1::Builder {
 fn connection(
     stream: TcpStream,
     router: Router,
+    stopping: watch::Receiver<bool>,
     place: OwnedSemaphorePermit,
 ) -> Connection<
     impl hyper::service::Service<
@@ -135,11 +149,15 @@ fn connection(
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let _held = &place;
         busy.set(true);
-        let (router, busy) = (router.clone(), busy.clone());
+        let (router, busy, stopping) = (router.clone(), busy.clone(), stopping.clone());
         async move {
-            let response = router.oneshot(request.map(axum::body::Body::new)).await;
+            let mut response = router.oneshot(request.map(axum::body::Body::new)).await?;
+            if *stopping.borrow() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
             busy.set(false);
-            response
+            Ok(response)
         }
     });
     http().serve_connection(stream, service)

@@ -92,9 +92,29 @@ impl Process {
             "TERM" => Signal::TERM,
             "INT" => Signal::INT,
             "HUP" => Signal::HUP,
+            "STOP" => Signal::STOP,
             _ => panic!("{name}"),
         };
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Stops all of its threads where they are; those within a system call do not come back from it.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+        let threads = format!("/proc/{}/task", self.child.id());
+        let frozen = |thread: fs::DirEntry| {
+            let Ok(stat) = fs::read_to_string(thread.path().join("stat")) else {
+                return true; // it has ended
+            };
+            let (_, state) = stat.rsplit_once(") ").unwrap();
+            state.starts_with(['T', 'D'])
+        };
+        while !fs::read_dir(&threads)
+            .unwrap()
+            .all(|thread| frozen(thread.unwrap()))
+        {
+            std::thread::yield_now();
+        }
     }
 
     /// Stops it with this signal; answers its exit code and whatever else it printed.

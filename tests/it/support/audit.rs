@@ -41,7 +41,12 @@ impl Batch {
             index,
             size: self.size,
             ends: self.ends,
-            filling: "步é\"\\z".chars().cycle().take(length as usize).collect(),
+            filling: "步é\"\\z"
+                .chars()
+                .cycle()
+                .zip(0..length)
+                .map(|(c, _)| c)
+                .collect(),
         };
         serde_json::to_string(&detail).unwrap()
     }

@@ -4,6 +4,7 @@ mod crash;
 mod fuzz;
 mod power;
 mod replay;
+mod stop;
 mod trial;
 
 /// How often a test does its work: as the variable says, else so often in CI and so often elsewhere.

@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, time::Duration};
 
 use flowledger::clock::Clock;
-use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::sleep};
 
 use super::{
@@ -84,12 +83,7 @@ async fn a_write_is_done_once_when_the_server_is_killed_amid_its_replays() {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         let events = &ask(&mut stream, &history).await["Events"];
         done += 1;
-        assert_eq!(
-            events.as_array().unwrap().len(),
-            1 + done,
-            "{}",
-            json!(events)
-        );
+        assert_eq!(events.as_array().unwrap().len(), 1 + done, "{events}");
         before += accepted;
         after += accepted_later;
         refusals += refused + refused_later;

@@ -144,7 +144,7 @@ impl Trial {
 
     /// How long the next load lasts.
     pub fn moment(&mut self) -> Duration {
-        Duration::from_millis(self.random.random_range(20..400))
+        Duration::from_millis(self.random.random_range(20..300))
     }
 
     /// Calls the appenders back from a server that is down. Answers when each request was sent that was

@@ -1,0 +1,158 @@
+//! A server that is told to stop answers what was sent before, keeps what it acknowledged, and is gone
+//! within five seconds, whatever its clients do.
+
+use std::{net::SocketAddr, time::Duration};
+
+use flowledger::clock::Clock;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+use super::{times, trial::Trial};
+use crate::{
+    support::{Answer, Call},
+    ui::{OURS, request},
+};
+
+/// The promise.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+
+/// A call about execution `quiet`, to which nobody appends.
+fn about(action: &str) -> Call {
+    Call::new(action)
+        .at(Clock::System.now().millis())
+        .query("FlowName", "f")
+        .query("ExecutionName", "quiet")
+}
+
+/// Reads until the server is gone, over one connection or one for each request. Answers when the requests
+/// were sent that had no answer, and how many had one.
+async fn read(address: SocketAddr, keeps: bool) -> (Vec<Instant>, usize) {
+    let (mut unanswered, mut answered) = (Vec::new(), 0);
+    while let Ok(mut stream) = TcpStream::connect(address).await {
+        loop {
+            let request = about("GetExecutionHistory").bytes();
+            if stream.write_all(&request).await.is_err() {
+                break;
+            }
+            let sent = Instant::now();
+            let Ok(answer) = Answer::try_read(&mut stream).await else {
+                unanswered.push(sent);
+                break;
+            };
+            answered += 1;
+            assert!([200, 429].contains(&answer.status), "{}", answer.text);
+            if !keeps || answer.header("connection") == Some("close") {
+                break;
+            }
+        }
+    }
+    (unanswered, answered)
+}
+
+/// Waits for the end of an execution, and hears at the stop how it stands.
+async fn wait(address: SocketAddr) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let wait = about("DescribeExecution").query("WaitTimeSeconds", "60");
+    stream.write_all(&wait.bytes()).await.unwrap();
+    let answer = Answer::read(&mut stream).await;
+    assert_eq!(answer.json["Status"], "Running", "{}", answer.text);
+    assert_eq!(answer.header("connection"), Some("close"));
+}
+
+/// Follows an execution on its page; the stream ends as it should.
+async fn follow(address: SocketAddr) {
+    let form = "key_id=testid&secret=testsecret";
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let sign_in = request("POST", "/ui/sign-in", &[OURS], form);
+    stream.write_all(sign_in.as_bytes()).await.unwrap();
+    let answer = Answer::read(&mut stream).await;
+    let cookie = answer
+        .header("set-cookie")
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    let live = request(
+        "GET",
+        "/ui/flows/f/executions/quiet/live?after=0",
+        &[&format!("Cookie: {cookie}")],
+        "",
+    );
+    stream.write_all(live.as_bytes()).await.unwrap();
+    let mut text = Vec::new();
+    stream.read_to_end(&mut text).await.unwrap();
+    assert!(
+        text.ends_with(b"\r\n0\r\n\r\n"),
+        "{}",
+        String::from_utf8_lossy(&text)
+    );
+}
+
+/// Sends part of a request and then nothing.
+async fn dawdle(address: SocketAddr) {
+    let request = about("AppendExecutionEvents").form("Events", "[]").bytes();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream
+        .write_all(&request[..request.len() - 1])
+        .await
+        .unwrap();
+    let _ = stream.read_to_end(&mut Vec::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_under_load_answers_what_was_sent_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, wal) = ("sqlite://stopped.db", folder.path().join("stopped.db-wal"));
+    let mut trial = Trial::new();
+    let (mut answered, mut refused, mut longest) = (0, 0, Duration::ZERO);
+    let stops = times("STOPS", 20, 3);
+    for stop in 0..stops {
+        let server = trial.start(folder.path(), url).await;
+        let address = server.address;
+        let mut others = JoinSet::new();
+        for n in 0..4 {
+            others.spawn(wait(address));
+            others.spawn(follow(address));
+            if n == 0 && stop == 0 {
+                others.spawn(dawdle(address));
+            }
+        }
+        let mut readers = JoinSet::new();
+        for n in 0..8 {
+            readers.spawn(read(address, n % 2 == 0));
+        }
+        let work = trial.work(address);
+        sleep(trial.moment() + Duration::from_millis(100)).await;
+
+        let told = Instant::now();
+        let (code, _) = tokio::task::block_in_place(|| server.stop("TERM"));
+        longest = longest.max(told.elapsed());
+        assert_eq!(code, Some(0));
+        let left = std::fs::metadata(&wal).map_or(0, |wal| wal.len());
+        assert_eq!(left, 0, "bytes of the write-ahead log");
+        let mut unanswered = trial.rest(work).await;
+        for (reader, answers) in readers.join_all().await {
+            unanswered.extend(reader);
+            answered += answers;
+        }
+        let accepted = unanswered.iter().filter(|sent| **sent < told).count();
+        assert_eq!(
+            accepted, 0,
+            "requests sent before the stop and not answered"
+        );
+        refused += unanswered.len();
+        others.join_all().await;
+    }
+    println!(
+        "{stops} stops, the longest {} ms; {answered} reads answered; no request unanswered that was sent \
+         before, {refused} that were sent after",
+        longest.as_millis()
+    );
+    assert!(longest < GONE_WITHIN, "{longest:?}");
+    trial.finish(folder.path(), url).await;
+}
