@@ -158,7 +158,7 @@ fn chunks() -> Vec<Row> {
         "3\r\na=bX\r\n0\r\n\r\n",
         "3\na=b\n0\n\n",
         "\r\na=b\r\n0\r\n\r\n",
-        "ffffffffffffffff\r\na=b\r\n",
+        "fffffffffffffffff\r\na=b\r\n",
         "10000000000000000\r\na=b\r\n",
         "3 3\r\na=b\r\n0\r\n\r\n",
         extension.as_str(),

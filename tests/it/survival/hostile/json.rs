@@ -19,7 +19,7 @@ fn nested(open: &str, depth: usize, close: &str) -> String {
 fn events() -> Vec<Row> {
     let mut rows = Vec::new();
     let wide = format!("[{}]", vec!["{\"Type\":\"A\"}"; 1001].join(","));
-    let deep = nested("[", 100_000, "]");
+    let deep = nested("[", 20_000, "]");
     let unknown = format!("[{{\"Type\":\"A\",\"x\":{}}}]", nested("[", 127, "]"));
     let detail = format!(
         "[{{\"Type\":\"A\",\"EventDetail\":\"{}\"}}]",
@@ -118,7 +118,7 @@ fn events() -> Vec<Row> {
 /// `Input` must be an object that every reader reads alike.
 fn inputs() -> Vec<Row> {
     let deep = format!("{{\"a\":{}}}", nested("[", 32, "]"));
-    let deeper = nested("{\"a\":", 50_000, "}");
+    let deeper = nested("{\"a\":", 5_000, "}");
     let mut rows = Vec::new();
     for input in [
         "[]",

@@ -86,7 +86,7 @@ fn numbers() -> Vec<Row> {
 }
 
 fn names() -> Vec<Row> {
-    let long = "n".repeat(100_000);
+    let long = "n".repeat(3_000);
     let mut rows = Vec::new();
     for name in [
         "0",
