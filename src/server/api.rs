@@ -150,10 +150,8 @@ fn too_large() -> ApiError {
 
 fn body_kind(headers: &HeaderMap) -> Result<BodyKind, ApiError> {
     let unsupported = || ApiError::new(Code::UnsupportedMediaType, &[]);
-    if headers
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|encoding| encoding != "identity")
-    {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    if encodings.any(|encoding| encoding != "identity") {
         return Err(unsupported());
     }
     let value = headers

@@ -109,7 +109,9 @@ struct FaultPage<'a> {
 /// Goes around every request under `/ui`.
 pub(super) async fn frame(State(ui): State<Arc<Ui>>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
-    let path = shortened(request.uri().path(), LOGGED_MAX_CHARS).to_owned();
+    let path = shortened(request.uri().path(), LOGGED_MAX_CHARS)
+        .escape_debug()
+        .to_string();
     let visit = Visit::of(&ui, request.headers());
     request.extensions_mut().insert(visit.clone());
     let mut response = timeout(ANSWER_TIMEOUT, next.run(request))

@@ -217,7 +217,8 @@ pub fn time(text: &str) -> Option<(i64, bool)> {
     // Days since 1970, by counting the years before.
     let before = year - 1;
     let day_of_year = (1..month).map(|month| month_days(month, leap)).sum::<i64>() + day - 1;
-    let days = before * 365 + before / 4 - before / 100 + before / 400 + day_of_year - 719_162;
+    let leaps = before.div_euclid(4) - before.div_euclid(100) + before.div_euclid(400);
+    let days = before * 365 + leaps + day_of_year - 719_162;
     let millis = (((days * 24 + hour) * 60 + minute - east) * 60 + second) * 1000 + millis;
     let years = -62_135_596_800_000..=253_402_300_799_999;
     years

@@ -21,3 +21,4 @@ fn times(variable: &str, in_ci: u32, elsewhere: u32) -> u32 {
         |times| times.parse().expect(variable),
     )
 }
+mod hostile;

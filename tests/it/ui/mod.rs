@@ -1,7 +1,7 @@
 //! The pages under `/ui/`, over real HTTP and, in `browser`, in a real browser.
 
 mod browser;
-mod hostile;
+pub mod hostile;
 mod live;
 mod pages;
 mod places;
