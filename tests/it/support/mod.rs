@@ -1,5 +1,6 @@
 //! A server in this process on a temporary file, and calls to it over real HTTP.
 
+pub mod asked;
 pub mod browser;
 pub mod call;
 pub mod ledger;
