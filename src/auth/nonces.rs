@@ -105,6 +105,11 @@ mod tests {
         std::array::from_fn(|at| n.to_le_bytes().get(at).copied().unwrap_or_default())
     }
 
+    /// Bytes of a set's table: 16 and one to find them by, an eighth of the places free.
+    fn bytes(set: &HashSet<Digest>) -> usize {
+        set.capacity() / 7 * 8 * 17
+    }
+
     #[test]
     fn a_nonce_is_accepted_once_within_its_31_minutes() {
         let mut memory = Memory::default();
@@ -132,6 +137,9 @@ mod tests {
             assert!(memory.insert(digest(n), if n < 1000 { 1 } else { 2 }, false));
         }
         assert!(memory.count <= NONCES_MAX);
+        let sets = memory.minutes.iter().flat_map(|m| [&m.reads, &m.writes]);
+        let bytes: usize = sets.map(bytes).sum();
+        assert!((16 << 20..=32 << 20).contains(&bytes), "{bytes} bytes");
         assert!(
             !memory.insert(digest(0), 2, false),
             "the write is remembered"
