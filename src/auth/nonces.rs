@@ -121,6 +121,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_forgotten_is_counted_no_more() {
+        let mut memory = Memory::default();
+        for n in 1..=9 {
+            assert!(memory.insert(digest(n), if n < 6 { 100 } else { 101 }, n % 3 > 0));
+        }
+        for left in [8, 6, 2, 0] {
+            memory.forget_oldest(); // a read, two of the next minute, then four writes and two
+            assert_eq!(memory.count, left);
+        }
+        for n in 1..=5 {
+            assert!(memory.insert(digest(n), 200, n > 3));
+        }
+        assert!(memory.insert(digest(9), 232, true));
+        assert_eq!(memory.count, 1);
+    }
+
+    #[test]
     fn a_clock_set_back_forgets_nothing() {
         let mut memory = Memory::default();
         assert!(memory.insert(digest(1), 100, false));
