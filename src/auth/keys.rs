@@ -201,12 +201,8 @@ impl Keys {
         }
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.by_id.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
     }
 
     /// The key with this id, if it has not expired.
@@ -255,6 +251,7 @@ mod tests {
             ("*-eu", "billing-eu", true),
             ("a*b*c", "a1b2c", true),
             ("a*b*c", "acb", false),
+            ("a*bb*b", "abb", false),
             ("a*a", "a", false),
             ("", "a", false),
         ] {

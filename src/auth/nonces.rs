@@ -105,6 +105,11 @@ mod tests {
         std::array::from_fn(|at| n.to_le_bytes().get(at).copied().unwrap_or_default())
     }
 
+    /// Bytes of a set's table: 16 and one to find them by, an eighth of the places free.
+    fn bytes(set: &HashSet<Digest>) -> usize {
+        set.capacity() / 7 * 8 * 17
+    }
+
     #[test]
     fn a_nonce_is_accepted_once_within_its_31_minutes() {
         let mut memory = Memory::default();
@@ -112,6 +117,23 @@ mod tests {
         assert!(!memory.insert(digest(1), 100, true));
         assert!(!memory.insert(digest(1), 131, false));
         assert!(memory.insert(digest(1), 132, false));
+        assert_eq!(memory.count, 1);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_counted_no_more() {
+        let mut memory = Memory::default();
+        for n in 1..=9 {
+            assert!(memory.insert(digest(n), if n < 6 { 100 } else { 101 }, n % 3 > 0));
+        }
+        for left in [8, 6, 2, 0] {
+            memory.forget_oldest(); // a read, two of the next minute, then four writes and two
+            assert_eq!(memory.count, left);
+        }
+        for n in 1..=5 {
+            assert!(memory.insert(digest(n), 200, n > 3));
+        }
+        assert!(memory.insert(digest(9), 232, true));
         assert_eq!(memory.count, 1);
     }
 
@@ -132,6 +154,9 @@ mod tests {
             assert!(memory.insert(digest(n), if n < 1000 { 1 } else { 2 }, false));
         }
         assert!(memory.count <= NONCES_MAX);
+        let sets = memory.minutes.iter().flat_map(|m| [&m.reads, &m.writes]);
+        let bytes: usize = sets.map(bytes).sum();
+        assert!((16 << 20..=32 << 20).contains(&bytes), "{bytes} bytes");
         assert!(
             !memory.insert(digest(0), 2, false),
             "the write is remembered"

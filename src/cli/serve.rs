@@ -145,7 +145,7 @@ pub(super) fn read_keys(source: &KeySource) -> Result<Keys, String> {
 fn reload_keys(source: &KeySource, app: &App) {
     match read_keys(source) {
         Ok(keys) => {
-            tracing::info!(keys = keys.len(), "keys read again");
+            tracing::info!(keys = keys.count(), "keys read again");
             app.authenticator.replace_keys(keys);
         }
         Err(fault) => tracing::error!("{fault}; the keys stay as they were"),

@@ -6,6 +6,7 @@ use flowledger::{
     auth::keys::Keys,
     client::{Client, Repeat, authorization},
     clock::Clock,
+    model::Timestamp,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
@@ -14,7 +15,10 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::{signature::acs3, support::Server};
+use crate::{
+    signature::acs3,
+    support::{KEYS, NOW, Server},
+};
 
 fn keys(id: &str, secret: &str) -> Keys {
     Keys::load(None, Some((id.to_owned(), secret.to_owned()))).unwrap()
@@ -220,5 +224,16 @@ async fn endpoints_are_http_or_https_and_nothing_else() {
         .read("ListFlows", &[])
         .await
         .unwrap();
+    assert!(listed["Flows"].is_array());
+}
+
+#[tokio::test]
+async fn temporary_credentials_bring_their_token() {
+    let server = Server::start().await;
+    let keys = Keys::load(Some(KEYS), None).unwrap();
+    let (id, key) = keys.take(Some("sts")).unwrap();
+    let now = Clock::fixed(Timestamp::from_millis(NOW).unwrap());
+    let client = Client::new(&format!("http://{}", server.address), id, key, now).unwrap();
+    let listed: Value = client.read("ListFlows", &[]).await.unwrap();
     assert!(listed["Flows"].is_array());
 }

@@ -182,6 +182,13 @@ async fn an_execution_starts_with_event_1_and_ends_with_the_last() {
         "must be event 1",
     )
     .await;
+    refuses(
+        &server,
+        expecting(1, &json!([{"Type": "A"}, {"Type": "ExecutionStarted"}])),
+        "InvalidArgument",
+        "Events[1].Type ExecutionStarted must be event 1",
+    )
+    .await;
     let early = json!([{"Type": "ExecutionStopped"}, {"Type": "StepExited"}]);
     refuses(
         &server,

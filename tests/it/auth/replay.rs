@@ -20,12 +20,14 @@ async fn the_same_bytes_are_accepted_once() {
 #[tokio::test]
 async fn a_replay_is_known_however_it_is_spelled() {
     let server = Server::with_execution().await;
-    let call = history().query("Limit", "1").nonce("a nonce/+é");
+    let call = history().query("Limit", "1").query("Input", " ");
+    let call = call.nonce("a nonce/+é");
     assert_eq!(server.code(call.clone()).await, "OK");
     for (from, to) in [
         ("/?", "/?&&"),
         ("&Limit=1", "&&&Limit=1&"),
         ("Limit=1", "%4c%69mit=%31"),
+        ("Input=%20", "Input=+"),
         ("a%20nonce%2F%2B%C3%A9", "a+nonce/%2b%c3%a9"),
         ("a%20nonce", "%61%20nonce"),
         ("/?", "/?NextToken=&"),

@@ -268,7 +268,8 @@ fn sighup_reads_the_keys_file_again_and_a_broken_one_changes_nothing() {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
     };
-    reread(&entry("two"), "keys read again");
+    let two = entry("two") + &entry("spare");
+    reread(&two, r#""message":"keys read again","keys":2"#);
     assert_eq!(
         (
             server.code(("one", "top-secret")),

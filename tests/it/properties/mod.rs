@@ -1,9 +1,12 @@
-//! What holds for any input: pages put together are the history, appends do what a plain list would do,
-//! text and times survive. `PROPTEST_CASES` asks for more cases, `PROPTEST_RNG_SEED` for others.
+//! What holds for any input: pages put together are the history, a store does what plain lists would do,
+//! also for many callers at once, text and times survive. `PROPTEST_CASES` asks for more cases, `PROPTEST_RNG_SEED` for others.
 
+mod deeds;
 mod ledger;
 mod lists;
 mod model;
+mod queue;
+mod twin;
 mod values;
 
 use proptest::{prelude::*, test_runner::RngSeed};

@@ -6,7 +6,7 @@ use flowledger::{
     store::{Appended, Page, Refusal},
 };
 
-use crate::support::ledger::{at, detailed, flow};
+use crate::support::ledger::{detailed, flow};
 
 pub const ENDS: [(&str, Status); 4] = [
     ("ExecutionSucceeded", Status::Succeeded),
@@ -23,6 +23,7 @@ pub const OUTPUTS: [(&str, Option<&str>); 4] = [
     ("output", None),
 ];
 
+#[derive(Clone)]
 pub struct Model {
     /// Each with the time and the cause that it got.
     pub events: Vec<NewEvent>,
@@ -30,9 +31,9 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn started() -> Self {
+    pub fn started(at: Timestamp) -> Self {
         let started = NewEvent {
-            time: Some(at(0)),
+            time: Some(at),
             schedule_event_id: Some(0),
             ..detailed("ExecutionStarted", "{\"input\":{}}")
         };

@@ -3,7 +3,9 @@
 use flowledger::{
     model::{
         NewEvent, Status,
-        event::{BATCH_MAX_EVENTS, EVENT_DETAIL_MAX_BYTES},
+        event::{
+            BATCH_MAX_EVENTS, EVENT_DETAIL_MAX_BYTES, EVENT_TYPE_MAX_CHARS, STEP_NAME_MAX_CHARS,
+        },
     },
     store::{Appended, Refusal},
 };
@@ -79,7 +81,13 @@ pub async fn a_batch_is_as_large_as_the_limits_allow(place: Place) {
     let ledger = place.with_execution().await;
     let many = vec![event("A"); BATCH_MAX_EVENTS];
     assert_eq!(ledger.append(&many, None).await, ids(2, 1001));
-    let large = [detailed("B", &"\u{1}".repeat(EVENT_DETAIL_MAX_BYTES))];
+    let large = [NewEvent {
+        step_name: "步".repeat(STEP_NAME_MAX_CHARS),
+        ..detailed(
+            &"B".repeat(EVENT_TYPE_MAX_CHARS),
+            &"\u{1}".repeat(EVENT_DETAIL_MAX_BYTES),
+        )
+    }];
     assert_eq!(ledger.append(&large, None).await, ids(1002, 1002));
     let history = ledger.history("e").await;
     assert_eq!(history.len(), 1002);

@@ -9,7 +9,7 @@ mod pages;
 pub mod sqlite;
 mod tasks;
 mod together;
-mod upkeep;
+pub mod upkeep;
 
 /// Makes each check a test on each backend. A check that is missing here is reported as dead code.
 macro_rules! suite {

@@ -9,7 +9,8 @@ use flowledger::{
 };
 use tokio::time::timeout;
 
-use crate::support::ledger::{Place, at, event, flow, name};
+use super::upkeep::deletion;
+use crate::support::ledger::{Place, at, event, flow, name, nonce};
 
 pub fn stop(execution: &str) -> StopExecution {
     StopExecution {
@@ -239,6 +240,28 @@ pub async fn whoever_waits_hears_of_every_growth_of_his_execution(place: Place) 
     drop(second);
     ledger.append_to("other", &[event("A")], 2).await.unwrap();
     ledger.append(&[event("A")], 9).await.unwrap_err();
+    let used = Some(nonce(1)); // each of these would be done, but for its nonce
+    let store = &ledger.store;
+    store
+        .create_flow(flow("f"), used)
+        .await
+        .unwrap()
+        .unwrap_err();
+    store
+        .stop_execution(stop("e"), used)
+        .await
+        .unwrap()
+        .unwrap_err();
+    store
+        .report_task(report("e", 2), used)
+        .await
+        .unwrap()
+        .unwrap_err();
+    store
+        .delete_flow(deletion("f"), used)
+        .await
+        .unwrap()
+        .unwrap_err();
     assert!(
         !news(&mut changes).await,
         "neither of others nor of what was refused"

@@ -1,11 +1,6 @@
 //! Many callers at once, callers that go away, and the end of a store.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Waker},
-};
+use std::sync::Arc;
 
 use flowledger::{
     model::{Cursor, NewEvent},
@@ -16,7 +11,10 @@ use super::{
     tasks::{report, stop},
     upkeep::{all_executions, change, deletion},
 };
-use crate::support::ledger::{Place, append, detailed, event, flow, name, start};
+use crate::support::{
+    asked::asked,
+    ledger::{Place, append, detailed, event, flow, name, start},
+};
 
 /// Appends one event at the end, wherever that is by now: what an engine does.
 async fn append_at_the_end(store: &dyn Store, execution: &str, event: NewEvent) {
@@ -132,19 +130,6 @@ pub async fn the_same_append_many_times_at_once_is_done_once(place: Place) {
     let history = ledger.history("e").await;
     assert_eq!(history.len(), 3);
     assert_eq!([&history[1]["Type"], &history[2]["Type"]], types);
-}
-
-type Asked<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// Asks, and does not wait for the answer.
-fn asked<T>(question: impl Future<Output = T> + Send + 'static) -> Asked<T> {
-    let mut asked: Asked<T> = Box::pin(tokio::task::unconstrained(question));
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(
-        asked.as_mut().poll(&mut context).is_pending(),
-        "nobody is that fast"
-    );
-    asked
 }
 
 pub async fn a_caller_that_goes_away_changes_nothing(place: Place) {

@@ -2,6 +2,7 @@
 
 pub mod appender;
 pub mod audit;
+pub mod asked;
 pub mod browser;
 pub mod call;
 pub mod ledger;

@@ -63,7 +63,9 @@ async fn whoever_signs_in_gets_a_cookie_that_scripts_and_other_sites_do_not() {
             " Path=/ui; Max-Age=43200; HttpOnly; SameSite=Strict"
         );
         assert!(!set.contains(secret), "{set}");
-        assert_eq!(status(&server, &format!("Cookie: {value}")).await, 200);
+        let page = server.get("/ui/", &[&format!("Cookie: {value}")]).await;
+        assert_eq!(page.status, 200);
+        assert!(page.text.contains(&format!("signed in with\">{id}</span>")));
         assert_eq!(
             status(&server, &format!("Cookie: a=b; {value}; c=d")).await,
             200

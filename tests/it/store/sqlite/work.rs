@@ -317,6 +317,23 @@ async fn a_deleted_flows_rows_go_also_after_a_new_start_and_give_their_space_bac
 }
 
 #[tokio::test]
+async fn the_bytes_of_a_history_are_those_of_its_page() {
+    let place = Place::sqlite();
+    let ledger = place.with_execution().await;
+    let batch = [detailed("A", "步骤"), event("B")];
+    ledger.append(&batch, 2).await.unwrap();
+    let page = ledger.page(1, 10).await.events;
+    let mut connection = connect(&place.file("test.db")).await;
+    let bytes = sqlx::query_scalar("SELECT history_bytes FROM executions");
+    let bytes: i64 = bytes.fetch_one(&mut connection).await.unwrap();
+    assert_eq!(
+        usize::try_from(bytes),
+        Ok(page.len() + 1),
+        "a comma for each"
+    );
+}
+
+#[tokio::test]
 async fn people_read_histories_as_a_table() {
     let place = Place::sqlite();
     let ledger = place.with_execution().await;

@@ -1,0 +1,401 @@
+//! Anything that anybody may ask of a store, one thing after another and some at the same time, against a
+//! twin of plain lists.
+
+use std::{cell::Cell, sync::Arc};
+
+use flowledger::{
+    model::{
+        Cursor, Flow, NewEvent, Status, Timestamp,
+        event::{Batch, TASK_FAILED, TASK_SUCCEEDED},
+    },
+    store::{AppendEvents, FlowChange, FlowDeletion, ReportTask, StartExecution, StopExecution},
+};
+use proptest::{
+    collection::vec,
+    option::weighted,
+    prelude::*,
+    sample::{Index, select},
+    test_runner::{TestCaseResult, TestRunner},
+};
+
+use super::{
+    config,
+    ledger::{any_event, runtime},
+    model::{ENDS, Model, OUTPUTS},
+    twin::{Ask, Look, Twin},
+};
+use crate::{
+    store::upkeep::change,
+    support::{
+        asked::asked,
+        ledger::{Place, at, flow, name, nonce, start},
+    },
+};
+
+/// Few names, so that deeds meet.
+const FLOWS: [&str; 2] = ["f", "g"];
+const EXECUTIONS: [&str; 2] = ["e", "x"];
+
+/// What is asked at the same time; then perhaps the store is closed, before the answers are waited for, and
+/// opened again.
+#[derive(Clone, Debug)]
+struct Round {
+    deeds: Vec<Deed>,
+    looks: Vec<Look>,
+    closes: bool,
+}
+
+/// A write that somebody wants; its places are chosen when it is clear what there is by then.
+#[derive(Clone, Debug)]
+struct Deed {
+    flow: &'static str,
+    execution: &'static str,
+    nonce: Option<u8>,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Create,
+    Update,
+    Delete,
+    Start,
+    Stop {
+        detail: &'static str,
+    },
+    Report {
+        submitted: Index,
+        /// By a token of an earlier flow of the name.
+        stale: bool,
+        event_type: &'static str,
+    },
+    /// New events, which expect the end, another place, or nothing.
+    Append {
+        events: Vec<NewEvent>,
+        expected: Expected,
+    },
+    /// Events that stand there, and perhaps new ones behind them.
+    Repeat {
+        from: Index,
+        count: usize,
+        change: Change,
+        behind: Vec<NewEvent>,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    Nothing,
+    /// So far beyond the end; before it if negative.
+    Beyond(i64),
+    /// The same, by the EventId of the first event.
+    Inside(i64),
+    Id(i64),
+}
+
+/// How a repeat differs from what stands there.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    None,
+    /// It leaves out the time, which matches any.
+    NoTime,
+    Time,
+    Type,
+    Step,
+    Detail,
+    Cause,
+}
+
+fn any_expected() -> impl Strategy<Value = Expected> {
+    prop_oneof![
+        4 => Just(Expected::Nothing),
+        4 => Just(Expected::Beyond(0)),
+        2 => (-4..4_i64).prop_map(Expected::Beyond),
+        2 => (-4..4_i64).prop_map(Expected::Inside),
+        1 => (1..=i64::MAX).prop_map(Expected::Id),
+        1 => Just(Expected::Id(i64::MAX)),
+    ]
+}
+
+prop_compose! {
+    fn any_end()(
+        event in any_event(20),
+        (event_type, _) in select(&ENDS[..]),
+        (detail, _) in select(&OUTPUTS[..]),
+    ) -> NewEvent {
+        let (event_type, event_detail) = (event_type.to_owned(), detail.to_owned());
+        NewEvent { event_type, event_detail, ..event }
+    }
+}
+
+fn any_append() -> impl Strategy<Value = Kind> {
+    let events = prop_oneof![
+        12 => vec(any_event(20), 1..6),
+        1 => (vec(any_event(20), 0..2), any_end()).prop_map(|(mut events, end)| {
+            events.push(end);
+            events
+        }),
+    ];
+    (events, any_expected()).prop_map(|(events, expected)| Kind::Append { events, expected })
+}
+
+fn any_repeat() -> impl Strategy<Value = Kind> {
+    use Change::{Cause, Detail, NoTime, None, Step, Time, Type};
+    let changes = [None, None, None, NoTime, Time, Type, Step, Detail, Cause];
+    let behind = vec(any_event(1), 0..2);
+    (any::<Index>(), 1..6_usize, select(changes.to_vec()), behind).prop_map(
+        |(from, count, change, behind)| Kind::Repeat {
+            from,
+            count,
+            change,
+            behind,
+        },
+    )
+}
+
+fn any_kind() -> impl Strategy<Value = Kind> {
+    let event_type = select(vec![TASK_SUCCEEDED, TASK_FAILED]);
+    let report = (any::<Index>(), prop::bool::weighted(0.1), event_type);
+    let report = report.prop_map(|(submitted, stale, event_type)| Kind::Report {
+        submitted,
+        stale,
+        event_type,
+    });
+    prop_oneof![
+        12 => any_append(),
+        10 => any_repeat(),
+        4 => report,
+        4 => Just(Kind::Start),
+        2 => Just(Kind::Create),
+        1 => Just(Kind::Update),
+        1 => Just(Kind::Delete),
+        1 => select(&OUTPUTS[..]).prop_map(|(detail, _)| Kind::Stop { detail }),
+    ]
+}
+
+prop_compose! {
+    fn any_deed()(
+        flow in select(&FLOWS[..]),
+        execution in select(&EXECUTIONS[..]),
+        nonce in weighted(0.3, 0..40_u8),
+        kind in any_kind(),
+    ) -> Deed {
+        Deed { flow, execution, nonce, kind }
+    }
+}
+
+fn any_look() -> impl Strategy<Value = Look> {
+    let flow = || select(&FLOWS[..]).prop_map(name);
+    let execution = || select(&EXECUTIONS[..]).prop_map(name);
+    let cursor = (1..60_i64, 1..20_i64).prop_map(|(first, limit)| Cursor::new(first, limit));
+    prop_oneof![
+        1 => flow().prop_map(Look::Flow),
+        1 => flow().prop_map(Look::Executions),
+        2 => (flow(), execution()).prop_map(|(flow, execution)| Look::Execution(flow, execution)),
+        6 => (flow(), execution(), cursor).prop_map(|(flow, execution, cursor)| Look::Page(flow, execution, cursor)),
+    ]
+}
+
+prop_compose! {
+    fn any_round()(
+        deeds in vec(any_deed(), 0..6),
+        looks in vec(any_look(), 0..3),
+        closes in prop::bool::weighted(0.05),
+    ) -> Round {
+        Round { deeds, looks, closes }
+    }
+}
+
+/// The deed as it is asked for by now; None if a batch of such events cannot be made.
+fn placed(deed: Deed, twin: &Twin, new_id: usize, now: Timestamp) -> Option<Ask> {
+    let (flow_name, execution) = (name(deed.flow), name(deed.execution));
+    let started = Model::started(now);
+    let model = twin.model(&flow_name, &execution).unwrap_or(&started);
+    Some(match deed.kind {
+        Kind::Create => Ask::CreateFlow(Flow {
+            id: format!("id of flow {new_id}"),
+            ..flow(deed.flow)
+        }),
+        Kind::Update => Ask::UpdateFlow(FlowChange {
+            name: flow_name,
+            definition: Some(format!("definition {new_id}")),
+            at: now,
+            ..change()
+        }),
+        Kind::Delete => Ask::DeleteFlow(FlowDeletion {
+            name: flow_name,
+            at: now,
+        }),
+        Kind::Start => Ask::Start(StartExecution {
+            at: now,
+            ..start(deed.flow, deed.execution)
+        }),
+        Kind::Stop { detail } => Ask::Stop(StopExecution {
+            flow: flow_name,
+            execution,
+            detail: detail.to_owned(),
+            at: now,
+        }),
+        Kind::Report {
+            submitted,
+            stale,
+            event_type,
+        } => Ask::Report(ReportTask {
+            flow_id: twin
+                .flow_id(&flow_name)
+                .filter(|_| !stale)
+                .unwrap_or_default(),
+            flow: flow_name,
+            execution,
+            submitted: i64::try_from(submitted.index(model.events.len() + 1)).unwrap() + 1,
+            event_type,
+            detail: "{}".to_owned(),
+            at: now,
+        }),
+        Kind::Append { events, expected } => {
+            let batch = batch(events, expected, model)?;
+            append(deed.flow, deed.execution, batch, now)
+        }
+        Kind::Repeat {
+            from,
+            count,
+            change,
+            behind,
+        } => {
+            let from = from.index(model.events.len());
+            let standing = model.events.iter().skip(from).take(count);
+            let behind = behind
+                .into_iter()
+                .filter(|_| model.status == Status::Running);
+            let mut events: Vec<_> = standing.cloned().chain(behind).collect();
+            changed(&mut events[0], change);
+            let first = i64::try_from(from).unwrap() + 1;
+            let batch = batch(events, Expected::Id(first), model)?;
+            append(deed.flow, deed.execution, batch, now)
+        }
+    })
+}
+
+fn append(flow: &str, execution: &str, batch: Batch, at: Timestamp) -> Ask {
+    let (flow, execution) = (name(flow), name(execution));
+    Ask::Append(AppendEvents {
+        flow,
+        execution,
+        batch,
+        at,
+    })
+}
+
+/// The only fault that these events can have is a cause that does not come before them.
+fn batch(mut events: Vec<NewEvent>, expected: Expected, model: &Model) -> Option<Batch> {
+    let expected = match expected {
+        Expected::Nothing => None,
+        Expected::Beyond(by) => Some(1.max(model.next() + by)),
+        Expected::Id(id) => Some(id),
+        Expected::Inside(by) => {
+            events[0].event_id = Some(1.max(model.next() + by));
+            None
+        }
+    };
+    match Batch::new(events.clone(), expected) {
+        Ok(batch) => Some(batch),
+        Err((index, fault)) => {
+            assert_eq!(fault.field, "ScheduleEventId");
+            let first = expected.or(events[0].event_id).unwrap();
+            assert_eq!(Model::misfit(&events, first), Some(index));
+            None
+        }
+    }
+}
+
+fn changed(event: &mut NewEvent, change: Change) {
+    match change {
+        Change::None => {}
+        Change::NoTime => event.time = None,
+        Change::Time => {
+            event.time = event
+                .time
+                .map(|time| at(time.millis() - at(0).millis() + 1))
+        }
+        Change::Type => event.event_type.push('X'),
+        Change::Step => event.step_name.push('x'),
+        Change::Detail => event.event_detail.push(' '),
+        Change::Cause => {
+            event.schedule_event_id = Some(i64::from(event.schedule_event_id == Some(0)))
+        }
+    }
+}
+
+/// Everything there is to see.
+fn everything() -> Vec<Look> {
+    let places = FLOWS.map(|flow| EXECUTIONS.map(|execution| (name(flow), name(execution))));
+    let whole = Cursor::new(1, Cursor::LIMIT_MAX);
+    let lists = FLOWS.map(|flow| [Look::Flow(name(flow)), Look::Executions(name(flow))]);
+    let pages = places.into_iter().flatten();
+    let pages = pages.map(|(flow, execution)| Look::Page(flow, execution, whole));
+    lists.into_iter().flatten().chain(pages).collect()
+}
+
+/// Answers how many steps that were.
+async fn live(rounds: Vec<Round>) -> Result<usize, TestCaseError> {
+    let place = Place::sqlite();
+    let mut store = place.with_execution().await.store;
+    let mut twin = Twin::default();
+    twin.does(&Ask::CreateFlow(flow("f")), None);
+    twin.does(&Ask::Start(start("f", "e")), None);
+    let mut steps = 0;
+    for (moment, round) in (1..).zip(rounds) {
+        let before = twin.clone();
+        let mut writes = Vec::new();
+        for deed in round.deeds {
+            let nonce = deed.nonce.map(nonce);
+            let Some(ask) = placed(deed, &twin, steps, at(moment)) else {
+                continue;
+            };
+            let expected = twin.does(&ask, nonce);
+            let shown = format!("{ask:?}");
+            writes.push((asked(ask.of(Arc::clone(&store), nonce)), expected, shown));
+            steps += 1;
+        }
+        for look in round.looks {
+            let expected = [before.shows(&look), twin.shows(&look)];
+            let shown = look.at(Arc::clone(&store)).await;
+            prop_assert!(expected.contains(&shown), "{shown} is none of {expected:?}");
+            steps += 1;
+        }
+        if round.closes {
+            store.close().await;
+            steps += 1;
+        }
+        for (answer, expected, shown) in writes {
+            prop_assert_eq!(answer.await, expected, "{}", shown);
+        }
+        if round.closes {
+            store = place.open().await.store;
+        }
+    }
+    for look in everything() {
+        let expected = twin.shows(&look);
+        prop_assert_eq!(look.at(Arc::clone(&store)).await, expected);
+    }
+    store.close().await;
+    Ok(steps)
+}
+
+#[test]
+fn a_store_does_what_plain_lists_would_do() {
+    let steps = Cell::new(0);
+    let check = |rounds| -> TestCaseResult {
+        steps.set(steps.get() + runtime().block_on(live(rounds))?);
+        Ok(())
+    };
+    let all = std::env::var_os("CI").is_some();
+    let mut runner = TestRunner::new(config(if all { 180 } else { 60 }));
+    let result = runner.run(&vec(any_round(), 1..40), check);
+    println!("{} steps", steps.get());
+    if let Err(fault) = result {
+        panic!("{fault}");
+    }
+    let few = all && steps.get() < 10_000 && std::env::var_os("PROPTEST_CASES").is_none();
+    assert!(!few, "CI takes 10,000 steps");
+}
