@@ -6,6 +6,7 @@ mod lists;
 mod model;
 mod values;
 
+pub use ledger::runtime;
 use proptest::{prelude::*, test_runner::RngSeed};
 
 /// The same cases at every run, unless the environment says otherwise.
