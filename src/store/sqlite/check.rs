@@ -31,7 +31,7 @@ pub(in crate::store) async fn check(
     progress: &mut Progress<'_>,
 ) -> Result<Checked, String> {
     let options = open::options(url)?;
-    let say = |fault: String| format!("{}: {fault}", options.get_filename().display());
+    let say = |fault: String| open::told(options.get_filename(), &fault);
     loop {
         let unlogged = !open::has_log(&options);
         let aside = open::aside(&options);

@@ -46,7 +46,7 @@ impl Sqlite {
     pub async fn open(url: &str) -> Result<Self, String> {
         let options = options(url)?;
         let file = options.get_filename().to_owned();
-        let say = |fault: String| format!("{}: {fault}", file.display());
+        let say = |fault: String| told(&file, &fault);
         // What is not ours is refused before anything is made beside it, or folded into it.
         if let Ok(Some(refusal)) = refusal(&aside(&options)).await {
             return Err(say(refusal));
@@ -226,7 +226,13 @@ pub(super) async fn is_current(options: &SqliteConnectOptions) -> Result<(), Str
     Ok(())
 }
 
-/// What an operator is told of a file that cannot be read.
+/// A line for the operator. SQLite quotes what it cannot read, with all that stands there.
+pub(super) fn told(file: &Path, fault: &str) -> String {
+    let fault = fault.replace(char::is_control, " ");
+    format!("{}: {fault}", file.display())
+}
+
+/// Why a file cannot be read.
 pub(super) fn unreadable(error: &sqlx::Error) -> String {
     match super::primary_code(error) {
         Some(super::SQLITE_CORRUPT) => {

@@ -50,7 +50,7 @@ enum Damage {
 fn damage() -> impl Strategy<Value = Damage> {
     let spot = || any::<Spot>();
     prop_oneof![
-        6 => vec((spot(), 0..8_u8), 1..=8).prop_map(Damage::Flip),
+        6 => vec((spot(), 0..8_u8), 1..=3).prop_map(Damage::Flip),
         2 => (spot(), vec(any::<u8>(), 1..=200)).prop_map(|(spot, bytes)| Damage::Overwrite(spot, bytes)),
         1 => spot().prop_map(Damage::Empty),
         1 => (spot(), spot()).prop_map(|(one, other)| Damage::Exchange(one, other)),
@@ -206,7 +206,7 @@ impl Counts {
             Err(fault) => {
                 self.files_not_opened += 1;
                 prop_assert!(
-                    fault.contains("test.db: ") && !fault.contains('\n'),
+                    fault.contains("test.db: ") && !fault.contains(char::is_control),
                     "{}",
                     fault
                 );
