@@ -29,6 +29,8 @@ enum Command {
     Append(cli::append::AppendArgs),
     /// Send any signed request and print the answer as it came
     Call(cli::call::CallArgs),
+    /// Look for damage in a database, also while it is served; exit code 0 if it is sound
+    Check(cli::check::CheckArgs),
     /// Ask a server whether it is ready; exit code 0 if so
     Health(cli::health::HealthArgs),
     /// Print a script that completes this command line in a shell
@@ -46,6 +48,7 @@ async fn main() -> ExitCode {
         Command::Stats(args) => cli::stats::run(args).await.map(done),
         Command::Append(args) => cli::append::run(args).await.map(done),
         Command::Call(args) => cli::call::run(args).await,
+        Command::Check(args) => cli::check::run(args).await,
         Command::Health(args) => cli::health::run(args).await.map(done),
         Command::Completion(args) => {
             cli::completion::run(&args, CommandLine::command());

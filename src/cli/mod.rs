@@ -2,6 +2,7 @@
 
 pub mod append;
 pub mod call;
+pub mod check;
 pub mod completion;
 mod demo;
 mod events;

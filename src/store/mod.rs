@@ -306,9 +306,53 @@ pub fn exceeds_page(bytes: usize) -> bool {
 pub async fn open(url: &str) -> Result<Arc<dyn Store>, String> {
     match url.split_once(':') {
         Some(("sqlite", _)) => Ok(Arc::new(sqlite::Sqlite::open(url).await?)),
-        Some((scheme, _)) => Err(format!(
-            "a store of kind '{scheme}' is not known; use sqlite://FILE"
-        )),
-        None => Err(format!("'{url}' is not a database URL; use sqlite://FILE")),
+        _ => Err(unknown(url)),
+    }
+}
+
+/// What a check has looked at, and what is wrong with it.
+#[derive(Debug, Default)]
+pub struct Checked {
+    pub flows: u64,
+    pub executions: u64,
+    pub events: u64,
+    /// A line each; what it names comes first.
+    pub faults: Vec<String>,
+    /// Faults beyond `FAULTS_MAX`.
+    pub more_faults: u64,
+}
+
+/// Faults that a check names. Who has more needs a copy of the file and no list.
+const FAULTS_MAX: usize = 1000;
+
+impl Checked {
+    fn fault(&mut self, fault: String) {
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(fault);
+        } else {
+            self.more_faults += 1;
+        }
+    }
+}
+
+/// Hears how many events have been looked at, of how many.
+pub type Progress<'a> = dyn FnMut(u64, u64) + Send + 'a;
+
+/// Looks for damage in the store that `url` names, beside a running server or not, and changes nothing:
+/// in everything, or, if it shall be `quick`, in a sample as each start does. The fault is one line that
+/// says why there can be no check.
+pub async fn check(url: &str, quick: bool, progress: &mut Progress<'_>) -> Result<Checked, String> {
+    match url.split_once(':') {
+        Some(("sqlite", _)) => sqlite::check(url, quick, progress).await,
+        _ => Err(unknown(url)),
+    }
+}
+
+fn unknown(url: &str) -> String {
+    match url.split_once(':') {
+        Some((scheme, _)) => {
+            format!("a store of kind '{scheme}' is not known; use sqlite://FILE")
+        }
+        None => format!("'{url}' is not a database URL; use sqlite://FILE"),
     }
 }

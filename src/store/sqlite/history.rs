@@ -3,7 +3,7 @@
 use memchr::memchr_iter;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{append::to_json, reader::Wanted};
+use super::{append::to_json, columns::damaged, reader::Wanted};
 use crate::{
     model::Status,
     store::{Error, Outcome, PAGE_MAX_BYTES, Page, Refusal, checksum::checksum},
@@ -14,8 +14,17 @@ use crate::{
 /// line feed.
 ///
 /// A large history might pass the byte limit of a page; then the sum of lengths says where to stop.
+///
+/// Events have checksums, names and ends have not; what else knows of them is asked instead. The rows to
+/// which the indexes of names lead must bear these names, and a page that comes to the end of the history
+/// looks for an event beyond.
 const HISTORIES: &str = "
-    SELECT f.id, x.id, x.last_event_id, x.status, (
+    SELECT n.id, k.id, x.last_event_id, x.status,
+        f.name = w.value ->> 0 AND f.deleted_at IS NULL
+            AND (k.id IS NULL OR (x.flow = n.id AND x.name = w.value ->> 1)),
+        CASE WHEN w.value ->> 3 >= x.last_event_id THEN
+            EXISTS (SELECT 1 FROM events WHERE execution = x.id AND event_id > x.last_event_id)
+        END, (
         SELECT count(*) || char(10) || sum(checksum) || char(10) || group_concat(json, char(10))
         FROM events
         WHERE execution = x.id AND event_id >= w.value ->> 2 AND event_id <=
@@ -30,8 +39,10 @@ const HISTORIES: &str = "
             ) END
     )
     FROM json_each(?1) w
-    LEFT JOIN flows f ON f.name = w.value ->> 0 AND f.deleted_at IS NULL
-    LEFT JOIN executions x ON x.flow = f.id AND x.name = w.value ->> 1";
+    LEFT JOIN flows n ON n.name = w.value ->> 0 AND n.deleted_at IS NULL
+    LEFT JOIN flows f ON f.id = n.id
+    LEFT JOIN executions k ON k.flow = n.id AND k.name = w.value ->> 1
+    LEFT JOIN executions x ON x.id = k.id";
 
 /// Answers each page that is wanted, in order.
 pub(super) async fn get_execution_histories(
@@ -65,15 +76,28 @@ pub(super) async fn get_execution_histories(
 }
 
 fn page(wanted: &Wanted, row: &SqliteRow) -> Outcome<Page> {
+    let Wanted {
+        flow,
+        execution,
+        cursor,
+    } = wanted;
+    let corrupt = |fault: String| Error::Corrupt(format!("execution {flow}/{execution}: {fault}"));
     if row.try_get::<Option<i64>, _>(0)?.is_none() {
         return Ok(Err(Refusal::FlowNotExists));
+    }
+    if row.try_get::<Option<bool>, _>(4)? != Some(true) {
+        return Err(corrupt(
+            "its index leads to a row of another name".to_owned(),
+        ));
     }
     let Some(id) = row.try_get::<Option<i64>, _>(1)? else {
         return Ok(Err(Refusal::ExecutionNotExists));
     };
     let last_event_id: i64 = row.try_get(2)?;
-    let cursor = wanted.cursor;
-    let (events, ends) = match row.try_get::<Option<&str>, _>(4)? {
+    if row.try_get::<Option<bool>, _>(5)? == Some(true) {
+        return Err(corrupt(format!("event {last_event_id} is not the last")));
+    }
+    let (events, ends) = match row.try_get::<Option<&str>, _>(6)? {
         None => (String::new(), Vec::new()),
         Some(lines) => verified(id, cursor.first(), lines)?,
     };
@@ -83,18 +107,14 @@ fn page(wanted: &Wanted, row: &SqliteRow) -> Outcome<Page> {
     let ends_early = next <= cursor.last().min(last_event_id);
     if ends_early && i64::try_from(events.len()).unwrap_or(i64::MAX) < PAGE_MAX_BYTES / 32 {
         // One more event is far below the byte limit: it did not stop this page, so the event is gone.
-        let Wanted {
-            flow, execution, ..
-        } = wanted;
-        return Err(Error::Corrupt(format!(
-            "event {next} of execution {flow}/{execution} is missing"
-        )));
+        return Err(corrupt(format!("event {next} is missing")));
     }
+    let status = Status::parse(row.try_get(3)?).ok_or_else(|| damaged("status"))?;
     Ok(Ok(Page {
         events,
         ends,
         last_event_id,
-        running: row.try_get::<&str, _>(3)? == Status::Running.as_str(),
+        running: status == Status::Running,
         next: (next <= last_event_id).then_some(next),
     }))
 }

@@ -1,6 +1,7 @@
 //! The store in one SQLite file: a pool of readers and one writer task.
 
 mod append;
+mod check;
 mod columns;
 mod deletion;
 mod executions;
@@ -26,6 +27,7 @@ use crate::{
     model::{Cursor, Execution, Flow, Name, Nonce},
     wire::signature::SecretKey,
 };
+pub(super) use check::check;
 use reader::{Readers, Wanted};
 use writer::{Write, Writer};
 

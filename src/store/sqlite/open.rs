@@ -11,7 +11,7 @@ use sqlx::{
     },
 };
 
-use super::{Sqlite, append, reader::Readers, writer::Writer};
+use super::{Sqlite, append, check, reader::Readers, writer::Writer};
 use crate::{store::changes::Hub, wire::signature::SecretKey};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -44,25 +44,18 @@ const WAL_KEPT_BYTES: &str = "67108864";
 impl Sqlite {
     /// Opens `url` (`sqlite://FILE`), makes the file if it is missing, migrates it if it is older.
     pub async fn open(url: &str) -> Result<Self, String> {
-        let (path, parameters) = url.split_once('?').unwrap_or((url, ""));
-        if path.ends_with([':', '/']) || path.ends_with(":memory:") {
-            return Err("the database URL must name a file: sqlite://FILE".to_owned());
-        }
-        if !PARAMETERS.contains(&parameters) {
-            return Err(format!(
-                "'{url}' has a parameter that is not known; only ?mode=rwc and ?mode=rw are"
-            ));
-        }
-        let options = SqliteConnectOptions::from_str(url)
-            .map_err(|e| format!("'{url}' is not a SQLite URL: {e}"))?
-            .create_if_missing(parameters != "mode=rw")
-            .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true)
-            .disable_statement_logging();
+        let options = options(url)?;
         let file = options.get_filename().to_owned();
-        let say = |fault: String| format!("{}: {fault}", file.display());
+        let say = |fault: String| told(&file, &fault);
+        // What is not ours is refused before anything is made beside it, or folded into it.
+        if let Ok(Some(refusal)) = refusal(&aside(&options)).await {
+            return Err(say(refusal));
+        }
         let lock = lock(&file).map_err(say)?;
-        inspect(&options).await.map_err(say)?;
+        let refusal = refusal(&options).await.map_err(|e| say(unreadable(&e)))?;
+        if let Some(refusal) = refusal {
+            return Err(say(refusal));
+        }
 
         let options = options
             .journal_mode(SqliteJournalMode::Wal)
@@ -85,7 +78,13 @@ impl Sqlite {
         let task_key = sqlx::query_scalar("SELECT key FROM task_key")
             .fetch_one(&mut writer)
             .await
-            .map_err(|e| say(e.to_string()))?;
+            .map_err(|e| say(unreadable(&e)))?;
+        if let [first, more @ ..] = &check::sample(&mut writer).await[..] {
+            let (more, file) = (more.len(), file.display());
+            tracing::error!(
+                "{file} is damaged: {first}; of what was looked at, {more} more; `flowledger check` looks at all"
+            );
+        }
         let options = options.read_only(true).create_if_missing(false);
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let histories = Readers::start(&options, cores)
@@ -111,6 +110,41 @@ impl Sqlite {
     }
 }
 
+/// The file that `url` names, and how each connection opens it.
+pub(super) fn options(url: &str) -> Result<SqliteConnectOptions, String> {
+    let (path, parameters) = url.split_once('?').unwrap_or((url, ""));
+    if path.ends_with([':', '/']) || path.ends_with(":memory:") {
+        return Err("the database URL must name a file: sqlite://FILE".to_owned());
+    }
+    if !PARAMETERS.contains(&parameters) {
+        return Err(format!(
+            "'{url}' has a parameter that is not known; only ?mode=rwc and ?mode=rw are"
+        ));
+    }
+    let options = SqliteConnectOptions::from_str(url)
+        .map_err(|e| format!("'{url}' is not a SQLite URL: {e}"))?;
+    Ok(options
+        .create_if_missing(parameters != "mode=rw")
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .disable_statement_logging())
+}
+
+/// Reads and leaves everything as it is. Without a log nobody writes, and nothing need be made beside the
+/// file to read it.
+pub(super) fn aside(options: &SqliteConnectOptions) -> SqliteConnectOptions {
+    let options = options.clone().create_if_missing(false).read_only(true);
+    let unlogged = !has_log(&options);
+    options.immutable(unlogged)
+}
+
+/// Whether a write-ahead log lies beside the file: somebody has it open, or did not close it.
+pub(super) fn has_log(options: &SqliteConnectOptions) -> bool {
+    let mut log = options.get_filename().as_os_str().to_owned();
+    log.push("-wal");
+    Path::new(&log).exists()
+}
+
 /// Takes the lock file beside the database, wherever a link leads. The database itself must not be opened
 /// and closed here: that would drop the locks of SQLite's own connections in this process.
 fn lock(file: &Path) -> Result<File, String> {
@@ -133,41 +167,78 @@ fn lock(file: &Path) -> Result<File, String> {
     }
 }
 
-/// Refuses what this program must not touch: an old library, a foreign file, a newer schema.
-async fn inspect(options: &SqliteConnectOptions) -> Result<(), String> {
-    let fault = |e: sqlx::Error| match super::primary_code(&e) {
-        Some(super::SQLITE_NOTADB) => "it is not a SQLite file; name another one".to_owned(),
-        _ => e.to_string(),
+/// Why this program must not touch a file: an old library, somebody else's, a newer schema.
+async fn refusal(options: &SqliteConnectOptions) -> Result<Option<String>, sqlx::Error> {
+    let (version, tables, application, level) = match marks(options).await {
+        Err(e) if super::primary_code(&e) == Some(super::SQLITE_NOTADB) => {
+            return Ok(Some("it is not a SQLite file; name another one".to_owned()));
+        }
+        marks => marks?,
     };
-    let mut connection = options.connect().await.map_err(fault)?;
-    let (version, tables, application, level): (String, i64, i64, i64) = sqlx::query_as(
-        "SELECT sqlite_version(), (SELECT count(*) FROM sqlite_schema), application_id, user_version \
-         FROM pragma_application_id, pragma_user_version",
-    )
-    .fetch_one(&mut connection)
-    .await
-    .map_err(fault)?;
-    connection.close().await.map_err(fault)?;
-    if version_number(&version) < SQLITE_VERSION_MIN {
-        return Err(format!(
+    let newest = newest_schema();
+    Ok(if version_number(&version) < SQLITE_VERSION_MIN {
+        Some(format!(
             "SQLite {version} is too old; 3.51.3 or newer is needed"
-        ));
-    }
-    let newest = MIGRATIONS
-        .iter()
-        .map(|m| m.version)
-        .max()
-        .unwrap_or_default();
-    if application == 0 && tables == 0 {
-        Ok(())
+        ))
+    } else if application == 0 && tables == 0 {
+        None
     } else if application != APPLICATION_ID {
-        Err("it belongs to another program; name another file".to_owned())
+        Some("it belongs to another program; name another file".to_owned())
     } else if level > newest {
-        Err(format!(
+        Some(format!(
             "it has schema {level}, this program knows up to {newest}; use a newer flowledger"
         ))
     } else {
-        Ok(())
+        None
+    })
+}
+
+/// The library's version; how many tables and indexes a file has, whose it is and of what schema.
+async fn marks(options: &SqliteConnectOptions) -> Result<(String, i64, i64, i64), sqlx::Error> {
+    let mut connection = options.connect().await?;
+    let marks = sqlx::query_as(
+        "SELECT sqlite_version(), (SELECT count(*) FROM sqlite_schema), application_id, user_version \
+         FROM pragma_application_id, pragma_user_version",
+    );
+    let marks = marks.fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(marks)
+}
+
+fn newest_schema() -> i64 {
+    let levels = MIGRATIONS.iter().map(|migration| migration.version);
+    levels.max().unwrap_or_default()
+}
+
+/// Why a file cannot be checked, if so.
+pub(super) async fn is_current(options: &SqliteConnectOptions) -> Result<(), String> {
+    let refusal = refusal(options).await.map_err(|e| unreadable(&e))?;
+    if let Some(refusal) = refusal {
+        return Err(refusal);
+    }
+    let (.., level) = marks(options).await.map_err(|e| unreadable(&e))?;
+    let newest = newest_schema();
+    if level < newest {
+        return Err(format!(
+            "it has schema {level}; `flowledger serve` brings it to {newest}, then it can be checked"
+        ));
+    }
+    Ok(())
+}
+
+/// A line for the operator. SQLite quotes what it cannot read, with all that stands there.
+pub(super) fn told(file: &Path, fault: &str) -> String {
+    let fault = fault.replace(char::is_control, " ");
+    format!("{}: {fault}", file.display())
+}
+
+/// Why a file cannot be read.
+pub(super) fn unreadable(error: &sqlx::Error) -> String {
+    match super::primary_code(error) {
+        Some(super::SQLITE_CORRUPT) => {
+            format!("it is damaged, start from a copy of it: {error}")
+        }
+        _ => error.to_string(),
     }
 }
 

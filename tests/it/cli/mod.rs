@@ -2,6 +2,7 @@
 
 mod append;
 mod call;
+mod check;
 mod hostile;
 mod ls;
 mod serve;
@@ -166,6 +167,7 @@ async fn wrong_usage_ends_with_2_and_a_failure_with_1_and_one_line() {
         &["call", "X", "noequals"],
         &["ls", "--status", "Failed"],
         &["completion", "tcsh"],
+        &["check", "test.db"],
     ] {
         assert_eq!(run(&server, arguments).await.code, 2, "{arguments:?}");
     }
@@ -286,6 +288,7 @@ async fn every_command_has_examples_and_every_shell_a_completion() {
         "stats",
         "append",
         "call",
+        "check",
         "completion",
     ] {
         let help = printed(&server, &[command, "--help"]).await;

@@ -9,6 +9,7 @@ mod queue;
 mod twin;
 mod values;
 
+pub use ledger::runtime;
 use proptest::{prelude::*, test_runner::RngSeed};
 
 /// The same cases at every run, unless the environment says otherwise.

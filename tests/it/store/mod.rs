@@ -7,7 +7,7 @@ mod lists;
 mod nonces;
 mod pages;
 pub mod sqlite;
-mod tasks;
+pub mod tasks;
 mod together;
 pub mod upkeep;
 

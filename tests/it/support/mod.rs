@@ -18,7 +18,7 @@ use flowledger::{
     clock::Clock,
     model::Timestamp,
     server::{self, App},
-    store,
+    store::{self, Store},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -100,8 +100,14 @@ impl Server {
     /// Starts on the database in `folder`, which an earlier server may have left.
     pub async fn open(folder: TempDir) -> Self {
         let url = format!("sqlite://{}/test.db", folder.path().display());
+        let store = store::open(&url).await.unwrap();
+        Server::serving(store, folder).await
+    }
+
+    /// Starts on a store that is open; its files are in `folder`.
+    pub async fn serving(store: Arc<dyn Store>, folder: TempDir) -> Self {
         let app = Arc::new(App {
-            store: store::open(&url).await.unwrap(),
+            store,
             authenticator: Authenticator::new(Keys::load(Some(KEYS), None).unwrap()).into(),
             clock: Clock::fixed(Timestamp::from_millis(NOW).unwrap()).into(),
             stopping: Default::default(),

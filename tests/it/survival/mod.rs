@@ -1,6 +1,7 @@
 //! What the ledger survives: each promise broken by force, and what came of it counted.
 
 mod crash;
+mod damage;
 mod fuzz;
 mod power;
 mod replay;

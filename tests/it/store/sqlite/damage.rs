@@ -3,13 +3,13 @@
 use std::fs;
 
 use flowledger::{
-    model::NewEvent,
-    store::{Error, Page},
+    model::{Cursor, NewEvent},
+    store::{self, Error, Page},
 };
 
 use super::run_on;
 use crate::store::tasks::report;
-use crate::support::ledger::{Ledger, Place, append, detailed, event};
+use crate::support::ledger::{Ledger, Place, append, detailed, event, flow, name, start};
 
 /// Execution 1 is `e`, execution 2 is `other`; both have the ids 1 to 6.
 const DAMAGES: [(&str, &str); 17] = [
@@ -118,6 +118,99 @@ async fn a_damaged_event_is_an_error_and_never_a_page() {
                 ),
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_is_not_the_end_is_an_error() {
+    for sql in [
+        "UPDATE executions SET last_event_id = 4 WHERE id = 1",
+        "UPDATE executions SET last_event_id = 4, history_bytes = -1 WHERE id = 1",
+    ] {
+        let place = Place::sqlite();
+        let ledger = written(&place).await;
+        let whole = pages(&ledger).await;
+        ledger.close().await;
+        run_on(&place.file("test.db"), sql).await;
+        let ledger = place.open().await;
+        for ((first, _, now), (_, last, whole)) in pages(&ledger).await.into_iter().zip(whole) {
+            match now {
+                Ok(page) => {
+                    assert!(last < 4, "{first} to {last}: {sql}");
+                    assert_eq!((page.events, page.next), {
+                        let whole = whole.unwrap();
+                        (whole.events, whole.next)
+                    });
+                }
+                Err(error) => assert!(
+                    last >= 4 && matches!(error, Error::Corrupt(_)),
+                    "{first} to {last}: {error:?}"
+                ),
+            }
+        }
+        assert_eq!(ledger.history("other").await.len(), 6);
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_the_history_of_another_is_an_error() {
+    let place = Place::sqlite();
+    let ledger = place.open().await;
+    for flow_name in ["flow-one", "flow-two", "flow-three"] {
+        let _ = ledger
+            .store
+            .create_flow(flow(flow_name), None)
+            .await
+            .unwrap();
+        for execution in ["run-one", "run-two"] {
+            let started = start(flow_name, execution);
+            let _ = ledger.store.start_execution(started, None).await.unwrap();
+        }
+    }
+    ledger.close().await;
+    let whole = fs::read(place.file("test.db")).unwrap();
+    // In an index the id follows the name. One now leads to another flow, to an execution of another flow,
+    // and to another execution of the same flow.
+    for (entry, damaged, flow, execution) in [
+        (b"flow-two\x02", b"flow-two\x03", "flow-two", "run-one"),
+        (
+            b"\x01run-two\x02",
+            b"\x01run-two\x04",
+            "flow-one",
+            "run-two",
+        ),
+        (
+            b"\x02run-one\x03",
+            b"\x02run-one\x04",
+            "flow-two",
+            "run-one",
+        ),
+    ] {
+        let mut bytes = whole.clone();
+        let places = bytes
+            .windows(9)
+            .enumerate()
+            .filter(|(_, window)| *window == entry);
+        let places: Vec<_> = places.map(|(at, _)| at).collect();
+        assert_eq!(places.len(), 1, "{entry:?} stands in an index only");
+        bytes[places[0]..][..9].copy_from_slice(damaged);
+        fs::write(place.file("test.db"), bytes).unwrap();
+        let ledger = place.open().await;
+        let cursor = Cursor::new(1, 10);
+        let (flow, execution) = (name(flow), name(execution));
+        let page = ledger
+            .store
+            .get_execution_history(&flow, &execution, cursor)
+            .await;
+        assert!(
+            matches!(page, Err(Error::Corrupt(_))),
+            "{flow} {execution}: {page:?}"
+        );
+        ledger.close().await;
+        let checked = store::check(&place.url, false, &mut |_, _| {})
+            .await
+            .unwrap();
+        assert_ne!(checked.faults, [""; 0], "the check finds it too");
     }
 }
 

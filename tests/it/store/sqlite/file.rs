@@ -19,15 +19,14 @@ async fn refusal(url: &str) -> String {
     store::open(url).await.err().expect("it is refused")
 }
 
-/// Names and contents of the files there, but of those that hold nothing but locks.
+/// Names and contents of the files there, but of indexes of write-ahead logs, which readers change too.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let paths = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());
-    let locks = |name: &str| name.ends_with(".lock") || name.ends_with("-shm");
     let mut files: Vec<_> = paths
         .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path))
-        .filter(|(name, _)| !locks(name))
+        .filter(|(name, _)| !name.ends_with("-shm"))
         .map(|(name, path)| (name, fs::read(path).unwrap()))
         .collect();
     files.sort();
@@ -122,6 +121,22 @@ async fn a_file_that_somebody_else_writes_at_this_moment_is_refused_and_left_as_
     assert!(refusal.ends_with(FOREIGN), "{refusal}");
     assert_eq!(files(&place.file("")), before);
     sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_log_that_somebody_else_left_is_left_as_it_was() {
+    let place = Place::sqlite();
+    let elsewhere = Place::sqlite();
+    let mut other = connect(&elsewhere.file("test.db")).await;
+    let sql = "PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)";
+    sqlx::raw_sql(sql).execute(&mut other).await.unwrap();
+    for file in ["test.db", "test.db-wal"] {
+        fs::copy(elsewhere.file(file), place.file(file)).unwrap(); // as if it had been killed
+    }
+    let before = files(&place.file(""));
+    let refusal = refusal(&place.url).await;
+    assert!(refusal.ends_with(FOREIGN), "{refusal}");
+    assert_eq!(files(&place.file("")), before);
 }
 
 #[tokio::test]

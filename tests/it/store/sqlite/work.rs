@@ -372,7 +372,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
     .unwrap();
     let mut seen = 0;
     for source in source::files("src/store/sqlite") {
-        if source.path.ends_with("/open.rs") {
+        if source.path.ends_with("/open.rs") || source.path.ends_with("/check.rs") {
             continue; // what is asked once
         }
         let composed = source.words().any(|word| word == "AssertSqlSafe");

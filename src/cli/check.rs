@@ -1,0 +1,72 @@
+//! `flowledger check`: looks for damage in a database and names it.
+
+use std::{fmt::Write, process::ExitCode, time::Duration};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::terminal::{print, safe};
+use crate::store;
+
+/// Between two turns of what shows that it goes on, where no share of the work is known.
+const TURN: Duration = Duration::from_millis(100);
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Reads the file and changes nothing; a server may have it open. Each damage is a line on standard output that
+begins with what is damaged, FLOW/EXECUTION event ID where that is known; the last line counts. Exit code 0:
+sound, 1: damaged, or it cannot be checked, 2: wrong usage.
+
+Examples:
+  flowledger check
+  flowledger check --quick --database-url sqlite:///var/lib/flowledger/flowledger.db")]
+pub struct CheckArgs {
+    /// Database
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        default_value = "sqlite://flowledger.db",
+        value_name = "URL"
+    )]
+    database_url: String,
+
+    /// Look at a sample only, as each start of `serve` does
+    #[arg(long)]
+    quick: bool,
+}
+
+pub async fn run(args: CheckArgs) -> Result<ExitCode, String> {
+    let bar = ProgressBar::new_spinner().with_message("pages and indexes"); // silent but on a terminal
+    bar.enable_steady_tick(TURN);
+    let events =
+        ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} events, {eta} left");
+    let events = events.map_err(|e| e.to_string())?;
+    let mut progress = |done, all| {
+        if bar.length() != Some(all) {
+            bar.set_style(events.clone());
+            bar.set_length(all);
+        }
+        bar.set_position(done);
+    };
+    let checked = store::check(&args.database_url, args.quick, &mut progress).await;
+    bar.finish_and_clear();
+    let checked = checked?;
+    let mut text = String::new();
+    for fault in &checked.faults {
+        let _ = writeln!(text, "{}", safe(fault));
+    }
+    let faults = checked.faults.len() as u64 + checked.more_faults;
+    let verdict = match faults {
+        0 => "sound".to_owned(),
+        1 => "1 fault".to_owned(),
+        _ => format!("{faults} faults"),
+    };
+    let sample = if args.quick { " in a sample" } else { "" };
+    let _ = writeln!(
+        text,
+        "{}: {verdict}{sample} (flows {}, executions {}, events {})",
+        args.database_url, checked.flows, checked.executions, checked.events
+    );
+    print(&text);
+    Ok(ExitCode::from(u8::from(faults > 0)))
+}

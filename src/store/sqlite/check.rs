@@ -1,0 +1,461 @@
+//! Looking for damage: in a sample at every start, in everything on demand. Nothing is changed.
+
+use serde::Deserialize;
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    columns::{damaged, name_at, time_at},
+    history, open,
+    reader::Wanted,
+};
+use crate::{
+    model::{Cursor, NewEvent, Status, Timestamp, execution::started_detail},
+    store::{Checked, Error, Progress, checksum},
+};
+
+/// Executions of a sample: some milliseconds, however large the file is.
+const SAMPLE: i64 = 16;
+/// Events that a sample reads of each, the last ones.
+const SAMPLE_EVENTS: i64 = 100;
+/// Events read together. Bounds the memory for those with the largest details to 100 MB.
+const BATCH: i64 = 256;
+/// Events of one execution that cannot be read, after which the rest of it is not tried: where its history
+/// ends may be damaged too.
+const UNREADABLE_MAX: usize = 1000;
+
+/// Checks the file that `url` names, beside a running server or not. The fault is one line that says why
+/// there can be no check.
+pub(in crate::store) async fn check(
+    url: &str,
+    quick: bool,
+    progress: &mut Progress<'_>,
+) -> Result<Checked, String> {
+    let options = open::options(url)?;
+    let say = |fault: String| open::told(options.get_filename(), &fault);
+    loop {
+        let unlogged = !open::has_log(&options);
+        let aside = open::aside(&options);
+        open::is_current(&aside).await.map_err(say)?;
+        let connected = aside.connect().await;
+        let mut connection = connected.map_err(|e| say(open::unreadable(&e)))?;
+        let mut check = Check::new(&mut connection, progress);
+        let done = match quick {
+            true => check.sample().await,
+            false => check.everything().await,
+        };
+        let mut checked = check.checked;
+        if let Err(error) = done {
+            checked.fault(error.to_string());
+        }
+        let _ = connection.close().await;
+        // Else a server has begun to write to a file that was read as if nobody did.
+        if !(unlogged && open::has_log(&options)) {
+            return Ok(checked);
+        }
+    }
+}
+
+/// What is wrong with a sample of the histories.
+pub(super) async fn sample(connection: &mut SqliteConnection) -> Vec<String> {
+    let progress = &mut |_, _| {};
+    let mut check = Check::new(connection, progress);
+    if let Err(error) = check.sample().await {
+        check.checked.fault(error.to_string());
+    }
+    check.checked.faults
+}
+
+struct Check<'a, 'b> {
+    connection: &'a mut SqliteConnection,
+    checked: Checked,
+    progress: &'a mut Progress<'b>,
+    /// Events that there are, roughly.
+    total: u64,
+}
+
+impl<'a, 'b> Check<'a, 'b> {
+    fn new(connection: &'a mut SqliteConnection, progress: &'a mut Progress<'b>) -> Self {
+        Check {
+            connection,
+            checked: Checked::default(),
+            progress,
+            total: 0,
+        }
+    }
+
+    /// Reads the ends of some histories as callers do; their executions are spread evenly over all.
+    async fn sample(&mut self) -> Result<(), Error> {
+        let (low, high): (Option<i64>, Option<i64>) = sqlx::query_as(
+            "SELECT (SELECT min(id) FROM executions), (SELECT max(id) FROM executions)",
+        )
+        .fetch_one(&mut *self.connection)
+        .await?;
+        let (Some(low), Some(high)) = (low, high) else {
+            return Ok(());
+        };
+        let step = (high.saturating_sub(low) / SAMPLE).max(1);
+        let mut from = low;
+        while from <= high {
+            let row = sqlx::query(
+                "SELECT x.id, f.name, x.name, x.last_event_id FROM executions x CROSS JOIN flows f ON f.id = x.flow \
+                 WHERE x.id >= ?1 AND f.deleted_at IS NULL ORDER BY x.id LIMIT 1",
+            )
+            .bind(from)
+            .fetch_optional(&mut *self.connection)
+            .await?;
+            let Some(row) = row else { break };
+            let id: i64 = row.try_get(0)?;
+            if let Err(error) = self.end(&row).await {
+                self.checked.fault(format!("execution {id}: {error}"));
+            }
+            from = id.saturating_add(step);
+        }
+        Ok(())
+    }
+
+    /// The last page of an execution of which `row` has the names and the last EventId.
+    async fn end(&mut self, row: &SqliteRow) -> Result<(), Error> {
+        let last: i64 = row.try_get(3)?;
+        let first = last.saturating_sub(SAMPLE_EVENTS - 1).max(1);
+        let wanted = Wanted {
+            flow: name_at(row, 1)?,
+            execution: name_at(row, 2)?,
+            cursor: Cursor::new(first, SAMPLE_EVENTS),
+        };
+        let pages =
+            history::get_execution_histories(self.connection, std::iter::once(&wanted)).await?;
+        self.checked.executions += 1;
+        for page in pages {
+            let page =
+                page?.map_err(|_| Error::Corrupt("its name does not lead to it".to_owned()))?;
+            self.checked.events += page.ends.len() as u64;
+        }
+        Ok(())
+    }
+
+    async fn everything(&mut self) -> Result<(), Error> {
+        self.structure().await?;
+        let total = sqlx::query_scalar::<_, Option<i64>>("SELECT max(rowid) FROM events");
+        let total = total.fetch_one(&mut *self.connection).await?;
+        self.total = total.unwrap_or_default().unsigned_abs();
+        self.flows().await?;
+        let mut next = Some(i64::MIN);
+        while let Some(from) = next {
+            // A row and its events as of one moment, but no longer: the log of a running server grows meanwhile.
+            sqlx::query("BEGIN").execute(&mut *self.connection).await?;
+            let done = self.execution(from).await;
+            sqlx::query("COMMIT").execute(&mut *self.connection).await?;
+            next = done?;
+        }
+        self.orphans().await
+    }
+
+    /// Pages, indexes against their tables, references.
+    async fn structure(&mut self) -> Result<(), Error> {
+        let faults = sqlx::query_scalar::<_, String>("PRAGMA integrity_check(1000)");
+        for fault in faults.fetch_all(&mut *self.connection).await? {
+            if fault != "ok" {
+                self.checked.fault(fault);
+            }
+        }
+        let dangling = sqlx::query_as::<_, (String, Option<i64>, String)>(
+            "SELECT \"table\", rowid, parent FROM pragma_foreign_key_check",
+        );
+        for (table, row, parent) in dangling.fetch_all(&mut *self.connection).await? {
+            let row = row.unwrap_or_default();
+            self.checked.fault(format!(
+                "{table}: row {row} names a row of {parent} that is missing"
+            ));
+        }
+        Ok(())
+    }
+
+    async fn flows(&mut self) -> Result<(), Error> {
+        let flows = sqlx::query(
+            "SELECT name, EXISTS (SELECT 1 FROM definitions WHERE flow = flows.id) FROM flows WHERE deleted_at IS NULL",
+        );
+        for row in flows.fetch_all(&mut *self.connection).await? {
+            self.checked.flows += 1;
+            let name = name_at(&row, 0);
+            match (name, row.try_get(1)?) {
+                (Err(error), _) => self.checked.fault(format!("a flow: {error}")),
+                (Ok(name), false) => self.checked.fault(format!("{name}: it has no definition")),
+                (Ok(_), true) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the first execution from this id on; answers where the next one may be.
+    async fn execution(&mut self, from: i64) -> Result<Option<i64>, Error> {
+        let row = sqlx::query(EXECUTION)
+            .bind(from)
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let id: i64 = row.try_get(0)?;
+        match Execution::at(&row) {
+            Ok(Some(execution)) => {
+                self.checked.executions += 1;
+                self.history(&execution).await;
+            }
+            Ok(None) => {} // its flow is deleted, and its events may be half gone
+            Err(error) => self.checked.fault(format!("execution {id}: {error}")),
+        }
+        Ok(id.checked_add(1))
+    }
+
+    /// Every event, and what the execution's row says of them.
+    async fn history(&mut self, execution: &Execution) {
+        let read = self.events(execution).await;
+        let (path, last) = (&execution.path, execution.last_event_id);
+        if read.last < last {
+            self.missing(path, read.last + 1, last);
+        } else if read.last > last {
+            self.checked.fault(format!(
+                "{path}: its row says that event {last} is the last, but there is event {}",
+                read.last
+            ));
+        } else if read.whole {
+            for (what, fits) in execution.compared(&read) {
+                if !fits {
+                    self.checked
+                        .fault(format!("{path}: its {what} is not what its events say"));
+                }
+            }
+        }
+    }
+
+    async fn events(&mut self, execution: &Execution) -> Read {
+        let mut read = Read {
+            whole: true,
+            ..Read::default()
+        };
+        let (mut after, mut limit, mut unreadable) = (i64::MIN, BATCH, 0);
+        loop {
+            let lines = sqlx::query_scalar::<_, Option<Vec<u8>>>(EVENTS)
+                .bind(execution.id)
+                .bind(after)
+                .bind(limit)
+                .fetch_one(&mut *self.connection)
+                .await;
+            match lines {
+                Ok(None) => return read,
+                Ok(Some(lines)) => {
+                    for line in lines.split(|byte| *byte == b'\n') {
+                        self.event(execution, line, &mut read);
+                    }
+                    (self.progress)(self.checked.events, self.total);
+                    if read.last <= after {
+                        return read; // out of order, and said so
+                    }
+                }
+                Err(_) if limit > 1 => {
+                    limit = 1; // which of them?
+                    continue;
+                }
+                Err(error) => {
+                    read.last += 1;
+                    read.whole = false;
+                    unreadable += 1;
+                    self.checked.fault(format!(
+                        "{} event {}: {}",
+                        execution.path,
+                        read.last,
+                        Error::from(error)
+                    ));
+                    if read.last >= execution.last_event_id || unreadable == UNREADABLE_MAX {
+                        return read;
+                    }
+                }
+            }
+            after = read.last;
+        }
+    }
+
+    /// A line of `EVENTS`.
+    fn event(&mut self, execution: &Execution, line: &[u8], read: &mut Read) {
+        let path = &execution.path;
+        let mut parts = line.splitn(3, |byte| *byte == b' ');
+        let mut number = || str::from_utf8(parts.next()?).ok()?.parse::<i64>().ok();
+        let (id, stored) = (number(), number());
+        let json = parts.next().unwrap_or_default();
+        let id = match id {
+            Some(id) if id > read.last => id,
+            _ => {
+                read.whole = false;
+                return self.checked.fault(format!(
+                    "{path}: what follows event {} is no event",
+                    read.last
+                ));
+            }
+        };
+        if id > read.last + 1 {
+            read.whole = false;
+            self.missing(path, read.last + 1, id - 1);
+        }
+        if !stored.is_some_and(|stored| checksum::holds(execution.id, id, json, stored)) {
+            read.whole = false;
+            self.checked
+                .fault(format!("{path} event {id}: its checksum does not fit"));
+        }
+        self.checked.events += 1;
+        read.last = id;
+        read.bytes += i64::try_from(json.len()).unwrap_or(i64::MAX) + 1;
+        read.end = json.to_owned();
+        if id == 1 {
+            read.start = json.to_owned();
+        }
+    }
+
+    fn missing(&mut self, path: &str, first: i64, last: i64) {
+        let range = if first == last {
+            String::new()
+        } else {
+            format!(" to {last}")
+        };
+        self.checked
+            .fault(format!("{path} event {first}{range}: missing"));
+    }
+
+    async fn orphans(&mut self) -> Result<(), Error> {
+        for (sql, what) in ORPHANS {
+            for id in sqlx::query_scalar::<_, i64>(sql)
+                .fetch_all(&mut *self.connection)
+                .await?
+            {
+                self.checked.fault(format!(
+                    "execution {id}: it is missing, but {what} of it are there"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+const EXECUTION: &str = "
+    SELECT x.id, f.name, x.name, f.deleted_at IS NOT NULL, x.status, x.last_event_id, x.history_bytes,
+        x.started_at, x.stopped_at, x.input, x.output, d.flow IS x.flow
+    FROM executions x LEFT JOIN flows f ON f.id = x.flow LEFT JOIN definitions d ON d.id = x.definition
+    WHERE x.id >= ?1 ORDER BY x.id LIMIT 1";
+
+/// A line for each event, in one row, because each row costs more than an event.
+const EVENTS: &str = "
+    SELECT CAST(group_concat(line, char(10)) AS BLOB)
+    FROM (
+        SELECT event_id || ' ' || checksum || ' ' || json AS line
+        FROM events
+        WHERE execution = ?1 AND event_id > ?2
+        ORDER BY event_id LIMIT ?3
+    )";
+
+/// Executions that are missing, though something has their id.
+const ORPHANS: [(&str, &str); 2] = [
+    (
+        "WITH RECURSIVE ids (id) AS (
+            SELECT min(execution) FROM events
+            UNION ALL SELECT (SELECT min(execution) FROM events WHERE execution > id) FROM ids WHERE id IS NOT NULL
+        )
+        SELECT id FROM ids WHERE id IS NOT NULL AND id NOT IN (SELECT id FROM executions)",
+        "events",
+    ),
+    (
+        "SELECT DISTINCT execution FROM ended_tasks WHERE execution NOT IN (SELECT id FROM executions)",
+        "ended tasks",
+    ),
+];
+
+/// What the rows of an execution, its flow and its definition say.
+struct Execution {
+    id: i64,
+    /// `FLOW/EXECUTION`, as people are told.
+    path: String,
+    status: Status,
+    last_event_id: i64,
+    history_bytes: i64,
+    started_at: Timestamp,
+    stopped_at: Option<i64>,
+    input: String,
+    output: Option<String>,
+    /// Whether it has a definition, one of its flow.
+    defined: bool,
+}
+
+impl Execution {
+    /// A row of `EXECUTION`; None if its flow is deleted.
+    fn at(row: &SqliteRow) -> Result<Option<Self>, Error> {
+        if row.try_get(3)? {
+            return Ok(None);
+        }
+        Ok(Some(Execution {
+            id: row.try_get(0)?,
+            path: format!("{}/{}", name_at(row, 1)?, name_at(row, 2)?),
+            status: Status::parse(row.try_get(4)?).ok_or_else(|| damaged("status"))?,
+            last_event_id: row.try_get(5)?,
+            history_bytes: row.try_get(6)?,
+            started_at: time_at(row, 7)?,
+            stopped_at: row.try_get(8)?,
+            input: row.try_get(9)?,
+            output: row.try_get(10)?,
+            defined: row.try_get(11)?,
+        }))
+    }
+
+    /// What stands here and in the events as well, and whether it is the same.
+    fn compared(&self, read: &Read) -> [(&'static str, bool); 7] {
+        let (start, end) = (event_in(&read.start), event_in(&read.end));
+        let ends = end.as_ref().and_then(NewEvent::ends);
+        let end = end.filter(|_| ends.is_some());
+        let stopped_at = end.as_ref().and_then(|end| end.time).map(Timestamp::millis);
+        let detail = started_detail(&self.input);
+        let started = start.as_ref();
+        [
+            (
+                "start",
+                started.is_some_and(|start| start.time == Some(self.started_at)),
+            ),
+            (
+                "input",
+                started.is_some_and(|start| start.event_detail == detail),
+            ),
+            ("status", self.status == ends.unwrap_or(Status::Running)),
+            ("end", self.stopped_at == stopped_at),
+            (
+                "output",
+                self.output.as_deref() == end.as_ref().and_then(NewEvent::output),
+            ),
+            ("number of bytes", self.history_bytes == read.bytes),
+            ("definition", self.defined),
+        ]
+    }
+}
+
+/// How far an execution's events have been read.
+#[derive(Default)]
+struct Read {
+    last: i64,
+    bytes: i64,
+    /// Whether each was there and as it was written.
+    whole: bool,
+    /// JSON of the first and the last.
+    start: Vec<u8>,
+    end: Vec<u8>,
+}
+
+fn event_in(json: &[u8]) -> Option<NewEvent> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Stored {
+        #[serde(rename = "Type")]
+        event_type: String,
+        time: String,
+        event_detail: String,
+    }
+    let stored: Stored = serde_json::from_slice(json).ok()?;
+    let time = Timestamp::parse(&stored.time)?;
+    Some(NewEvent::ours(
+        &stored.event_type,
+        time,
+        stored.event_detail,
+    ))
+}

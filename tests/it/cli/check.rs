@@ -1,0 +1,253 @@
+//! `flowledger check`: what it finds, how it names it, what it leaves alone.
+
+use std::{fs, process::Output};
+
+use super::{Process, serve::command};
+use crate::{
+    store::sqlite::run_on,
+    support::ledger::{Place, detailed},
+};
+
+/// What damages execution `e`, with id 1 and 7 events, or `other`, with id 2 and 2 events; what is said of it.
+const DAMAGES: [(&str, &str); 22] = [
+    (
+        "UPDATE events SET json = replace(json, 'detail 3', 'detail 8')",
+        "f/e event 3: its checksum does not fit",
+    ),
+    (
+        "UPDATE events SET json = json || char(10) WHERE execution = 1 AND event_id = 4",
+        "f/e: what follows event 4 is no event",
+    ),
+    (
+        "UPDATE events SET json = CAST(x'22ff22' AS TEXT) WHERE event_id = 7",
+        "f/e event 7: its checksum does not fit",
+    ),
+    (
+        "UPDATE events SET checksum = -checksum WHERE execution = 2 AND event_id = 1",
+        "f/other event 1: its checksum does not fit",
+    ),
+    (
+        "DELETE FROM events WHERE event_id = 5",
+        "f/e event 5: missing",
+    ),
+    (
+        "DELETE FROM events WHERE event_id IN (3, 4)",
+        "f/e event 3 to 4: missing",
+    ),
+    (
+        "DELETE FROM events WHERE event_id > 5",
+        "f/e event 6 to 7: missing",
+    ),
+    (
+        "DELETE FROM events WHERE execution = 2",
+        "f/other event 1 to 2: missing",
+    ),
+    (
+        "UPDATE executions SET last_event_id = 4 WHERE id = 1",
+        "f/e: its row says that event 4 is the last, but there is event 7",
+    ),
+    (
+        "UPDATE executions SET history_bytes = history_bytes + 1 WHERE id = 2",
+        "f/other: its number of bytes is not what its events say",
+    ),
+    (
+        "UPDATE executions SET status = 'Failed' WHERE id = 1",
+        "f/e: its status is not what its events say",
+    ),
+    (
+        "UPDATE executions SET status = 'Succeeded' WHERE id = 2",
+        "f/other: its status is not what its events say",
+    ),
+    (
+        "UPDATE executions SET stopped_at = stopped_at - 1 WHERE id = 1",
+        "f/e: its end is not what its events say",
+    ),
+    (
+        "UPDATE executions SET started_at = 0 WHERE id = 1",
+        "f/e: its start is not what its events say",
+    ),
+    (
+        "UPDATE executions SET output = '2' WHERE id = 1",
+        "f/e: its output is not what its events say",
+    ),
+    (
+        "UPDATE executions SET input = '[]' WHERE id = 2",
+        "f/other: its input is not what its events say",
+    ),
+    (
+        "UPDATE executions SET definition = 9 WHERE id = 2",
+        "f/other: its definition is not what its events say",
+    ),
+    (
+        "UPDATE executions SET status = 'Rubbing' WHERE id = 2",
+        "execution 2: the store is damaged: a status is not one",
+    ),
+    (
+        "UPDATE executions SET name = char(27) || '[2J' WHERE id = 1",
+        "execution 1: the store is damaged: a name is not one",
+    ),
+    (
+        "DELETE FROM executions WHERE id = 1",
+        "execution 1: it is missing, but events of it are there",
+    ),
+    (
+        "INSERT INTO ended_tasks VALUES (3, 1)",
+        "execution 3: it is missing, but ended tasks of it are there",
+    ),
+    (
+        "PRAGMA foreign_keys = OFF; UPDATE executions SET flow = 9 WHERE id = 2",
+        "executions: row 2 names a row of flows that is missing",
+    ),
+];
+
+/// A closed file with two executions.
+async fn written() -> Place {
+    let place = Place::sqlite();
+    let ledger = place.with_execution().await;
+    ledger.start("other").await.unwrap();
+    let mut events: Vec<_> = (2..=6)
+        .map(|id| detailed("StepEntered", &format!("detail {id}")))
+        .collect();
+    events.push(detailed("ExecutionSucceeded", r#"{"output":1}"#));
+    ledger.append(&events, 2).await.unwrap();
+    ledger.append_to("other", &events[..1], 2).await.unwrap();
+    ledger.close().await;
+    place
+}
+
+/// Runs it on a place; answers its exit code and its lines.
+fn check(place: &Place, arguments: &[&str]) -> (i32, Vec<String>) {
+    let arguments = [&["check", "--database-url", &place.url], arguments].concat();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command(&place.file(""), &arguments).output().unwrap();
+    assert_eq!(
+        String::from_utf8(stderr).unwrap(),
+        "",
+        "no bar without a terminal"
+    );
+    let lines = String::from_utf8(stdout).unwrap();
+    (
+        status.code().unwrap(),
+        lines.lines().map(str::to_owned).collect(),
+    )
+}
+
+fn names(place: &Place) -> Vec<String> {
+    let entries = fs::read_dir(place.file("")).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_sound_file_is_called_so_and_nothing_is_made_beside_it() {
+    let place = written().await;
+    let before = (names(&place), fs::read(place.file("test.db")).unwrap());
+    for (arguments, said) in [
+        (&[][..], "sound (flows 1, executions 2, events 9)"),
+        (
+            &["--quick"],
+            "sound in a sample (flows 0, executions 2, events 9)",
+        ),
+    ] {
+        assert_eq!(
+            check(&place, arguments),
+            (0, vec![format!("{}: {said}", place.url)])
+        );
+        assert_eq!(
+            (names(&place), fs::read(place.file("test.db")).unwrap()),
+            before
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_a_server_has_open_is_checked_as_it_is_now() {
+    let place = Place::sqlite();
+    let ledger = place.with_execution().await;
+    let events: Vec<_> = (0..600)
+        .map(|n| detailed("StepEntered", &n.to_string()))
+        .collect();
+    ledger.append(&events, 2).await.unwrap();
+    let said = format!("{}: sound (flows 1, executions 1, events 601)", place.url);
+    assert_eq!(check(&place, &[]), (0, vec![said]));
+    ledger.append(&events, 602).await.unwrap();
+    ledger.close().await;
+    assert_eq!(names(&place), ["test.db", "test.db.lock"]);
+}
+
+#[tokio::test]
+async fn each_damage_is_named() {
+    for (sql, line) in DAMAGES {
+        let place = written().await;
+        run_on(&place.file("test.db"), sql).await;
+        let (code, lines) = check(&place, &[]);
+        let (summary, faults) = lines.split_last().unwrap();
+        assert_eq!(code, 1, "{sql}: {lines:?}");
+        assert!(faults.iter().any(|fault| fault == line), "{sql}: {lines:?}");
+        assert!(summary.contains(" fault"), "{sql}: {summary}");
+    }
+}
+
+#[tokio::test]
+async fn a_start_says_what_a_sample_has_and_serves_the_rest() {
+    let place = written().await;
+    run_on(
+        &place.file("test.db"),
+        "DELETE FROM events WHERE event_id = 7",
+    )
+    .await;
+    let fault = "the store is damaged: execution f/e: event 7 is missing";
+    let (code, lines) = check(&place, &["--quick"]);
+    assert_eq!((code, &lines[0]), (1, &format!("execution 1: {fault}")));
+    let folder = place.file("");
+    let server = Process::serve(&folder, &["--database-url", &place.url], &[]);
+    assert_eq!(server.stop("TERM").0, Some(0));
+    let log = fs::read_to_string(folder.join("log")).unwrap();
+    assert!(
+        log.contains(fault) && log.contains("test.db is damaged"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_checked_is_a_failure_of_one_line() {
+    let place = written().await;
+    run_on(&place.file("foreign.db"), "CREATE TABLE t (x)").await;
+    fs::copy(
+        "tests/fixtures/databases/0002_nonces.db",
+        place.file("old.db"),
+    )
+    .unwrap();
+    fs::write(place.file("text.db"), "text").unwrap();
+    for (file, fault) in [
+        ("foreign.db", "it belongs to another program"),
+        (
+            "old.db",
+            "it has schema 2; `flowledger serve` brings it to 3",
+        ),
+        ("text.db", "it is not a SQLite file"),
+        ("none.db", "unable to open database file"),
+    ] {
+        let url = place.url.replace("test.db", file);
+        let run = command(&place.file(""), &["check", "--database-url", &url])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(
+            (run.status.code(), said.lines().count()),
+            (Some(1), 1),
+            "{said}"
+        );
+        assert!(
+            said.starts_with("flowledger: ") && said.contains(fault),
+            "{said}"
+        );
+    }
+    assert!(!place.file("none.db").exists());
+}
