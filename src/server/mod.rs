@@ -53,8 +53,8 @@ const OTHER_FILES: u64 = 64;
 /// Bytes of all large request bodies together, while they arrive and are worked on. A call holds about four
 /// times its body.
 const UPLOADS_MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Bytes of all large answers together, until they are sent: four of the largest.
-const ANSWERS_MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of all large answers together, until they are sent: two of the largest.
+const ANSWERS_MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// What every request works with.
 pub struct App {

@@ -118,11 +118,14 @@ async fn run(
     queue: Arc<tokio::sync::Mutex<mpsc::Receiver<Read>>>,
 ) {
     loop {
-        let group = gather(&mut *queue.lock().await).await;
+        let mut group = gather(&mut *queue.lock().await).await;
         if group.is_empty() {
             break;
         }
-        read(&mut connection, group).await;
+        group.retain(Read::is_awaited); // what nobody reads any more costs the others their time
+        if !group.is_empty() {
+            read(&mut connection, group).await;
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! afterwards all is as before.
 
 use std::{
+    cell::Cell,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -9,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use flowledger::store::Error;
+use futures_util::future::join_all;
 use tokio::{
     io::AsyncWriteExt,
     task::JoinSet,
@@ -16,7 +19,10 @@ use tokio::{
 };
 
 use super::client::{Connection, Reply, Served, Times, append, call, page, setting, start};
-use crate::support::Call;
+use crate::support::{
+    Call,
+    ledger::{Place, event},
+};
 
 /// Executions that everybody reads, and their first events.
 const HOT: usize = 4;
@@ -144,8 +150,13 @@ impl Client {
         loop {
             let describe = page(&execution, i64::MAX, 1);
             self.ask(&describe).await;
-            self.ask(&append(&execution, Some(HOT_EVENTS + 2), 3, 50))
-                .await;
+            self.ask(&append(
+                &execution,
+                Some(HOT_EVENTS + 2),
+                3,
+                50 + self.number,
+            ))
+            .await;
             self.ask(&append(&execution, None, 3, 50)).await;
         }
     }
@@ -291,4 +302,36 @@ async fn an_overloaded_server_answers_or_throttles_and_then_is_as_before() {
         audit(&served, &execution, next).await;
     }
     assert_eq!(served.log(), "");
+}
+
+/// Who finds no place in the writer's queue is told so; reads do not notice, and what was queued is written.
+#[tokio::test]
+async fn reads_go_on_while_writes_stall() {
+    let place = Place::sqlite();
+    let ledger = place.with_execution().await;
+    let other = rusqlite::Connection::open(place.file("test.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+
+    // More than a transaction and the queue hold.
+    let refused = Cell::new(0);
+    let appends = join_all((0..1400).map(async |_| {
+        let appended = ledger.try_append(&[event("TaskStarted")], None).await;
+        if let Err(Error::Busy(_)) = appended {
+            refused.set(refused.get() + 1);
+        }
+        appended.is_ok()
+    }));
+    let reads = async {
+        while refused.get() == 0 {
+            assert_eq!(ledger.page(1, 10).await.last_event_id, 1);
+            sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(ledger.page(1, 10).await.last_event_id, 1);
+        other.execute_batch("ROLLBACK").unwrap();
+    };
+    let (appended, ()) = tokio::join!(appends, reads);
+    let written = appended.iter().filter(|written| **written).count();
+    assert_eq!(written + refused.get(), 1400);
+    assert_eq!(ledger.history("e").await.len(), 1 + written);
+    assert!(written > 0);
 }
