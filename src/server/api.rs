@@ -13,7 +13,10 @@ use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use tokio::time::{Instant, timeout};
 
-use super::App;
+use super::{
+    Shared,
+    budget::{Budget, Room, SMALL_BYTES},
+};
 use crate::{
     action::{self, Action, Context},
     auth::{self, Role},
@@ -25,10 +28,10 @@ use crate::{
 };
 
 /// Bytes of a request's body; the vendor's limit.
-const BODY_MAX_BYTES: u64 = 1024 * 1024;
-/// Bytes of a body too large that are still taken in: most clients read no answer before they have sent
+const BODY_MAX_BYTES: usize = 1024 * 1024;
+/// Bytes of a refused body that are still taken in: most clients read no answer before they have sent
 /// everything, and would only see a broken connection.
-const DISCARD_MAX_BYTES: u64 = 8 * 1024 * 1024;
+const DISCARD_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// From the end of a request's head to the end of its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// What a throttled caller should wait, in milliseconds. Only the vendor's command line does.
@@ -37,16 +40,16 @@ const RETRY_AFTER_MILLIS: &str = "1000";
 const LOGGED_MAX_CHARS: usize = 128;
 
 /// Answers one request.
-pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
-    let mut line = Line::begin(app.clock.uuid());
+pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let mut line = Line::begin(shared.app.clock.uuid());
     let (parts, body) = request.into_parts();
-    let result = call(&app, &parts, body, &mut line).await;
+    let result = call(&shared, &parts, body, &mut line).await;
     respond(result, &parts.headers, line)
 }
 
 /// Every other path. Never 404: to clients of this API that means a flow or an execution that is gone.
-pub(super) async fn elsewhere(State(app): State<Arc<App>>, request: Request) -> Response {
-    let line = Line::begin(app.clock.uuid());
+pub(super) async fn elsewhere(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let line = Line::begin(shared.app.clock.uuid());
     respond(
         Err(ApiError::invalid("The path", "must be /")),
         request.headers(),
@@ -56,7 +59,7 @@ pub(super) async fn elsewhere(State(app): State<Arc<App>>, request: Request) -> 
 
 /// The answer to a caller for whom there is no place.
 pub(super) fn throttled() -> Response {
-    unattended(ApiError::new(Code::ResourceThrottled, &[]))
+    unattended(no_room())
 }
 
 /// The answer to a caller whose call panicked: our mistake, and unknown whether it took effect.
@@ -73,11 +76,16 @@ fn unattended(error: ApiError) -> Response {
     )
 }
 
-async fn call(app: &App, parts: &Parts, body: Body, line: &mut Line) -> Result<Answer, ApiError> {
+async fn call(
+    shared: &Shared,
+    parts: &Parts,
+    body: Body,
+    line: &mut Line,
+) -> Result<Held, ApiError> {
     if parts.method != Method::GET && parts.method != Method::POST {
         return Err(ApiError::invalid("The HTTP method", "must be GET or POST"));
     }
-    let bytes = read(body).await?;
+    let (bytes, _room) = read(body, &shared.uploads).await?;
     let kind = if bytes.is_empty() {
         None
     } else {
@@ -87,6 +95,7 @@ async fn call(app: &App, parts: &Parts, body: Body, line: &mut Line) -> Result<A
     line.flow = logged(params.given("FlowName").or(params.given("Name")));
     line.execution = logged(params.given("ExecutionName"));
 
+    let app = &shared.app;
     let now = app.clock.now();
     let writes =
         |action: &str| Action::parse(action).is_some_and(|action| action.role() > Role::Reader);
@@ -99,18 +108,46 @@ async fn call(app: &App, parts: &Parts, body: Body, line: &mut Line) -> Result<A
         .authenticator
         .authenticate(&request, &mut params, now, writes)?;
     line.action = logged(Some(caller.action()));
-    action::run(Context {
-        caller: &caller,
-        params: &params,
-        store: &*app.store,
-        clock: &app.clock,
-        stopping: app.stopping.subscribe(),
-    })
-    .await
+    let run = || {
+        action::run(Context {
+            caller: &caller,
+            params: &params,
+            store: &*app.store,
+            clock: &app.clock,
+            stopping: app.stopping.subscribe(),
+        })
+    };
+    let answer = run().await?;
+    let bytes = answer.len();
+    if bytes <= SMALL_BYTES || writes(caller.action()) {
+        return Ok(Held(answer, None)); // what is written stays so: its answer is never refused
+    }
+    if let Some(room) = shared.answers.try_take(bytes) {
+        return Ok(Held(answer, Some(room)));
+    }
+    drop(answer); // who waits for room takes none
+    let room = shared.answers.take(bytes).await.ok_or_else(no_room)?;
+    Ok(Held(run().await?, Some(room)))
 }
 
-async fn read(body: Body) -> Result<Bytes, ApiError> {
-    if body.size_hint().lower() > DISCARD_MAX_BYTES {
+/// An answer, and room for it if it is large.
+struct Held(Answer, Option<Room>);
+
+/// A large text, whose room is free once the last of it is sent.
+struct Roomy(
+    String,
+    #[expect(dead_code, reason = "is dropped with the text")] Room,
+);
+
+impl AsRef<[u8]> for Roomy {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// The body, and room for it if it is large.
+async fn read(mut body: Body, uploads: &Budget) -> Result<(Bytes, Option<Room>), ApiError> {
+    if body.size_hint().lower() > DISCARD_MAX_BYTES as u64 {
         return Err(too_large());
     }
     let late = |_| {
@@ -119,29 +156,72 @@ async fn read(body: Body) -> Result<Bytes, ApiError> {
             format_args!("must arrive within {BODY_TIMEOUT:?}"),
         )
     };
-    timeout(BODY_TIMEOUT, collect(body)).await.map_err(late)?
+    let read = async {
+        let mut bytes = BytesMut::new();
+        match keep(&mut bytes, &mut body, uploads).await {
+            Ok(room) => Ok((bytes.freeze(), room)),
+            Err(refusal) => {
+                let taken = bytes.len();
+                drop(bytes);
+                discard(&mut body, taken).await;
+                Err(refusal)
+            }
+        }
+    };
+    timeout(BODY_TIMEOUT, read).await.map_err(late)?
 }
 
-async fn collect(mut body: Body) -> Result<Bytes, ApiError> {
-    let mut bytes = BytesMut::new();
-    let mut received = 0;
-    while let Some(frame) = body.frame().await {
+/// Takes in a body that is not too large, as far as there is room.
+async fn keep(
+    bytes: &mut BytesMut,
+    body: &mut Body,
+    uploads: &Budget,
+) -> Result<Option<Room>, ApiError> {
+    let size = body.size_hint();
+    if size.lower() > BODY_MAX_BYTES as u64 {
+        return Err(too_large());
+    }
+    fill(bytes, body, SMALL_BYTES).await?;
+    if bytes.len() <= SMALL_BYTES {
+        return Ok(None);
+    }
+    let announced = size.exact().and_then(|size| usize::try_from(size).ok());
+    let room = uploads.take(announced.unwrap_or(BODY_MAX_BYTES)).await;
+    let room = room.ok_or_else(no_room)?;
+    tokio::select! {
+        filled = fill(bytes, body, BODY_MAX_BYTES) => filled?,
+        () = uploads.wanted_back(Instant::now()) => return Err(no_room()),
+    }
+    if bytes.len() > BODY_MAX_BYTES {
+        return Err(too_large());
+    }
+    Ok(Some(room))
+}
+
+/// Adds what comes until there are more than `most` bytes.
+async fn fill(bytes: &mut BytesMut, body: &mut Body, most: usize) -> Result<(), ApiError> {
+    while bytes.len() <= most
+        && let Some(frame) = body.frame().await
+    {
         let frame = frame.map_err(|_| ApiError::invalid("The body", "must be whole"))?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        received += data.len() as u64;
-        if received <= BODY_MAX_BYTES {
+        if let Ok(data) = frame.into_data() {
             bytes.extend_from_slice(&data);
-        } else if received > DISCARD_MAX_BYTES {
-            break;
         }
     }
-    if received > BODY_MAX_BYTES {
-        Err(too_large())
-    } else {
-        Ok(bytes.freeze())
+    Ok(())
+}
+
+/// Takes in the rest of a body that is refused, of which so much is `taken` in already.
+async fn discard(body: &mut Body, mut taken: usize) {
+    while taken <= DISCARD_MAX_BYTES
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        taken += frame.data_ref().map_or(0, Bytes::len);
     }
+}
+
+fn no_room() -> ApiError {
+    ApiError::new(Code::ResourceThrottled, &[])
 }
 
 fn too_large() -> ApiError {
@@ -168,11 +248,16 @@ fn body_kind(headers: &HeaderMap) -> Result<BodyKind, ApiError> {
     }
 }
 
-fn respond(result: Result<Answer, ApiError>, headers: &HeaderMap, mut line: Line) -> Response {
+fn respond(result: Result<Held, ApiError>, headers: &HeaderMap, mut line: Line) -> Response {
     let (status, body) = match result {
-        Ok(answer) => {
+        Ok(Held(answer, room)) => {
             line.code = "OK";
-            (200, answer.finish(&line.request_id))
+            let text = answer.finish(&line.request_id);
+            let body = match room {
+                None => Body::from(text),
+                Some(room) => Bytes::from_owner(Roomy(text, room)).into(),
+            };
+            (200, body)
         }
         Err(error) => {
             line.code = error.code.as_str();
@@ -189,7 +274,7 @@ fn respond(result: Result<Answer, ApiError>, headers: &HeaderMap, mut line: Line
             let body = serde_json::to_string(&body).expect("strings always serialize");
             let status = error.code.status();
             line.error = Some(error);
-            (status, body)
+            (status, body.into())
         }
     };
     let mut response = (StatusCode::from_u16(status).unwrap_or_default(), body).into_response();

@@ -20,12 +20,16 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+use super::budget::{Budget, PATIENCE};
+
 /// From the first byte of a request's head to its last.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Without a byte between two requests. Above the 60 s for which Java clients keep a connection.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(65);
-/// Without the peer taking a byte of the answer.
+/// Without the peer taking `PACE_BYTES` of the answer, or its rest.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// What counts as taking the answer. Byte by byte, a large one would be held for ever.
+const PACE_BYTES: usize = 64 * 1024;
 
 /// Whether a request is being worked on; set by whoever works on it. Then the peer may be silent.
 #[derive(Clone, Default)]
@@ -45,25 +49,36 @@ pub struct Paced {
     moved: Instant,
     /// When the first byte of an unfinished head came.
     head: Option<Instant>,
-    /// Since when the peer takes nothing.
+    /// Since when the peer does not take the answer.
     stuck: Option<Instant>,
+    /// Bytes taken since then.
+    taken: usize,
+    /// Answers share this memory.
+    answers: Arc<Budget>,
     read_timer: Pin<Box<Sleep>>,
     write_timer: Pin<Box<Sleep>>,
 }
 
 impl Paced {
-    pub fn new(stream: TcpStream, busy: Busy) -> Self {
+    pub fn new(stream: TcpStream, answers: Arc<Budget>) -> Self {
+        let _ = stream.set_nodelay(true);
         let now = Instant::now();
         let timer = || Box::pin(sleep_until(now + IDLE_TIMEOUT));
         Paced {
             stream,
-            busy,
+            busy: Busy::default(),
             moved: now,
             head: None,
             stuck: None,
+            taken: 0,
+            answers,
             read_timer: timer(),
             write_timer: timer(),
         }
+    }
+
+    pub fn busy(&self) -> Busy {
+        self.busy.clone()
     }
 
     fn written(
@@ -71,15 +86,33 @@ impl Paced {
         cx: &mut Context<'_>,
         result: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if result.is_ready() {
-            self.stuck = None;
+        let now = Instant::now();
+        if let Poll::Ready(Ok(bytes)) = result {
+            self.taken += bytes;
+            if self.taken >= PACE_BYTES {
+                self.goes_on();
+            }
             self.head = None; // an answer means that the head is over
-            self.moved = Instant::now();
+            self.moved = now;
+        }
+        if result.is_ready() {
             return result;
         }
-        let stuck = *self.stuck.get_or_insert_with(Instant::now);
-        ready!(wait(&mut self.write_timer, stuck + WRITE_TIMEOUT, cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        let stuck = *self.stuck.get_or_insert(now);
+        let last = stuck + WRITE_TIMEOUT;
+        loop {
+            let now = Instant::now();
+            if now >= last || (self.answers.is_short() && now >= stuck + PATIENCE) {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            // Looks now and then whether somebody waits for the memory.
+            ready!(wait(&mut self.write_timer, last.min(now + PATIENCE), cx));
+        }
+    }
+
+    /// The peer goes on taking the answer.
+    fn goes_on(&mut self) {
+        (self.stuck, self.taken) = (None, 0);
     }
 }
 
@@ -152,7 +185,9 @@ impl AsyncWrite for Paced {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        this.goes_on(); // all is taken
+        Pin::new(&mut this.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

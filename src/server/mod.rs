@@ -1,6 +1,7 @@
 //! Connections, routes, time-outs and the graceful stop.
 
 mod api;
+mod budget;
 mod connection;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -15,7 +16,7 @@ use axum::{
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{sleep, timeout},
 };
@@ -28,7 +29,8 @@ use crate::{
     store::Store,
     ui::{self, Ui},
 };
-use connection::{Busy, Paced};
+use budget::Budget;
+use connection::Paced;
 
 /// Connections that are served at the same time.
 const CONNECTIONS_MAX: usize = 4096;
@@ -38,8 +40,8 @@ const WAITING_MAX: usize = 256;
 const PLACE_WAIT: Duration = Duration::from_secs(1);
 /// How long a connection without a place may take to hear so.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
-/// Bytes of a request's head that are read before it is refused.
-const HEAD_MAX_BYTES: usize = 128 * 1024;
+/// Bytes of a request's head that are read before it is refused: its line of at most 64 KiB, and the fields.
+const HEAD_MAX_BYTES: usize = 80 * 1024;
 /// Header fields of a request.
 const HEADERS_MAX: usize = 100;
 /// From a stop to the last connection that is accepted, and the last request that is looked for on those that
@@ -51,6 +53,11 @@ const STOP_WAIT: Duration = Duration::from_secs(4);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Descriptors that are not connections: the database, the log, the listener.
 const OTHER_FILES: u64 = 64;
+/// Bytes of all large request bodies together, while they arrive and are worked on. A call holds about four
+/// times its body.
+const UPLOADS_MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of all large answers together, until they are sent: two of the largest.
+const ANSWERS_MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// What every request works with.
 pub struct App {
@@ -61,9 +68,21 @@ pub struct App {
     pub stopping: watch::Sender<bool>,
 }
 
+/// The same, and the memory that requests share.
+struct Shared {
+    app: Arc<App>,
+    uploads: Budget,
+    answers: Arc<Budget>,
+}
+
 /// Serves until `stop`, then answers what was sent until then. Answers whether all of it was finished.
 pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = ()>) -> bool {
-    let router = router(Arc::clone(&app));
+    let answers = Arc::new(Budget::new(ANSWERS_MAX_BYTES));
+    let router = router(Shared {
+        app: Arc::clone(&app),
+        uploads: Budget::new(UPLOADS_MAX_BYTES),
+        answers: Arc::clone(&answers),
+    });
     let places = Arc::new(Semaphore::new(connections_max()));
     let waiting = Arc::new(Semaphore::new(WAITING_MAX));
     let open = GracefulShutdown::new();
@@ -87,6 +106,7 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Outpu
         };
         let (router, watcher) = (router.clone(), open.watcher());
         let stopping = app.stopping.subscribe();
+        let stream = Paced::new(stream, Arc::clone(&answers));
         if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
             tokio::spawn(async move {
                 watcher
@@ -131,7 +151,7 @@ fn http() -> http1::Builder {
 }
 
 fn connection(
-    stream: TcpStream,
+    stream: Paced,
     router: Router,
     stopping: watch::Receiver<bool>,
     place: OwnedSemaphorePermit,
@@ -143,9 +163,7 @@ fn connection(
         Future: Send,
     > + use<>,
 > {
-    let _ = stream.set_nodelay(true);
-    let busy = Busy::default();
-    let stream = TokioIo::new(Paced::new(stream, busy.clone()));
+    let busy = stream.busy();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let _held = &place;
         busy.set(true);
@@ -160,22 +178,22 @@ fn connection(
             Ok(response)
         }
     });
-    http().serve_connection(stream, service)
+    http().serve_connection(TokioIo::new(stream), service)
 }
 
 /// Answers the first request with `ResourceThrottled` and closes.
-async fn refuse(stream: TcpStream, _turn: OwnedSemaphorePermit) {
-    let stream = TokioIo::new(Paced::new(stream, Busy::default()));
+async fn refuse(stream: Paced, _turn: OwnedSemaphorePermit) {
     let service = hyper::service::service_fn(async |_: Request<Incoming>| {
         Ok::<_, Infallible>(api::throttled())
     });
     let _ = http()
         .keep_alive(false)
-        .serve_connection(stream, service)
+        .serve_connection(TokioIo::new(stream), service)
         .await;
 }
 
-fn router(app: Arc<App>) -> Router {
+fn router(shared: Shared) -> Router {
+    let app = &shared.app;
     let pages = ui::router(Ui {
         store: Arc::clone(&app.store),
         authenticator: Arc::clone(&app.authenticator),
@@ -188,12 +206,12 @@ fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(ready))
         .fallback(api::elsewhere)
         .layer(CatchPanicLayer::custom(api::panicked))
-        .with_state(app)
+        .with_state(Arc::new(shared))
         .merge(pages)
 }
 
 /// The API; a browser that was only given the address is led to the pages.
-async fn root(State(app): State<Arc<App>>, request: Request) -> Response {
+async fn root(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let headers = request.headers();
     let reads_html = headers
         .get(header::ACCEPT)
@@ -205,13 +223,13 @@ async fn root(State(app): State<Arc<App>>, request: Request) -> Response {
     if reads_html && asks_nothing {
         return Redirect::to("/ui/").into_response();
     }
-    api::handle(State(app), request).await
+    api::handle(State(shared), request).await
 }
 
 /// 200 if reads and writes can be served now, else 503 and why.
-async fn ready(State(app): State<Arc<App>>) -> Response {
+async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    match app.store.ready().await {
+    match shared.app.store.ready().await {
         Ok(()) => (headers, "ok\n").into_response(),
         Err(error) => (
             StatusCode::SERVICE_UNAVAILABLE,

@@ -90,8 +90,8 @@ pub trait Store: Send + Sync {
     /// Whether reads and writes can be served now; the fault if not.
     async fn ready(&self) -> Result<(), Error>;
 
-    /// Waits until the store can promise nothing any more (a sync failed), and says why. The process must
-    /// end then: what the disk holds is known only after a new start.
+    /// Waits until the store can promise nothing any more (a sync failed, a task panicked), and says why.
+    /// The process must end then: what the disk holds is known only after a new start.
     async fn failed(&self) -> String;
 
     /// Finishes what was asked for and closes in good order. Later calls answer `Error::Unavailable`.

@@ -31,6 +31,12 @@ impl Answer {
         Answer(text)
     }
 
+    /// Bytes, about: without the request id.
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub fn finish(self, request_id: &str) -> String {
         let mut text = self.0;
         let comma = if text.len() > 1 { "," } else { "" };

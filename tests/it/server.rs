@@ -104,6 +104,34 @@ async fn a_client_that_never_reads_is_cut_off_after_twenty_seconds() {
     assert_eq!(begun.elapsed().as_secs(), 20);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_slow_upload_gives_up_its_room_when_another_waits() {
+    let server = Server::start().await;
+    let begin = format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000000\r\n\r\n{}",
+        "a".repeat(20_000)
+    );
+    let mut slow = Vec::new();
+    for _ in 0..20 {
+        let mut stream = connect(&server).await;
+        stream.write_all(begin.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    let unsigned = |definition: usize| {
+        Call::new("CreateFlow")
+            .form("Definition", &"d".repeat(definition))
+            .key("testid", "wrong")
+    };
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    for (definition, millis) in [(10_000, 0..50), (900_000, 100..1000)] {
+        let begun = Instant::now();
+        let (_, code, _) = server.call(unsigned(definition)).await.refusal();
+        assert_eq!(code, "SignatureNotMatch");
+        let took = begun.elapsed().as_millis();
+        assert!(millis.contains(&took), "{took} ms for {definition} bytes");
+    }
+}
+
 #[tokio::test]
 async fn a_huge_body_is_refused_from_its_announced_size() {
     let server = Server::start().await;

@@ -39,6 +39,11 @@ impl<C, T> Job<C, T> {
         }
     }
 
+    /// Whether whoever asked still waits.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.reply.as_ref().is_some_and(|reply| !reply.is_closed())
+    }
+
     /// Whether something was written, once it is committed.
     pub(super) fn succeeded(&self) -> bool {
         matches!(self.outcome, Some(Ok(Ok(_))))

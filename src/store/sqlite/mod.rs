@@ -132,7 +132,10 @@ impl Store for Sqlite {
     }
 
     async fn failed(&self) -> String {
-        self.writer.failed().await
+        tokio::select! {
+            failure = self.writer.failed() => failure,
+            failure = self.histories.failed() => failure,
+        }
     }
 
     async fn close(&self) {

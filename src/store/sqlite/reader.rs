@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::{
-    sync::mpsc::{self, error::SendTimeoutError},
+    sync::{
+        Notify,
+        mpsc::{self, error::SendTimeoutError},
+    },
     task::JoinSet,
 };
 
@@ -38,6 +41,18 @@ type Read = Job<Wanted, Page>;
 pub(super) struct Readers {
     queue: Mutex<Option<mpsc::Sender<Read>>>,
     tasks: Mutex<JoinSet<()>>,
+    panicked: Arc<Notify>,
+}
+
+/// Tells if the task that holds it panics.
+struct Alarm(Arc<Notify>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.notify_one();
+        }
+    }
 }
 
 impl Readers {
@@ -48,13 +63,20 @@ impl Readers {
     ) -> Result<Self, sqlx::Error> {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let queue = Arc::new(tokio::sync::Mutex::new(queue));
+        let panicked = Arc::new(Notify::new());
         let mut tasks = JoinSet::new();
         for _ in 0..count {
-            tasks.spawn(run(options.connect().await?, Arc::clone(&queue)));
+            let alarm = Alarm(Arc::clone(&panicked));
+            let run = run(options.connect().await?, Arc::clone(&queue));
+            tasks.spawn(async move {
+                let _alarm = alarm;
+                run.await;
+            });
         }
         Ok(Readers {
             queue: Mutex::new(Some(sender)),
             tasks: Mutex::new(tasks),
+            panicked,
         })
     }
 
@@ -71,6 +93,12 @@ impl Readers {
             })?;
         drop(queue);
         answer.await.map_err(|_| closed())?
+    }
+
+    /// Waits for a panic of a task: the page that caused it would end the others too.
+    pub(super) async fn failed(&self) -> String {
+        self.panicked.notified().await;
+        "a reader panicked".to_owned()
     }
 
     /// Lets the tasks finish what is queued, and waits for them.
@@ -90,11 +118,14 @@ async fn run(
     queue: Arc<tokio::sync::Mutex<mpsc::Receiver<Read>>>,
 ) {
     loop {
-        let group = gather(&mut *queue.lock().await).await;
+        let mut group = gather(&mut *queue.lock().await).await;
         if group.is_empty() {
             break;
         }
-        read(&mut connection, group).await;
+        group.retain(Read::is_awaited); // what nobody reads any more costs the others their time
+        if !group.is_empty() {
+            read(&mut connection, group).await;
+        }
     }
 }
 
@@ -133,6 +164,26 @@ async fn read(connection: &mut SqliteConnection, group: Vec<Read>) {
             for job in group {
                 Box::pin(read(connection, vec![job])).await;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_of_a_task_is_told_and_its_end_is_not() {
+        for panics in [false, true] {
+            let panicked = Arc::new(Notify::new());
+            let alarm = Alarm(Arc::clone(&panicked));
+            let task = tokio::spawn(async move {
+                let _alarm = alarm;
+                assert!(!panics, "as the test wants it");
+            });
+            assert_eq!(task.await.is_err(), panics);
+            let told = tokio::time::timeout(Duration::ZERO, panicked.notified()).await;
+            assert_eq!(told.is_ok(), panics);
         }
     }
 }

@@ -87,6 +87,10 @@ impl Process {
         }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(super) fn signal(&self, name: &str) {
         let signal = match name {
             "TERM" => Signal::TERM,

@@ -23,3 +23,9 @@ fn times(variable: &str, in_ci: u32, elsewhere: u32) -> u32 {
     )
 }
 mod hostile;
+//! What a server survives. Each subject is small here and long by an environment variable; see
+//! docs/RELIABILITY.md.
+
+mod client;
+mod overload;
+mod slow;

@@ -1,0 +1,170 @@
+//! Many who are slow on purpose: all are closed in time, and nobody else notices.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::oneshot,
+    task::JoinSet,
+    time::{Instant, interval, sleep, timeout_at},
+};
+
+use super::client::{Connection, Served, Times, append, call, page, setting, start};
+
+/// What a slow client does.
+#[derive(Clone, Copy, PartialEq)]
+enum Slow {
+    /// Sends a head a byte at a time.
+    Head,
+    /// Sends a small body a byte at a time.
+    Body,
+    /// Sends a part of a body, and closes that direction.
+    HalfClosed,
+    /// Sends the first part of a large body at once, and the rest a byte at a time.
+    Upload,
+    /// Asks for a large page and reads nothing.
+    Unread,
+    /// Sends nothing.
+    Idle,
+}
+
+use Slow::*;
+
+const KINDS: [Slow; 6] = [Head, Body, HalfClosed, Upload, Unread, Idle];
+/// The seconds after which all but the idle ones are gone, and these too.
+const SLOW_SECONDS: u64 = 20;
+const IDLE_SECONDS: u64 = 65;
+/// How much later than that they may be.
+const LATE: Duration = Duration::from_secs(3);
+/// Anonymous memory of the server.
+const MEMORY_MAX_MIB: u64 = 256;
+/// What ninety-nine of a hundred calls of an honest client may take.
+const HONEST_P99: Duration = Duration::from_millis(50);
+/// What a large call may take: others must give up their room first.
+const LARGE: Duration = Duration::from_secs(5);
+
+const HEAD: &str = "POST /?Action=DescribeFlow HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ";
+
+/// Is slow until the server closes, as far as this side can tell.
+async fn be_slow(mut stream: TcpStream, kind: Slow) {
+    let begin = match kind {
+        Idle => String::new(),
+        Head => "GET / HTTP/1.1\r\nA: ".to_owned(),
+        Body => format!("{HEAD}1000\r\n\r\nName="),
+        Upload => format!("{HEAD}1000000\r\n\r\n{}", "a".repeat(20_000)),
+        HalfClosed => format!("{HEAD}100\r\n\r\nName="),
+        Unread => {
+            let close = page("large", 1, 1000).header("Connection", "close");
+            String::from_utf8(close.bytes()).unwrap()
+        }
+    };
+    let _ = stream.write_all(begin.as_bytes()).await;
+    if matches!(kind, HalfClosed) {
+        let _ = stream.shutdown().await;
+    }
+    let drips = matches!(kind, Head | Body | Upload);
+    let (mut reader, mut writer) = stream.split();
+    let mut answer = [0; 1024];
+    let mut second = interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            _ = second.tick() => if drips && writer.write_all(b"a").await.is_err() {
+                return;
+            },
+            read = reader.read(&mut answer), if !matches!(kind, Unread) => match read {
+                Ok(1..) => {}
+                _ => return,
+            },
+        }
+    }
+}
+
+/// Looks and appends, one after the other, until it is stopped.
+async fn be_honest(mut connection: Connection, mut stop: oneshot::Receiver<()>) -> Times {
+    connection.ok(&start("honest")).await;
+    let mut times = Times::default();
+    let mut next = 2;
+    while stop.try_recv().is_err() {
+        for ask in [
+            page("honest", next - 1, 100),
+            append("honest", Some(next), 5, 100),
+            call("DescribeFlow").query("Name", "f"),
+        ] {
+            let begun = Instant::now();
+            let reply = connection.ask(&ask).await.unwrap();
+            times.add(begun.elapsed());
+            assert_eq!(reply.status, 200, "{}", reply.body);
+        }
+        next += 5;
+        sleep(Duration::from_millis(20)).await;
+    }
+    times
+}
+
+/// A large upload and a large page beside all who hold room for theirs.
+async fn be_large(mut connection: Connection, whole: bool) {
+    connection.ok(&start("uploaded")).await;
+    for ask in [
+        append("uploaded", Some(2), 14, 60_000),
+        page("large", 1, 1000),
+    ] {
+        let begun = Instant::now();
+        connection.ok(&ask).await;
+        let took = begun.elapsed();
+        println!("{} of some MB: {took:?}", ask.action);
+        assert!(!whole || took <= LARGE, "{} took {took:?}", ask.action);
+    }
+}
+
+/// In small it waits for all but the idle ones, and times are not asserted: other tests run beside.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_slow_are_closed_in_time_and_nobody_else_notices() {
+    let count = usize::try_from(setting("SLOW_CONNECTIONS", 0)).unwrap();
+    let whole = count > 0;
+    let count = if whole { count } else { 300 };
+    let served = Served::start().await;
+    served.fill("large", 150, 60_000).await;
+    let honest = served.connect().await;
+    let large = served.connect().await;
+    let before = served.sockets();
+    let (stop, stopped) = oneshot::channel();
+    let honest = tokio::spawn(be_honest(honest, stopped));
+
+    let mut slow = JoinSet::new();
+    for kind in KINDS.into_iter().cycle().take(count) {
+        slow.spawn(be_slow(served.connect().await.stream, kind));
+    }
+    let begun = Instant::now();
+    let large = tokio::spawn(be_large(large, whole));
+    let late = if whole { LATE } else { LATE * 5 };
+    let mut memory = served.memory();
+    let phases = [
+        (SLOW_SECONDS, before + count.div_ceil(KINDS.len())),
+        (IDLE_SECONDS, before),
+    ];
+    for (seconds, open) in phases.into_iter().take(if whole { 2 } else { 1 }) {
+        let deadline = begun + Duration::from_secs(seconds) + late;
+        while served.sockets() > open {
+            let left = served.sockets();
+            assert!(Instant::now() < deadline, "{left} are open, not {open}");
+            memory = memory.max(served.memory());
+            sleep(Duration::from_millis(100)).await;
+        }
+        println!("at most {open} open after {:?}", begun.elapsed());
+    }
+    timeout_at(begun + Duration::from_secs(60), large)
+        .await
+        .unwrap()
+        .unwrap();
+    stop.send(()).unwrap();
+    let mut times = honest.await.unwrap();
+    let p99 = times.percentile(99);
+    println!(
+        "{count} slow, {memory} MiB; an honest client's p50 {:?}, p99 {p99:?}",
+        times.percentile(50)
+    );
+    assert!(memory <= MEMORY_MAX_MIB, "{memory} MiB");
+    assert!(!whole || p99 <= HONEST_P99, "{p99:?}");
+    assert_eq!(served.log(), "");
+}
