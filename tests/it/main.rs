@@ -17,6 +17,7 @@ mod signature;
 mod span;
 mod store;
 mod support;
+mod survival;
 mod tidy;
 mod tools;
 mod ui;

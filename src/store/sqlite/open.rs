@@ -1,6 +1,12 @@
 //! Opening a file: is it ours, is it free, is its schema ours or older; and how its connections are set.
 
-use std::{fs::File, num::NonZero, path::Path, str::FromStr, time::Duration};
+use std::{
+    fs::File,
+    num::NonZero,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use sqlx::{
     ConnectOptions, Connection,
@@ -11,8 +17,15 @@ use sqlx::{
     },
 };
 
-use super::{Sqlite, reader::Readers, writer::Writer};
-use crate::{store::changes::Hub, wire::signature::SecretKey};
+use super::{
+    Sqlite,
+    reader::Readers,
+    writer::{self, Writer},
+};
+use crate::{
+    store::{Error, changes::Hub},
+    wire::signature::SecretKey,
+};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -61,7 +74,8 @@ impl Sqlite {
             .disable_statement_logging();
         let file = options.get_filename().to_owned();
         let say = |fault: String| format!("{}: {fault}", file.display());
-        let lock = lock(&file).map_err(say)?;
+        let lock_path = lock_path(&file);
+        let lock = lock(&lock_path).map_err(say)?;
         inspect(&options).await.map_err(say)?;
 
         let options = options
@@ -72,6 +86,7 @@ impl Sqlite {
         let mut writer = options
             .clone()
             .auto_vacuum(SqliteAutoVacuum::Incremental) // deleted flows give their space back
+            .pragma("wal_autocheckpoint", "0") // the writer sees to that
             .connect()
             .await
             .map_err(|e| say(e.to_string()))?;
@@ -100,7 +115,7 @@ impl Sqlite {
         Ok(Sqlite {
             readers,
             histories,
-            writer: Writer::start(writer, changes.clone()),
+            writer: Writer::start(writer, changes.clone(), lock_path),
             changes,
             task_key: SecretKey::new(task_key),
             lock,
@@ -108,18 +123,23 @@ impl Sqlite {
     }
 }
 
-/// Takes the lock file beside the database, wherever a link leads. The database itself must not be opened
-/// and closed here: that would drop the locks of SQLite's own connections in this process.
-fn lock(file: &Path) -> Result<File, String> {
+/// The lock file beside the database, wherever a link leads.
+fn lock_path(file: &Path) -> PathBuf {
     let mut path = file
         .canonicalize()
         .unwrap_or_else(|_| file.to_owned())
         .into_os_string();
     path.push(".lock");
+    path.into()
+}
+
+/// Takes the lock file. The database itself must not be opened and closed here: that would drop the locks of
+/// SQLite's own connections in this process.
+fn lock(path: &Path) -> Result<File, String> {
     let lock = File::options()
         .create(true)
         .append(true) // somebody else may call a file of his so
-        .open(&path)
+        .open(path)
         .map_err(|e| format!("its lock file cannot be made: {e}"))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
@@ -130,7 +150,7 @@ fn lock(file: &Path) -> Result<File, String> {
     }
 }
 
-/// Refuses what this program must not touch: an old library, a foreign file, a newer schema.
+/// Looks at the file before anything of it is changed.
 async fn inspect(options: &SqliteConnectOptions) -> Result<(), String> {
     let fault = |e: sqlx::Error| match super::primary_code(&e) {
         Some(super::SQLITE_NOTADB) => "it is not a SQLite file; name another one".to_owned(),
@@ -138,14 +158,29 @@ async fn inspect(options: &SqliteConnectOptions) -> Result<(), String> {
     };
     let mut connection = options.connect().await.map_err(fault)?;
     let (version, tables, application, level): (String, i64, i64, i64) = sqlx::query_as(
-        "SELECT sqlite_version(), (SELECT count(*) FROM sqlite_schema), application_id, user_version \
-         FROM pragma_application_id, pragma_user_version",
+        // The table of migrations is made before the first of them marks the file.
+        "SELECT sqlite_version(), (SELECT count(*) FROM sqlite_schema WHERE tbl_name != '_sqlx_migrations'), \
+         application_id, user_version FROM pragma_application_id, pragma_user_version",
     )
     .fetch_one(&mut connection)
     .await
     .map_err(fault)?;
+    let verdict = judge(&version, tables, application, level);
+    let emptied = match verdict {
+        // What an earlier process could not sync must not stay in the log, where no later sync reaches it.
+        Ok(()) => writer::empty_log(&mut connection).await,
+        Err(_) => Ok(()),
+    };
     connection.close().await.map_err(fault)?;
-    if version_number(&version) < SQLITE_VERSION_MIN {
+    match emptied {
+        Err(fault @ (Error::Io(_) | Error::Unwritten(_))) => Err(fault.to_string()),
+        _ => verdict, // without room, the log stays as it is
+    }
+}
+
+/// Refuses what this program must not touch: an old library, a foreign file, a newer schema.
+fn judge(version: &str, tables: i64, application: i64, level: i64) -> Result<(), String> {
+    if version_number(version) < SQLITE_VERSION_MIN {
         return Err(format!(
             "SQLite {version} is too old; 3.51.3 or newer is needed"
         ));

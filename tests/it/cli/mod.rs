@@ -12,7 +12,7 @@ use std::process::Stdio;
 
 use flowledger::clock::Clock;
 use serde_json::{Value, json};
-pub use serve::Process;
+pub use serve::{Process, command};
 use tokio::{io::AsyncWriteExt, process::Child};
 
 use crate::support::{Call, NOW, Server, call::seconds};
