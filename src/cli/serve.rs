@@ -2,6 +2,7 @@
 
 use std::{fs, io::IsTerminal, io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
 
+use futures_util::FutureExt;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -94,11 +95,15 @@ async fn serve(
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
         tracing::info!("stopping");
     };
+    let fault = |failure| format!("{failure}; check the disk, then start again");
     let all_finished = tokio::select! {
         finished = server::serve(listener, Arc::clone(&app), stop) => finished,
-        failure = app.store.failed() => return Err(format!("{failure}; check the disk, then start again")),
+        failure = app.store.failed() => return Err(fault(failure)),
     };
     app.store.close().await;
+    if let Some(failure) = app.store.failed().now_or_never() {
+        return Err(fault(failure));
+    }
     tracing::info!(all_finished, "stopped");
     Ok(())
 }

@@ -127,12 +127,15 @@ pub enum Error {
     /// Too much to do; the same call may go through a moment later.
     #[error("the store is busy: {0}")]
     Busy(String),
-    /// The disk is full, or the store is closing.
+    /// There is no room on the disk, or the store is closing.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
     /// The disk failed. After a write that met it, the store has `failed`.
     #[error("the disk failed: {0}")]
     Io(String),
+    /// The disk did not take what was written: it failed too, unless it may only be read now.
+    #[error("the disk takes no writes: {0}")]
+    Unwritten(String),
     /// What was read is not what was written.
     #[error("the store is damaged: {0}")]
     Corrupt(String),

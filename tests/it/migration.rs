@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Every migration for SQLite with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 3] = [
+pub const RELEASED: [(&str, &str); 3] = [
     (
         "0001_ledger.sql",
         "fd82f7be442026d0d3de0351ee71c4e8161594f89517019141e4c027b9e82084",
@@ -104,7 +104,16 @@ async fn migrate(connection: &mut SqliteConnection, newest: &str) {
         .unwrap();
 }
 
-async fn user_version(connection: &mut SqliteConnection) -> i64 {
+/// A database of this age, with rows that are as old as can be.
+pub async fn make(place: &Place, age: &str) {
+    let mut connection = connect(&place.file("test.db")).await;
+    migrate(&mut connection, RELEASED[0].0).await;
+    sqlx::raw_sql(ROWS).execute(&mut connection).await.unwrap();
+    migrate(&mut connection, age).await;
+    connection.close().await.unwrap();
+}
+
+pub async fn user_version(connection: &mut SqliteConnection) -> i64 {
     sqlx::query_scalar("PRAGMA user_version")
         .fetch_one(connection)
         .await
@@ -168,7 +177,7 @@ async fn a_database_of_any_age_is_served_with_its_rows() {
     }
 }
 
-async fn its_rows_are_served(place: &Place) {
+pub async fn its_rows_are_served(place: &Place) {
     let ledger = place.open().await;
     let f = ledger
         .store
@@ -215,6 +224,15 @@ async fn its_rows_are_served(place: &Place) {
         Err(Refusal::ExecutionAlreadyCompleted)
     );
     ledger.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_was_left_before_its_first_migration_is_opened() {
+    let place = Place::sqlite();
+    let mut connection = connect(&place.file("test.db")).await;
+    migrate(&mut connection, "").await;
+    connection.close().await.unwrap();
+    place.with_execution().await.close().await;
 }
 
 /// They were written by a program that knew the schema of this level.

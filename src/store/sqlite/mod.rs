@@ -158,6 +158,7 @@ impl From<sqlx::Error> for Error {
             (_, Some(SQLITE_FULL | SQLITE_READONLY | SQLITE_CANTOPEN)) => {
                 Error::Unavailable(message)
             }
+            _ if code(&error) == Some(SQLITE_IOERR_WRITE) => Error::Unwritten(message),
             (_, Some(SQLITE_IOERR)) => Error::Io(message),
             (_, Some(SQLITE_CORRUPT | SQLITE_NOTADB)) => Error::Corrupt(message),
             _ => Error::Other(message),
@@ -165,11 +166,12 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-// Primary result codes, <https://sqlite.org/rescode.html>.
+// Result codes, <https://sqlite.org/rescode.html>.
 const SQLITE_BUSY: u32 = 5;
 const SQLITE_LOCKED: u32 = 6;
 const SQLITE_READONLY: u32 = 8;
 const SQLITE_IOERR: u32 = 10;
+const SQLITE_IOERR_WRITE: u32 = 778;
 const SQLITE_CORRUPT: u32 = 11;
 const SQLITE_FULL: u32 = 13;
 const SQLITE_CANTOPEN: u32 = 14;
@@ -177,6 +179,9 @@ const SQLITE_NOTADB: u32 = 26;
 
 /// The result code's first byte; the rest says more of the same.
 fn primary_code(error: &sqlx::Error) -> Option<u32> {
-    let code: u32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(code & 0xff)
+    code(error).map(|code| code & 0xff)
+}
+
+fn code(error: &sqlx::Error) -> Option<u32> {
+    error.as_database_error()?.code()?.parse().ok()
 }

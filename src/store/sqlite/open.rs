@@ -1,9 +1,15 @@
 //! Opening a file: is it ours, is it free, is its schema ours or older; and how its connections are set.
 
-use std::{fs::File, num::NonZero, path::Path, str::FromStr, time::Duration};
+use std::{
+    fs::File,
+    num::NonZero,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use sqlx::{
-    ConnectOptions, Connection,
+    ConnectOptions, Connection, SqliteConnection,
     migrate::Migrator,
     sqlite::{
         SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
@@ -11,8 +17,15 @@ use sqlx::{
     },
 };
 
-use super::{Sqlite, append, check, reader::Readers, writer::Writer};
-use crate::{store::changes::Hub, wire::signature::SecretKey};
+use super::{
+    Sqlite, append, check,
+    reader::Readers,
+    writer::{self, Writer},
+};
+use crate::{
+    store::{Error, changes::Hub},
+    wire::signature::SecretKey,
+};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -48,14 +61,12 @@ impl Sqlite {
         let file = options.get_filename().to_owned();
         let say = |fault: String| told(&file, &fault);
         // What is not ours is refused before anything is made beside it, or folded into it.
-        if let Ok(Some(refusal)) = refusal(&aside(&options)).await {
+        if let Ok(Err(refusal)) = look(&aside(&options)).await {
             return Err(say(refusal));
         }
-        let lock = lock(&file).map_err(say)?;
-        let refusal = refusal(&options).await.map_err(|e| say(unreadable(&e)))?;
-        if let Some(refusal) = refusal {
-            return Err(say(refusal));
-        }
+        let lock_path = lock_path(&file);
+        let lock = lock(&lock_path).map_err(say)?;
+        recover(&options).await.map_err(say)?;
 
         let options = options
             .journal_mode(SqliteJournalMode::Wal)
@@ -65,6 +76,7 @@ impl Sqlite {
         let mut writer = options
             .clone()
             .auto_vacuum(SqliteAutoVacuum::Incremental) // deleted flows give their space back
+            .pragma("wal_autocheckpoint", "0") // the writer sees to that
             .connect()
             .await
             .map_err(|e| say(e.to_string()))?;
@@ -102,7 +114,7 @@ impl Sqlite {
         Ok(Sqlite {
             readers,
             histories,
-            writer: Writer::start(writer, changes.clone()),
+            writer: Writer::start(writer, changes.clone(), lock_path),
             changes,
             task_key: SecretKey::new(task_key),
             lock,
@@ -145,18 +157,23 @@ pub(super) fn has_log(options: &SqliteConnectOptions) -> bool {
     Path::new(&log).exists()
 }
 
-/// Takes the lock file beside the database, wherever a link leads. The database itself must not be opened
-/// and closed here: that would drop the locks of SQLite's own connections in this process.
-fn lock(file: &Path) -> Result<File, String> {
+/// The lock file beside the database, wherever a link leads.
+fn lock_path(file: &Path) -> PathBuf {
     let mut path = file
         .canonicalize()
         .unwrap_or_else(|_| file.to_owned())
         .into_os_string();
     path.push(".lock");
+    path.into()
+}
+
+/// Takes the lock file. The database itself must not be opened and closed here: that would drop the locks of
+/// SQLite's own connections in this process.
+fn lock(path: &Path) -> Result<File, String> {
     let lock = File::options()
         .create(true)
         .append(true) // somebody else may call a file of his so
-        .open(&path)
+        .open(path)
         .map_err(|e| format!("its lock file cannot be made: {e}"))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
@@ -167,42 +184,64 @@ fn lock(file: &Path) -> Result<File, String> {
     }
 }
 
-/// Why this program must not touch a file: an old library, somebody else's, a newer schema.
-async fn refusal(options: &SqliteConnectOptions) -> Result<Option<String>, sqlx::Error> {
-    let (version, tables, application, level) = match marks(options).await {
-        Err(e) if super::primary_code(&e) == Some(super::SQLITE_NOTADB) => {
-            return Ok(Some("it is not a SQLite file; name another one".to_owned()));
-        }
-        marks => marks?,
+/// Looks once more, now that nobody else has the file, and empties its log: what an earlier process could not
+/// sync must not stay there, where no later sync reaches it.
+async fn recover(options: &SqliteConnectOptions) -> Result<(), String> {
+    let say = |e| unreadable(&e);
+    let mut connection = options.connect().await.map_err(say)?;
+    let verdict = schema(&mut connection).await.map_err(say)?;
+    let emptied = match verdict {
+        Ok(_) => writer::empty_log(&mut connection).await,
+        Err(_) => Ok(()),
     };
+    connection.close().await.map_err(say)?;
+    match emptied {
+        Err(fault @ (Error::Io(_) | Error::Unwritten(_))) => Err(fault.to_string()),
+        _ => verdict.map(drop), // without room, the log stays as it is
+    }
+}
+
+/// The schema of a file, or why this program must not touch it.
+async fn look(options: &SqliteConnectOptions) -> Result<Result<i64, String>, sqlx::Error> {
+    let looked = async {
+        let mut connection = options.connect().await?;
+        let verdict = schema(&mut connection).await?;
+        connection.close().await?;
+        Ok(verdict)
+    };
+    match looked.await {
+        Err(e) if super::primary_code(&e) == Some(super::SQLITE_NOTADB) => {
+            Ok(Err("it is not a SQLite file; name another one".to_owned()))
+        }
+        looked => looked,
+    }
+}
+
+/// The schema, or why not: an old library, somebody else's file, a newer schema.
+async fn schema(connection: &mut SqliteConnection) -> Result<Result<i64, String>, sqlx::Error> {
+    let (version, tables, application, level): (String, i64, i64, i64) = sqlx::query_as(
+        // The table of migrations is made before the first of them marks the file.
+        "SELECT sqlite_version(), (SELECT count(*) FROM sqlite_schema WHERE tbl_name != '_sqlx_migrations'), \
+         application_id, user_version FROM pragma_application_id, pragma_user_version",
+    )
+    .fetch_one(connection)
+    .await?;
     let newest = newest_schema();
     Ok(if version_number(&version) < SQLITE_VERSION_MIN {
-        Some(format!(
+        Err(format!(
             "SQLite {version} is too old; 3.51.3 or newer is needed"
         ))
     } else if application == 0 && tables == 0 {
-        None
+        Ok(level)
     } else if application != APPLICATION_ID {
-        Some("it belongs to another program; name another file".to_owned())
+        Err("it belongs to another program; name another file".to_owned())
     } else if level > newest {
-        Some(format!(
+        Err(format!(
             "it has schema {level}, this program knows up to {newest}; use a newer flowledger"
         ))
     } else {
-        None
+        Ok(level)
     })
-}
-
-/// The library's version; how many tables and indexes a file has, whose it is and of what schema.
-async fn marks(options: &SqliteConnectOptions) -> Result<(String, i64, i64, i64), sqlx::Error> {
-    let mut connection = options.connect().await?;
-    let marks = sqlx::query_as(
-        "SELECT sqlite_version(), (SELECT count(*) FROM sqlite_schema), application_id, user_version \
-         FROM pragma_application_id, pragma_user_version",
-    );
-    let marks = marks.fetch_one(&mut connection).await?;
-    connection.close().await?;
-    Ok(marks)
 }
 
 fn newest_schema() -> i64 {
@@ -212,11 +251,7 @@ fn newest_schema() -> i64 {
 
 /// Why a file cannot be checked, if so.
 pub(super) async fn is_current(options: &SqliteConnectOptions) -> Result<(), String> {
-    let refusal = refusal(options).await.map_err(|e| unreadable(&e))?;
-    if let Some(refusal) = refusal {
-        return Err(refusal);
-    }
-    let (.., level) = marks(options).await.map_err(|e| unreadable(&e))?;
+    let level = look(options).await.map_err(|e| unreadable(&e))??;
     let newest = newest_schema();
     if level < newest {
         return Err(format!(

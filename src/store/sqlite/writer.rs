@@ -1,11 +1,14 @@
 //! The one writer: a task that owns the connection, gathers what is waiting into one transaction, and
 //! answers after its commit. It lives apart from the requests: one that is given up changes nothing.
 
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, Row, SqliteConnection};
 use tokio::sync::{
     mpsc::{self, error::SendTimeoutError},
     watch,
@@ -28,6 +31,11 @@ const QUEUE_WAIT: Duration = Duration::from_secs(1);
 const GROUP_MAX: usize = 256;
 /// Transactions between two deletions of expired nonces.
 const NONCE_SWEEP: u64 = 100;
+/// Pages of the write-ahead log that are not in the database yet, before a checkpoint moves them; SQLite's
+/// own default.
+const LOG_MAX_PAGES: i64 = 1000;
+/// Transactions between two looks at how long the log is: each costs two changes of threads.
+const LOG_LOOKS: u64 = 16;
 /// Pause between two steps of a deletion, so that it takes a share of the disk only.
 const DELETION_PAUSE: Duration = Duration::from_millis(2);
 
@@ -52,12 +60,13 @@ pub(super) struct Writer {
 }
 
 /// What the task tells about itself.
-#[derive(Default)]
 struct State {
     /// The last transaction could not be written, for example because the disk is full.
     refusing: AtomicBool,
     failure: watch::Sender<Option<String>>,
     changes: Hub,
+    /// The lock file, which can be changed as long as the database can be.
+    lock: PathBuf,
 }
 
 impl State {
@@ -65,15 +74,39 @@ impl State {
     fn fail(&self, failure: String) {
         self.failure.send_replace(Some(failure));
     }
+
+    /// Whether nothing can be promised after this fault; if so, the store has failed. Where there is no room,
+    /// or the disk may only be read for a while, what was written before stands.
+    fn is_end(&self, fault: &Error) -> bool {
+        let end = match fault {
+            Error::Io(_) => true,
+            Error::Unwritten(_) => !self.is_read_only(),
+            _ => false,
+        };
+        if end {
+            self.fail(fault.to_string());
+        }
+        end
+    }
+
+    fn is_read_only(&self) -> bool {
+        let touched = File::options()
+            .append(true)
+            .open(&self.lock)
+            .and_then(|lock| lock.set_permissions(lock.metadata()?.permissions()));
+        touched.is_err_and(|e| e.kind() == ErrorKind::ReadOnlyFilesystem)
+    }
 }
 
 impl Writer {
     /// Whoever waits in `changes` hears of what is committed.
-    pub(super) fn start(connection: SqliteConnection, changes: Hub) -> Self {
+    pub(super) fn start(connection: SqliteConnection, changes: Hub, lock: PathBuf) -> Self {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let state = Arc::new(State {
+            refusing: AtomicBool::default(),
+            failure: watch::Sender::default(),
             changes,
-            ..State::default()
+            lock,
         });
         let (ending, ended) = watch::channel(false);
         let task_state = Arc::clone(&state);
@@ -160,36 +193,46 @@ async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Write>,
     loop {
         let waiting = tokio::select! {
             biased;
-            waiting = queue.recv_many(&mut group, GROUP_MAX) => waiting,
-            () = tokio::time::sleep(DELETION_PAUSE), if deleting => {
-                deleting = match deletion::step(&mut connection).await {
-                    Ok(more) => more,
-                    Err(Error::Io(failure)) => return state.fail(failure),
-                    Err(error) => {
-                        tracing::error!(%error, "rows of a deleted flow stay until the next start");
-                        false
-                    }
-                };
-                continue;
+            waiting = queue.recv_many(&mut group, GROUP_MAX) => Some(waiting),
+            () = tokio::time::sleep(DELETION_PAUSE), if deleting => None,
+        };
+        let written = match waiting {
+            Some(0) => break,
+            Some(_) => {
+                let sweep = transactions.is_multiple_of(NONCE_SWEEP);
+                let committed = transaction(&mut connection, &mut group, sweep).await;
+                transactions += 1;
+                state.refusing.store(committed.is_err(), Relaxed);
+                for write in group.drain(..) {
+                    deleting |= matches!(write, Write::DeleteFlow(_));
+                    write.answer(&committed, &state.changes);
+                }
+                committed
+            }
+            None => {
+                let step = deletion::step(&mut connection).await;
+                deleting = *step.as_ref().unwrap_or(&false);
+                step.map(drop).inspect_err(|error| {
+                    tracing::error!(%error, "rows of a deleted flow stay until the next start");
+                })
             }
         };
-        if waiting == 0 {
-            break;
-        }
-        let sweep = transactions.is_multiple_of(NONCE_SWEEP);
-        let committed = transaction(&mut connection, &mut group, sweep).await;
-        transactions += 1;
-        state.refusing.store(committed.is_err(), Relaxed);
-        for write in group.drain(..) {
-            deleting |= matches!(write, Write::DeleteFlow(_));
-            write.answer(&committed, &state.changes);
-        }
-        if let Err(Error::Io(failure)) = committed {
-            return state.fail(failure);
+        let checkpointed = match written {
+            Ok(()) if waiting.is_some() && !transactions.is_multiple_of(LOG_LOOKS) => Ok(()),
+            Ok(()) => checkpoint(&mut connection).await.inspect_err(|error| {
+                tracing::warn!(%error, "the write-ahead log grows");
+            }),
+            refused => refused,
+        };
+        if checkpointed.is_err_and(|fault| state.is_end(&fault)) {
+            return;
         }
     }
-    if let Err(error) = close(connection).await {
-        tracing::warn!(%error, "the write-ahead log stays beside the database");
+    let emptied = empty_log(&mut connection).await;
+    let closed = emptied.and(connection.close().await.map_err(Error::from));
+    if let Err(fault) = closed {
+        tracing::warn!(%fault, "the write-ahead log stays beside the database");
+        state.is_end(&fault);
     }
 }
 
@@ -294,9 +337,13 @@ async fn perform(connection: &mut SqliteConnection, group: &mut [Write]) -> Resu
                 job.settle(result)?
             }
             [Write::Probe(job)] => {
-                sqlx::query("UPDATE task_key SET key = key")
-                    .execute(&mut *connection)
-                    .await?;
+                // SQLite leaves a page alone that would stay the same.
+                for sql in [
+                    "UPDATE task_key SET key = key || ' '",
+                    "UPDATE task_key SET key = rtrim(key)",
+                ] {
+                    sqlx::query(sql).execute(&mut *connection).await?;
+                }
                 job.outcome = Some(Ok(Ok(())));
             }
             appends => {
@@ -311,10 +358,26 @@ async fn perform(connection: &mut SqliteConnection, group: &mut [Write]) -> Resu
     Ok(())
 }
 
-/// Runs `PRAGMA wal_checkpoint(TRUNCATE)` and closes: the file alone then holds everything.
-async fn close(mut connection: SqliteConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-        .execute(&mut connection)
+/// Moves what is in the write-ahead log into the database, once it is long. SQLite would do so by itself,
+/// but within a commit, for which clients wait, and without a word if a sync fails.
+async fn checkpoint(connection: &mut SqliteConnection) -> Result<(), Error> {
+    let log = sqlx::query("PRAGMA wal_checkpoint(NOOP)")
+        .fetch_one(&mut *connection)
         .await?;
-    connection.close().await
+    let (pages, moved): (i64, i64) = (log.try_get(1)?, log.try_get(2)?);
+    if pages - moved >= LOG_MAX_PAGES {
+        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Moves all of the write-ahead log into the database: the file alone then holds everything. Closing the last
+/// connection does so too, but without a word if a sync fails.
+pub(super) async fn empty_log(connection: &mut SqliteConnection) -> Result<(), Error> {
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+        .execute(connection)
+        .await?;
+    Ok(())
 }

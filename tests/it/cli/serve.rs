@@ -29,6 +29,7 @@ impl Drop for Process {
     }
 }
 
+/// The program, run in `folder`, without settings of whoever runs the tests.
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flowledger"));
     for variable in [

@@ -1,8 +1,8 @@
 //! A server in this process on a temporary file, and calls to it over real HTTP.
 
 pub mod appender;
-pub mod audit;
 pub mod asked;
+pub mod audit;
 pub mod browser;
 pub mod call;
 pub mod ledger;

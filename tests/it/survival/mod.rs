@@ -1,10 +1,17 @@
 //! What the ledger survives: each promise broken by force, and what came of it counted.
 
+mod client;
 mod crash;
 mod damage;
+mod faults;
+mod full;
 mod fuzz;
+mod hostile;
+mod overload;
 mod power;
+mod process;
 mod replay;
+mod slow;
 mod stop;
 mod trial;
 
@@ -22,10 +29,3 @@ fn times(variable: &str, in_ci: u32, elsewhere: u32) -> u32 {
         |times| times.parse().expect(variable),
     )
 }
-mod hostile;
-//! What a server survives. Each subject is small here and long by an environment variable; see
-//! docs/RELIABILITY.md.
-
-mod client;
-mod overload;
-mod slow;

@@ -137,6 +137,19 @@ fn transactions(log: &[u8]) -> usize {
 }
 
 #[tokio::test]
+async fn the_log_is_moved_into_the_database_before_it_is_long() {
+    let place = Place::sqlite();
+    let ledger = place.with_execution().await;
+    let wide = vec![detailed("StepEntered", &"x".repeat(64 * 1024)); 10];
+    for batch in 0..40 {
+        ledger.append(&wide, 2 + 10 * batch).await.unwrap();
+    }
+    let length = |name| fs::metadata(place.file(name)).unwrap().len();
+    assert!(length("test.db-wal") < 8 << 20, "of 25 MiB");
+    assert!(length("test.db") > 16 << 20);
+}
+
+#[tokio::test]
 async fn waiting_appends_share_a_transaction() {
     let place = Place::sqlite();
     let ledger = place.with_execution().await;

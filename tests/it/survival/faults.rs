@@ -1,0 +1,401 @@
+//! Every storage call of a server's life fails once, or from there on: it reads, writes half, is out of room,
+//! does not sync, or is the last one before a SIGKILL. What was acknowledged before is there afterwards.
+//!
+//! A plain run tries some calls; `FAULTS_STRIDE=1` tries every one and prints what came of them
+//! (`--nocapture`).
+
+use std::{collections::BTreeMap, fmt, fs, rc::Rc};
+
+use serde_json::json;
+use sqlx::Connection;
+use tokio::{
+    sync::Semaphore,
+    task::{JoinSet, LocalSet, spawn_local},
+};
+
+use super::process::{End, Process};
+use crate::{
+    migration::{self, RELEASED},
+    store::sqlite::connect,
+    support::{
+        Call,
+        ledger::{Place, flow, name},
+    },
+};
+
+/// What happens to a call, and whether it happens to all later ones too.
+type Fault = (&'static str, bool);
+
+const FAULTS: [Fault; 9] = [
+    ("kill", false),
+    ("torn-kill", false),
+    ("torn", false),
+    ("sync", false),
+    ("sync", true),
+    ("eio", false),
+    ("eio", true),
+    ("enospc", false),
+    ("enospc", true),
+];
+
+/// Batches that are appended, and the events of each.
+const BATCHES: usize = 4;
+const BATCH: usize = 3;
+/// A flow, an execution, the batches.
+const STEPS: usize = 2 + BATCHES;
+
+/// When a fault happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Start,
+    Work,
+    Stop,
+}
+
+/// The files with which a life begins.
+struct Origin {
+    name: String,
+    place: Place,
+    /// Events of the execution `running`; with 0 there is nothing at all.
+    running: usize,
+}
+
+impl Origin {
+    async fn all() -> Vec<Rc<Self>> {
+        let origin = |name: &str, place, running| Origin {
+            name: name.to_owned(),
+            place,
+            running,
+        };
+        let mut all = vec![origin("nothing", Place::sqlite(), 0)];
+        for (age, _) in RELEASED {
+            let place = Place::sqlite();
+            migration::make(&place, age).await;
+            all.push(origin(&format!("schema {}", &age[..4]), place, 1));
+        }
+        let place = Place::sqlite();
+        migration::make(&place, RELEASED[0].0).await;
+        let running = killed_at_work(&place).await;
+        all.push(origin("a killed server", place, running));
+        all.into_iter().map(Rc::new).collect()
+    }
+
+    /// A flow that is not there yet.
+    fn new_flow(&self) -> &'static str {
+        if self.running == 0 { "f" } else { "g" }
+    }
+
+    fn copy(&self) -> Place {
+        let copy = Place::sqlite();
+        for file in fs::read_dir(self.place.file("")).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), copy.file(file.file_name().to_str().unwrap())).unwrap();
+        }
+        copy
+    }
+}
+
+/// Leaves a write-ahead log from which the next start must recover, almost so long that the server moves it
+/// into the database. Answers the events of the execution `running`.
+async fn killed_at_work(place: &Place) -> usize {
+    let mut process = Process::start(&place.file(""), &[]).await;
+    let mut events = 1;
+    let pages = || fs::metadata(place.file("test.db-wal")).unwrap().len() / 4096;
+    while pages() < 985 {
+        let append = Call::new("AppendExecutionEvents")
+            .form("FlowName", "f")
+            .form("ExecutionName", "running")
+            .form("Events", r#"[{"Type":"A"}]"#);
+        assert_eq!(process.call(append).await.unwrap().0, 200);
+        events += 1;
+    }
+    process.kill().await;
+    events
+}
+
+/// The environment in which the `n`-th call that this fault can happen to fails.
+fn fault(place: &Place, (kind, lasts): Fault, n: usize) -> Vec<(&'static str, String)> {
+    let mut environment = vec![
+        ("FAULT", kind.to_owned()),
+        ("FAULT_AT", n.to_string()),
+        ("FAULT_REPORT", place.file("report").display().to_string()),
+    ];
+    if lasts {
+        environment.push(("FAULT_LASTS", String::new()));
+    }
+    environment
+}
+
+/// A server's life in which one call failed.
+struct Life {
+    phase: Phase,
+    /// The call that failed, and its file.
+    failed: (String, String),
+    end: End,
+    /// Steps that were acknowledged; all before them were too.
+    acknowledged: usize,
+    /// Answers 500.
+    errors: usize,
+}
+
+impl Life {
+    /// None if it had no `n`-th call.
+    async fn live(origin: &Origin, place: &Place, fault: Fault, n: usize) -> Option<Self> {
+        let reported = || place.file("report").exists();
+        let environment = self::fault(place, fault, n);
+        let mut process = Process::start(&place.file(""), &environment).await;
+        let mut phase = reported().then_some(Phase::Start);
+        let (acknowledged, errors) = work(&process, origin).await;
+        phase = phase.or(reported().then_some(Phase::Work));
+        let end = process.stop().await;
+        let report = fs::read_to_string(place.file("report")).ok()?;
+        let (call, path) = report.split_once(' ').unwrap();
+        let file = path.rsplit('/').next().unwrap();
+        Some(Life {
+            phase: phase.unwrap_or(Phase::Stop),
+            failed: (call.to_owned(), file.to_owned()),
+            end,
+            acknowledged,
+            errors,
+        })
+    }
+
+    /// Whether this end is the right one.
+    fn check(&self, (kind, lasts): Fault) {
+        let (call, file) = (self.failed.0.as_str(), self.failed.1.as_str());
+        let gave_up = matches!(self.end, End::GaveUp(_));
+        let database = file.starts_with("test.db");
+        match (kind, call, self.phase) {
+            ("kill" | "torn-kill", ..) => assert_eq!(self.end, End::Killed),
+            // SQLite does not tell when a folder could not be synced after a file was made there.
+            ("sync", ..) | ("eio", "sync", _) if database => assert!(gave_up, "it goes on"),
+            ("torn", ..) | ("eio", "write", _) => assert!(gave_up, "it goes on"),
+            ("enospc", _, Phase::Work) => {
+                assert_eq!(self.end, End::Stopped);
+                assert!(lasts || self.acknowledged == STEPS, "it does not go on");
+            }
+            _ => assert_ne!(self.end, End::Killed),
+        }
+    }
+}
+
+/// Does all steps, each until it is acknowledged; gives up after a few tries. Answers how many were
+/// acknowledged, and how many answers were 500.
+async fn work(process: &Process, origin: &Origin) -> (usize, usize) {
+    let mut errors = 0;
+    for step in 0..STEPS {
+        let mut tries = 0;
+        loop {
+            let Some((status, text)) = process.call(call(step, origin)).await else {
+                return (step, errors);
+            };
+            match status {
+                200 => break,
+                // A try that was answered 500 has made it.
+                409 if tries > 0 && step == 0 => break,
+                500 if tries < 2 => (errors, tries) = (errors + 1, tries + 1),
+                500 => return (step, errors + 1),
+                _ => panic!("step {step}: {status} {text}"),
+            }
+        }
+        let page = Call::new("GetExecutionHistory")
+            .query("FlowName", "f")
+            .query("ExecutionName", "mine");
+        let read = process.call(page).await;
+        assert!(read.is_none_or(|(status, _)| matches!(status, 200 | 404 | 429 | 500)));
+    }
+    (STEPS, errors)
+}
+
+fn call(step: usize, origin: &Origin) -> Call {
+    match step {
+        0 => Call::new("CreateFlow")
+            .form("Name", origin.new_flow())
+            .form("Definition", "version: v1")
+            .form("Type", "FDL"),
+        1 => Call::new("StartExecution")
+            .form("FlowName", "f")
+            .form("ExecutionName", "mine"),
+        _ => {
+            let batch = step - 2;
+            let events: Vec<_> = (0..BATCH)
+                .map(|i| json!({"Type": "StepEntered", "EventDetail": detail(batch * BATCH + i)}))
+                .collect();
+            Call::new("AppendExecutionEvents")
+                .form("FlowName", "f")
+                .form("ExecutionName", "mine")
+                .form("ExpectedEventId", &(2 + batch * BATCH).to_string())
+                .form("Events", &json!(events).to_string())
+        }
+    }
+}
+
+/// Wide enough that a batch takes some pages.
+fn detail(event: usize) -> String {
+    format!("{event} {}", "x".repeat(1500))
+}
+
+/// Opens what a life left: all that was acknowledged is there, nothing is there in half, and it goes on.
+async fn audit(origin: &Origin, place: &Place, acknowledged: usize) {
+    let ledger = place.open().await;
+    let mut done = 0;
+    if origin.running > 0 {
+        assert_eq!(ledger.history("running").await.len(), origin.running);
+    }
+    let new_flow = name(origin.new_flow());
+    if ledger.store.describe_flow(&new_flow).await.unwrap().is_ok() {
+        done = 1;
+        let (f, mine) = (name("f"), name("mine"));
+        if ledger
+            .store
+            .describe_execution(&f, &mine)
+            .await
+            .unwrap()
+            .is_ok()
+        {
+            let details = ledger.details("mine").await;
+            assert_eq!(details, (0..details.len()).map(detail).collect::<Vec<_>>());
+            assert_eq!(details.len() % BATCH, 0, "half a batch");
+            done = 2 + details.len() / BATCH;
+        }
+    }
+    // One that was not acknowledged may have been done.
+    assert!(
+        done == acknowledged || done == acknowledged + 1,
+        "{done} steps were done, {acknowledged} acknowledged"
+    );
+    let after = ledger.store.create_flow(flow("after"), None).await;
+    assert!(after.unwrap().is_ok());
+    ledger.close().await;
+    if origin.running > 0 {
+        migration::its_rows_are_served(place).await;
+    }
+    let mut connection = connect(&place.file("test.db")).await;
+    let level = migration::user_version(&mut connection).await;
+    assert_eq!(level, RELEASED.len() as i64);
+    let faults: String = sqlx::query_scalar("PRAGMA integrity_check")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(faults, "ok");
+    connection.close().await.unwrap();
+}
+
+/// Counts of what came of faults.
+#[derive(Default)]
+struct Tally {
+    phases: [usize; 3],
+    gave_up: usize,
+    went_on: usize,
+    killed: usize,
+    errors: usize,
+    acknowledged: usize,
+}
+
+impl Tally {
+    fn add(&mut self, life: &Life) {
+        self.phases[life.phase as usize] += 1;
+        match life.end {
+            End::GaveUp(_) => self.gave_up += 1,
+            End::Stopped => self.went_on += 1,
+            End::Killed => self.killed += 1,
+        }
+        self.errors += life.errors;
+        self.acknowledged += life.acknowledged;
+    }
+}
+
+const HEADER: &str = "\
+| fault | at start | at work | at stop | killed | ended, exit code 1 | went on | answers 500 | acknowledged, all there |
+|---|---|---|---|---|---|---|---|---|";
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [start, work, stop] = self.phases;
+        let ends = [
+            self.killed,
+            self.gave_up,
+            self.went_on,
+            self.errors,
+            self.acknowledged,
+        ];
+        write!(f, "{start} | {work} | {stop}")?;
+        ends.iter().try_for_each(|count| write!(f, " | {count}"))
+    }
+}
+
+/// Calls between two that are tried in a plain run. A prime, so that kinds of calls take turns.
+const STRIDE: usize = 47;
+/// Lives at a time; they wait for the disk.
+const TOGETHER: usize = 4;
+
+/// Tries the calls that this fault can happen to: one, and each `stride`-th after it.
+async fn try_calls(
+    origin: Rc<Origin>,
+    fault: Fault,
+    calls: impl Iterator<Item = usize>,
+    turns: Rc<Semaphore>,
+) -> Vec<Life> {
+    let mut lives = Vec::new();
+    for n in calls {
+        let _turn = turns.acquire().await.unwrap();
+        let what = format!("{fault:?} at call {n} of a life from {}", origin.name);
+        let origin = Rc::clone(&origin);
+        let life = spawn_local(async move {
+            let place = origin.copy();
+            let life = Life::live(&origin, &place, fault, n).await?;
+            life.check(fault);
+            audit(&origin, &place, life.acknowledged).await;
+            Some(life)
+        });
+        match life.await {
+            Ok(Some(life)) => lives.push(life),
+            Ok(None) => break, // it had no such call
+            Err(failure) => panic!("{what}: {failure}"),
+        }
+    }
+    lives
+}
+
+#[tokio::test]
+async fn no_failing_storage_call_loses_or_breaks_anything() {
+    LocalSet::new().run_until(try_all()).await;
+}
+
+async fn try_all() {
+    let stride = std::env::var("FAULTS_STRIDE").map_or(STRIDE, |stride| stride.parse().unwrap());
+    let turns = Rc::new(Semaphore::new(TOGETHER));
+    let mut rounds = JoinSet::new();
+    for origin in Origin::all().await {
+        for fault in FAULTS {
+            let stride = match fault.0 {
+                "sync" => stride.div_ceil(8), // there are few
+                _ => stride,
+            };
+            let first = 1 + rounds.len() * 7 % stride; // other calls in each round
+            let (origin, turns) = (Rc::clone(&origin), Rc::clone(&turns));
+            rounds.spawn_local(async move {
+                let from = origin.name.clone();
+                let calls = (first..).step_by(stride);
+                (fault, from, try_calls(origin, fault, calls, turns).await)
+            });
+        }
+    }
+    let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
+    while let Some(round) = rounds.join_next().await {
+        let ((kind, lasts), from, lives) = round.unwrap();
+        let more = if lasts { ", and all later ones" } else { "" };
+        for row in [
+            format!("{kind}{more}"),
+            format!("from {from}"),
+            "~ all".to_owned(),
+        ] {
+            let tally = tallies.entry(row).or_default();
+            lives.iter().for_each(|life| tally.add(life));
+        }
+    }
+    println!("{HEADER}");
+    for (row, tally) in tallies {
+        println!("| {row} | {tally} |");
+    }
+}

@@ -1,0 +1,266 @@
+//! A disk that is full: appends are refused, reads are served, and all goes on by itself once there is room.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::{Value, json};
+
+use super::process::{End, PATIENCE, Process, Told};
+use crate::support::{Call, ledger::Place};
+
+/// A server that appends to its execution `e`, and what it was told.
+struct Appender {
+    process: Process,
+    /// Events that were acknowledged.
+    acknowledged: i64,
+}
+
+impl Appender {
+    async fn start(folder: &Path, environment: &[(&str, String)]) -> Self {
+        let process = Process::start(folder, environment).await;
+        let appender = Appender {
+            process,
+            acknowledged: 1,
+        };
+        for call in [
+            Call::new("CreateFlow")
+                .form("Name", "f")
+                .form("Definition", "version: v1")
+                .form("Type", "FDL"),
+            Call::new("StartExecution")
+                .form("FlowName", "f")
+                .form("ExecutionName", "e"),
+        ] {
+            assert_eq!(appender.call(call).await.0, 200);
+        }
+        appender
+    }
+
+    async fn call(&self, call: Call) -> Told {
+        self.process.call(call).await.expect("it runs")
+    }
+
+    /// Appends a batch of 10 KB where the last acknowledged one ended.
+    async fn append(&mut self) -> Told {
+        let next = self.acknowledged + 1;
+        let events = json!([
+            {"Type": "A", "EventDetail": "x".repeat(10_000), "EventId": next},
+            {"Type": "B"},
+        ]);
+        let append = Call::new("AppendExecutionEvents")
+            .form("FlowName", "f")
+            .form("ExecutionName", "e")
+            .form("ExpectedEventId", &next.to_string())
+            .form("Events", &events.to_string());
+        let told = self.call(append).await;
+        if told.0 == 200 {
+            self.acknowledged += 2;
+        }
+        told
+    }
+
+    /// Appends until one is refused, and once more; answers how many were acknowledged.
+    async fn fill(&mut self) -> i64 {
+        let before = self.acknowledged;
+        let refused = loop {
+            let told = self.append().await;
+            if told.0 != 200 {
+                break told;
+            }
+        };
+        for (status, text) in [refused, self.append().await] {
+            let answer: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(
+                (status, &answer["Code"]),
+                (500, &json!("InternalServerError"))
+            );
+        }
+        (self.acknowledged - before) / 2
+    }
+
+    async fn all_is_read(&self) {
+        let history = Call::new("GetExecutionHistory")
+            .query("FlowName", "f")
+            .query("ExecutionName", "e")
+            .query("Limit", "1000");
+        let (status, text) = self.call(history).await;
+        let page: Value = serde_json::from_str(&text).unwrap();
+        let events = page["Events"].as_array().unwrap();
+        assert_eq!((status, events.len() as i64), (200, self.acknowledged));
+    }
+
+    /// After its end.
+    async fn all_is_there(&self, place: &Place) {
+        let ledger = place.open().await;
+        let events = ledger.history("e").await.len() as i64;
+        assert_eq!(events, self.acknowledged);
+        ledger.close().await;
+    }
+
+    /// What it says for that. It probes with a very small write, for which there may still be room.
+    async fn is_not_ready(&mut self) -> String {
+        for _ in 0..100 {
+            let (status, why) = self.process.get("/readyz").await.unwrap();
+            if status == 503 {
+                return why;
+            }
+            self.fill().await;
+        }
+        panic!("it says that it is ready");
+    }
+
+    /// Waits until it says by itself that it is ready.
+    async fn recovers(&self) {
+        let ready = async { while self.process.get("/readyz").await.unwrap().0 != 200 {} };
+        tokio::time::timeout(PATIENCE, ready)
+            .await
+            .expect("ready again");
+    }
+
+    /// Runs out of room, is read nevertheless, gets room, goes on.
+    async fn goes_through(&mut self, make_full: impl Fn(), make_room: impl Fn()) {
+        self.append().await;
+        make_full();
+        println!("{} batches were still taken", self.fill().await);
+        self.all_is_read().await;
+        let why = self.is_not_ready().await;
+        assert!(why.starts_with("the "), "{why}");
+        assert_eq!(self.process.get("/healthz").await.unwrap().0, 200);
+        make_room();
+        self.recovers().await;
+        assert_eq!(self.append().await.0, 200);
+        self.all_is_read().await;
+    }
+}
+
+/// The environment in which files grow as far as `room` says.
+fn room(place: &Place) -> [(&'static str, String); 1] {
+    [("FAULT_ROOM", place.file("room").display().to_string())]
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_appends_serves_reads_and_passes() {
+    let place = Place::sqlite();
+    let file = place.file("room");
+    let mut appender = Appender::start(&place.file(""), &room(&place)).await;
+    // The process counts what its files have grown, whatever the room is.
+    let mut bytes = 0;
+    for more in [0, 1, 30_000, 4_096, 100_000] {
+        bytes += more;
+        let full = || fs::write(&file, bytes.to_string()).unwrap();
+        let passes = || fs::remove_file(&file).unwrap();
+        appender.goes_through(full, passes).await;
+    }
+    assert_eq!(appender.process.stop().await, End::Stopped);
+    appender.all_is_there(&place).await;
+}
+
+#[tokio::test]
+async fn a_disk_that_may_only_be_read_does_the_same() {
+    let place = Place::sqlite();
+    let file = place.file("room");
+    let mut appender = Appender::start(&place.file(""), &room(&place)).await;
+    let read_only = || fs::write(&file, "none").unwrap();
+    let passes = || fs::remove_file(&file).unwrap();
+    appender.goes_through(read_only, passes).await;
+    read_only();
+    appender.fill().await;
+    assert_eq!(appender.process.stop().await, End::Stopped);
+    passes();
+    appender.all_is_there(&place).await;
+}
+
+#[tokio::test]
+async fn a_server_stops_on_a_full_disk_and_starts_when_there_is_room() {
+    let place = Place::sqlite();
+    let mut appender = Appender::start(&place.file(""), &room(&place)).await;
+    for _ in 0..20 {
+        assert_eq!(appender.append().await.0, 200);
+    }
+    fs::write(place.file("room"), "0").unwrap();
+    appender.fill().await;
+    assert_eq!(appender.process.stop().await, End::Stopped);
+    let mut again = Process::start(&place.file(""), &room(&place)).await;
+    let end = again.stop().await;
+    assert!(matches!(end, End::GaveUp(_) | End::Stopped), "{end:?}");
+    fs::remove_file(place.file("room")).unwrap();
+    appender.all_is_there(&place).await;
+}
+
+/// A file system of its own in the folder `disk` of a place.
+struct Mounted<'a>(&'a Place);
+
+impl<'a> Mounted<'a> {
+    /// None, and a line that says so, if this user may not mount.
+    fn new(place: &'a Place, what: &[&str]) -> Option<Self> {
+        fs::create_dir_all(place.file("disk")).unwrap();
+        let mounted = run(place, "mount", &[what, &["disk"]].concat());
+        if !mounted {
+            eprintln!("skipped: mount {what:?} is not allowed here");
+        }
+        mounted.then_some(Mounted(place))
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.0.file("disk")
+    }
+}
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        run(self.0, "umount", &["--lazy", "disk"]);
+    }
+}
+
+fn run(place: &Place, program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(place.file(""));
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+#[tokio::test]
+async fn a_small_file_system_that_is_full_does_the_same() {
+    let place = Place::sqlite();
+    let Some(disk) = Mounted::new(&place, &["-t", "tmpfs", "-o", "size=4m", "none"]) else {
+        return;
+    };
+    let mut appender = Appender::start(&disk.folder(), &[]).await;
+    let ballast = disk.folder().join("ballast");
+    for _ in 0..3 {
+        let full = || {
+            let mut file = fs::File::create(&ballast).unwrap();
+            while file.write_all(&[1; 4096]).is_ok() {}
+        };
+        let passes = || fs::remove_file(&ballast).unwrap();
+        appender.goes_through(full, passes).await;
+    }
+    assert_eq!(appender.process.stop().await, End::Stopped);
+}
+
+#[tokio::test]
+async fn a_file_system_that_stops_itself_loses_nothing() {
+    let place = Place::sqlite();
+    let image = fs::File::create(place.file("image")).unwrap();
+    image.set_len(32 << 20).unwrap();
+    assert!(run(&place, "mkfs.ext4", &["-q", "image"]));
+    let loop_mount = || Mounted::new(&place, &["-o", "loop", "image"]);
+    let Some(disk) = loop_mount() else { return };
+    let mut appender = Appender::start(&disk.folder(), &[]).await;
+    appender.append().await;
+    // As the kernel does when its journal cannot be written: from now on all is read only.
+    assert!(run(&place, "mount", &["-o", "remount,abort", "disk"]));
+    assert_eq!(appender.fill().await, 0);
+    appender.all_is_read().await;
+    appender.is_not_ready().await;
+    appender.process.kill().await;
+    drop(disk);
+    let disk = loop_mount().expect("as before");
+    appender.process = Process::start(&disk.folder(), &[]).await;
+    appender.all_is_read().await;
+    assert_eq!(appender.append().await.0, 200);
+    assert_eq!(appender.process.stop().await, End::Stopped);
+}
