@@ -34,8 +34,6 @@ const NONCE_SWEEP: u64 = 100;
 /// Pages of the write-ahead log that are not in the database yet, before a checkpoint moves them; SQLite's
 /// own default.
 const LOG_MAX_PAGES: i64 = 1000;
-/// Transactions between two looks at how long the log is: each costs two changes of threads.
-const LOG_LOOKS: u64 = 16;
 /// Pause between two steps of a deletion, so that it takes a share of the disk only.
 const DELETION_PAUSE: Duration = Duration::from_millis(2);
 
@@ -218,7 +216,6 @@ async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Write>,
             }
         };
         let checkpointed = match written {
-            Ok(()) if waiting.is_some() && !transactions.is_multiple_of(LOG_LOOKS) => Ok(()),
             Ok(()) => checkpoint(&mut connection).await.inspect_err(|error| {
                 tracing::warn!(%error, "the write-ahead log grows");
             }),

@@ -88,6 +88,7 @@ async fn its_rows_go_in_the_background_also_after_a_restart_and_give_their_space
         server.append(&filler).await;
     }
     server.ok(Call::new("DeleteFlow").form("Name", "f")).await;
+    server.app.store.close().await; // at once: a stop leaves time to delete much
     let folder = server.stop().await;
     let file = folder.path().join("test.db");
     let size = || std::fs::metadata(&file).unwrap().len();
