@@ -283,8 +283,9 @@ fn a_damaged_file_is_read_as_it_was_written_or_not_at_all() {
     let mut runner = TestRunner::new(config(40));
     let read = runner.run(&damage(), |damage| {
         runtime.block_on(async {
-            let mut counts = counts.borrow_mut();
-            let read = tokio::time::timeout(PATIENCE, counts.read_all(&written, &damage)).await;
+            let mut now = counts.take();
+            let read = tokio::time::timeout(PATIENCE, now.read_all(&written, &damage)).await;
+            counts.replace(now);
             read.unwrap_or_else(|_| Err(TestCaseError::fail("it hangs")))
         })?;
         prop_assert_eq!(panics(), 0);
