@@ -104,7 +104,7 @@ impl<'a, 'b> Check<'a, 'b> {
             .fetch_optional(&mut *self.connection)
             .await?;
             let Some(row) = row else { break };
-            let id: i64 = row.try_get(0)?;
+            let id = ascending(&row, from)?;
             if let Err(error) = self.end(&row).await {
                 self.checked.fault(format!("execution {id}: {error}"));
             }
@@ -193,7 +193,7 @@ impl<'a, 'b> Check<'a, 'b> {
             .fetch_optional(&mut *self.connection)
             .await?;
         let Some(row) = row else { return Ok(None) };
-        let id: i64 = row.try_get(0)?;
+        let id = ascending(&row, from)?;
         match Execution::at(&row) {
             Ok(Some(execution)) => {
                 self.checked.executions += 1;
@@ -333,6 +333,17 @@ impl<'a, 'b> Check<'a, 'b> {
     }
 }
 
+/// The id of a row that was sought from an id on. Damage may lead back, again and again.
+fn ascending(row: &SqliteRow, from: i64) -> Result<i64, Error> {
+    let id = row.try_get(0)?;
+    if id < from {
+        return Err(Error::Corrupt(format!(
+            "execution {id} is not in its place; what follows {from} was not looked at"
+        )));
+    }
+    Ok(id)
+}
+
 const EXECUTION: &str = "
     SELECT x.id, f.name, x.name, f.deleted_at IS NOT NULL, x.status, x.last_event_id, x.history_bytes,
         x.started_at, x.stopped_at, x.input, x.output, d.flow IS x.flow
@@ -354,7 +365,7 @@ const ORPHANS: [(&str, &str); 2] = [
     (
         "WITH RECURSIVE ids (id) AS (
             SELECT min(execution) FROM events
-            UNION ALL SELECT (SELECT min(execution) FROM events WHERE execution > id) FROM ids WHERE id IS NOT NULL
+            UNION SELECT (SELECT min(execution) FROM events WHERE execution > id) FROM ids WHERE id IS NOT NULL
         )
         SELECT id FROM ids WHERE id IS NOT NULL AND id NOT IN (SELECT id FROM executions)",
         "events",

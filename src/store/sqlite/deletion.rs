@@ -41,16 +41,11 @@ async fn delete(connection: &mut SqliteConnection) -> Result<bool, Error> {
         .fetch_optional(&mut *connection)
         .await?;
     let Some(execution) = execution else {
-        for sql in [
+        let last = [
             "DELETE FROM definitions WHERE flow = ?1",
             "DELETE FROM flows WHERE id = ?1",
-        ] {
-            sqlx::query(sql)
-                .bind(flow)
-                .execute(&mut *connection)
-                .await?;
-        }
-        return Ok(true);
+        ];
+        return delete_all(connection, last, flow).await;
     };
     let execution: i64 = execution.try_get(0)?;
     let events = sqlx::query(
@@ -60,16 +55,30 @@ async fn delete(connection: &mut SqliteConnection) -> Result<bool, Error> {
     .bind(STEP)
     .execute(&mut *connection)
     .await?;
-    if events.rows_affected() == 0 {
-        for sql in [
-            "DELETE FROM ended_tasks WHERE execution = ?1",
-            "DELETE FROM executions WHERE id = ?1",
-        ] {
-            sqlx::query(sql)
-                .bind(execution)
-                .execute(&mut *connection)
-                .await?;
-        }
+    if events.rows_affected() > 0 {
+        return Ok(true);
+    }
+    let last = [
+        "DELETE FROM ended_tasks WHERE execution = ?1",
+        "DELETE FROM executions WHERE id = ?1",
+    ];
+    delete_all(connection, last, execution).await
+}
+
+/// Runs statements of which the last must find the row that an index has named. It stands only in the
+/// index if it does not, and would be found for ever.
+async fn delete_all(
+    connection: &mut SqliteConnection,
+    statements: [&'static str; 2],
+    id: i64,
+) -> Result<bool, Error> {
+    let mut gone = 0;
+    for sql in statements {
+        let done = sqlx::query(sql).bind(id).execute(&mut *connection).await?;
+        gone = done.rows_affected();
+    }
+    if gone == 0 {
+        return Err(Error::Corrupt(format!("row {id} is in an index only")));
     }
     Ok(true)
 }
