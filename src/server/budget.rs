@@ -20,8 +20,8 @@ use tokio::{
 pub const SMALL_BYTES: usize = 16 * 1024;
 /// Longest wait for room, before the caller is told to come again. Terraform never tries again.
 const ROOM_WAIT: Duration = Duration::from_secs(1);
-/// How long one who is slow keeps room that another waits for; half of the other's patience.
-pub const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a slow upload keeps room that another waits for; half of the other's patience.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// How often one who is slow looks whether somebody waits.
 const LOOK: Duration = Duration::from_millis(50);
 

@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::budget::{Budget, PATIENCE};
+use super::budget::Budget;
 
 /// From the first byte of a request's head to its last.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,6 +28,11 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(65);
 /// Without the peer taking `PACE_BYTES` of the answer, or its rest.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The same while others wait for memory. Whoever is only busy comes back within this; who is cut off sees a
+/// broken connection, which is worse than to be throttled.
+const SHORT_WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a connection that cannot write looks whether others wait.
+const SHORT_LOOK: Duration = Duration::from_secs(1);
 /// What counts as taking the answer. Byte by byte, a large one would be held for ever.
 const PACE_BYTES: usize = 64 * 1024;
 
@@ -99,14 +104,18 @@ impl Paced {
             return result;
         }
         let stuck = *self.stuck.get_or_insert(now);
-        let last = stuck + WRITE_TIMEOUT;
         loop {
             let now = Instant::now();
-            if now >= last || (self.answers.is_short() && now >= stuck + PATIENCE) {
+            let limit = if self.answers.is_short() {
+                SHORT_WRITE_TIMEOUT
+            } else {
+                WRITE_TIMEOUT
+            };
+            if now >= stuck + limit {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            // Looks now and then whether somebody waits for the memory.
-            ready!(wait(&mut self.write_timer, last.min(now + PATIENCE), cx));
+            let look = (now + SHORT_LOOK).min(stuck + WRITE_TIMEOUT);
+            ready!(wait(&mut self.write_timer, look, cx));
         }
     }
 

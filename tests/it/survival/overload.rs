@@ -82,7 +82,9 @@ impl Client {
 
     /// The answer's body, unless the call was throttled or conflicts.
     async fn ask(&mut self, call: &Call) -> Option<String> {
-        let reply = self.connection.ask(call).await.unwrap();
+        let asked = self.connection.ask(call).await;
+        let reply =
+            asked.unwrap_or_else(|fault| panic!("{} {}: {fault}", self.number, call.action));
         if self.tally.count(call, &reply) {
             return Some(reply.body);
         }

@@ -42,7 +42,7 @@ const MEMORY_MAX_MIB: u64 = 256;
 /// What ninety-nine of a hundred calls of an honest client may take.
 const HONEST_P99: Duration = Duration::from_millis(50);
 /// What a large call may take: others must give up their room first.
-const LARGE: Duration = Duration::from_secs(5);
+const LARGE: Duration = Duration::from_secs(10);
 
 const HEAD: &str = "POST /?Action=DescribeFlow HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ";
 
