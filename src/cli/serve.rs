@@ -53,9 +53,8 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
             clock: clock.into(),
             stopping: Default::default(),
         });
-        say!("{}", demo::welcome(address));
         tokio::spawn(demo::grow(Arc::clone(&app)));
-        return serve(listener, app, None).await;
+        return serve(listener, app, None, &demo::welcome(address)).await;
     }
     let store = store::open(&config.database_url).await?;
     let keys = load_keys(&config.keys, &clock)?;
@@ -65,17 +64,18 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         clock: clock.into(),
         stopping: Default::default(),
     });
-    say!(
+    let welcome = format!(
         "FlowLedger serves {} at http://{address}",
         config.database_url
     );
-    serve(listener, app, Some(config.keys)).await
+    serve(listener, app, Some(config.keys), &welcome).await
 }
 
 async fn serve(
     listener: TcpListener,
     app: Arc<App>,
     keys: Option<KeySource>,
+    welcome: &str,
 ) -> Result<(), String> {
     let on = |kind| signal(kind).map_err(|e| format!("cannot listen for signals: {e}"));
     let (mut term, mut int, mut hangup) = (
@@ -83,6 +83,7 @@ async fn serve(
         on(SignalKind::interrupt())?,
         on(SignalKind::hangup())?,
     );
+    say!("{welcome}"); // who reads it may send a signal at once
     let reloaded = Arc::clone(&app);
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
