@@ -68,13 +68,18 @@ pub async fn picked(
     execution: &Name,
     pick: &Pick,
 ) -> Outcome<Page> {
+    // Backwards, what was appended since the beginning is not among the events, so it is not told of.
+    let mut last = i64::MAX;
     let read = async |cursor| store.get_execution_history(flow, execution, cursor).await;
     let mut at = match (pick.from, pick.reverse) {
         (Some(from), false) => from,
         (None, false) => 1,
         // Events beyond the end are none; the last one begins.
         (from, true) => match read(Cursor::new(i64::MAX, 1)).await? {
-            Ok(end) => from.unwrap_or(i64::MAX).min(end.last_event_id),
+            Ok(end) => {
+                last = end.last_event_id;
+                from.unwrap_or(i64::MAX).min(last)
+            }
             Err(refusal) => return Ok(Err(refusal)),
         },
     };
@@ -127,6 +132,7 @@ pub async fn picked(
                 events,
                 ends,
                 next: more.then_some(at),
+                last_event_id: page.last_event_id.min(last),
                 ..page
             }));
         }
