@@ -5,7 +5,7 @@
  * FAULT_AT      to which call: 1 is the first one that this fault can happen to
  * FAULT_LASTS   if set, to all later ones too
  * FAULT_REPORT  file that gets the call's name and path when it happens
- * FAULT_ROOM    file that, as long as it is there, says by how many bytes our files may grow, all in all; or
+ * FAULT_ROOM    file that, as long as it is there, says by how many bytes our files may grow meanwhile; or
  *               "none": they can only be read
  */
 #define _GNU_SOURCE
@@ -36,7 +36,7 @@ static const struct kind {
     int torn;    /* half of the bytes are written before that */
 } kinds[] = {
     {"eio", OPEN | READ | WRITE | RESIZE | SYNC | MAP | UNLINK, EIO, 0},
-    {"enospc", WRITE | RESIZE, ENOSPC, 0},
+    {"enospc", WRITE, ENOSPC, 0}, /* a file may shrink on a full disk */
     {"torn", WRITE, EIO, 1},
     {"torn-kill", WRITE, 0, 1},
     {"sync", SYNC, EIO, 0},
@@ -105,7 +105,9 @@ static int is_read_only(const char *path) {
 static size_t fitting(int fd, off_t end, size_t count) {
     struct stat now;
     if (fstat(fd, &now) || end <= now.st_size) return count;
-    long growth = end - now.st_size, left = growth_max() - grown;
+    long most = growth_max(), growth = end - now.st_size;
+    if (most == LONG_MAX) grown = 0;
+    long left = most - grown;
     size_t missing = growth > left ? growth - (left > 0 ? left : 0) : 0;
     if (missing >= count) {
         errno = ENOSPC;
