@@ -125,8 +125,11 @@ async fn the_slow_are_closed_in_time_and_nobody_else_notices() {
     let count = if whole { count } else { 300 };
     let served = Served::start().await;
     served.fill("large", 150, 60_000).await;
-    let honest = served.connect().await;
-    let large = served.connect().await;
+    let mut honest = served.connect().await;
+    let mut large = served.connect().await;
+    for open in [&mut honest, &mut large] {
+        open.ok(&page("large", 1, 1)).await; // so the server has accepted it
+    }
     let before = served.sockets();
     let (stop, stopped) = oneshot::channel();
     let honest = tokio::spawn(be_honest(honest, stopped));
