@@ -4,6 +4,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 
+/// The database of every command that opens one itself, if none is named.
+pub const DATABASE_URL: &str = "sqlite://flowledger.db";
+
 /// `flowledger serve`. Each flag can also be an environment variable.
 #[derive(Args, Debug)]
 pub struct ServeArgs {
@@ -20,7 +23,7 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "DATABASE_URL",
-        default_value = "sqlite://flowledger.db",
+        default_value = DATABASE_URL,
         value_name = "URL"
     )]
     database_url: String,

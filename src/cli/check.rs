@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::terminal::{print, safe};
-use crate::store;
+use crate::{config, store};
 
 /// Between two turns of what shows that it goes on, where no share of the work is known.
 const TURN: Duration = Duration::from_millis(100);
@@ -25,7 +25,7 @@ pub struct CheckArgs {
     #[arg(
         long,
         env = "DATABASE_URL",
-        default_value = "sqlite://flowledger.db",
+        default_value = config::DATABASE_URL,
         value_name = "URL"
     )]
     database_url: String,

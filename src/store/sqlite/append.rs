@@ -273,7 +273,7 @@ impl Pending {
 }
 
 /// Makes what `Pending::write` inserts into: a trigger that runs all statements of a group as one. With
-/// a statement each, and two more around them, appends of one event were … times slower.
+/// a statement each, and two more around them, an append changed threads 25 times; now 18 times.
 pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let steps = [
         INSERT_EVENTS,

@@ -1,6 +1,7 @@
 //! The two signature schemes: what is signed (`rpc_v1`, `acs3`) and the key that signs it.
 //!
-//! Values in, values out; what is signed goes to the hash in one pass and is never put together. The recorded requests of real clients are the judge, see `tests/it/signature`.
+//! Values in, values out; what is signed goes to the hash in one pass and is never put together. The
+//! recorded requests of real clients are the judge, see `tests/it/signature`.
 
 pub mod acs3;
 pub mod rpc_v1;
