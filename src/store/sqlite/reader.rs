@@ -24,9 +24,9 @@ use crate::{
 const QUEUE_MAX: usize = 1024;
 /// Longest wait for a place in the queue, before the caller is told to come again.
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
-/// Once the pages that are read together may have so many events, no other joins them: bounds the wait for
-/// the last and the memory for all.
-const GROUP_MAX_EVENTS: i64 = Cursor::LIMIT_MAX;
+/// Events of pages that are read together; a page that may have more is read alone. Bounds the wait for the
+/// last and the memory for all: as many of the largest events fill one page.
+const GROUP_MAX_EVENTS: i64 = 256;
 
 /// A page that somebody waits for.
 pub(super) struct Wanted {
@@ -36,6 +36,13 @@ pub(super) struct Wanted {
 }
 
 type Read = Job<Wanted, Page>;
+
+/// What waits for the tasks.
+struct Queue {
+    waiting: mpsc::Receiver<Read>,
+    /// The first that did not fit into the last group.
+    next: Option<Read>,
+}
 
 /// The tasks' handle.
 pub(super) struct Readers {
@@ -61,8 +68,9 @@ impl Readers {
         options: &SqliteConnectOptions,
         count: usize,
     ) -> Result<Self, sqlx::Error> {
-        let (sender, queue) = mpsc::channel(QUEUE_MAX);
-        let queue = Arc::new(tokio::sync::Mutex::new(queue));
+        let (sender, waiting) = mpsc::channel(QUEUE_MAX);
+        let next = None;
+        let queue = Arc::new(tokio::sync::Mutex::new(Queue { waiting, next }));
         let panicked = Arc::new(Notify::new());
         let mut tasks = JoinSet::new();
         for _ in 0..count {
@@ -113,37 +121,42 @@ fn closed() -> Error {
     Error::Unavailable("it is closing".to_owned())
 }
 
-async fn run(
-    mut connection: SqliteConnection,
-    queue: Arc<tokio::sync::Mutex<mpsc::Receiver<Read>>>,
-) {
+async fn run(mut connection: SqliteConnection, queue: Arc<tokio::sync::Mutex<Queue>>) {
     loop {
-        let mut group = gather(&mut *queue.lock().await).await;
+        let group = queue.lock().await.gather().await;
         if group.is_empty() {
             break;
         }
-        group.retain(Read::is_awaited); // what nobody reads any more costs the others their time
-        if !group.is_empty() {
-            read(&mut connection, group).await;
-        }
+        read(&mut connection, group).await;
     }
 }
 
-/// What waits, as far as it may be read together; nothing once the queue is closed and empty.
-async fn gather(queue: &mut mpsc::Receiver<Read>) -> Vec<Read> {
-    let mut group = Vec::new();
-    let mut events = 0;
-    let mut next = queue.recv().await;
-    while let Some(job) = next {
-        events += job.ask.cursor.limit();
-        group.push(job);
-        next = if events < GROUP_MAX_EVENTS {
-            queue.try_recv().ok()
-        } else {
-            None
+impl Queue {
+    /// What waits, as far as it may be read together; nothing once the queue is closed and empty.
+    async fn gather(&mut self) -> Vec<Read> {
+        let mut group = Vec::new();
+        let mut events = 0;
+        let mut next = match self.next.take() {
+            None => self.waiting.recv().await,
+            left => left,
         };
+        while let Some(job) = next {
+            // What nobody reads any more costs the others their time.
+            if job.is_awaited() {
+                events += job.ask.cursor.limit();
+                if events > GROUP_MAX_EVENTS && !group.is_empty() {
+                    self.next = Some(job);
+                    break;
+                }
+                group.push(job);
+            }
+            next = match self.waiting.try_recv() {
+                Err(_) if group.is_empty() => self.waiting.recv().await,
+                waiting => waiting.ok(),
+            };
+        }
+        group
     }
-    group
 }
 
 async fn read(connection: &mut SqliteConnection, group: Vec<Read>) {

@@ -182,7 +182,7 @@ impl Connection {
                 break at + 4;
             }
             if self.stream.read_buf(bytes).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                return Err(io::Error::other("closed before an answer"));
             }
         };
         let text = std::str::from_utf8(&bytes[..head]).unwrap().to_lowercase();
@@ -199,7 +199,8 @@ impl Connection {
         bytes.reserve(head + length - bytes.len());
         while bytes.len() < head + length {
             if self.stream.read_buf(bytes).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                let ended = format!("closed after {} of {length} bytes", bytes.len() - head);
+                return Err(io::Error::other(ended));
             }
         }
         assert_eq!(bytes.len(), head + length, "one answer, no more");

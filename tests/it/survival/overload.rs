@@ -84,9 +84,10 @@ impl Client {
 
     /// The answer's body, unless the call was throttled or conflicts.
     async fn ask(&mut self, call: &Call) -> Option<String> {
+        let begun = Instant::now();
         let asked = self.connection.ask(call).await;
-        let reply =
-            asked.unwrap_or_else(|fault| panic!("{} {}: {fault}", self.number, call.action));
+        let reply = asked
+            .unwrap_or_else(|fault| panic!("{} after {:?}: {fault}", call.action, begun.elapsed()));
         if self.tally.count(call, &reply) {
             return Some(reply.body);
         }
