@@ -27,6 +27,8 @@ struct Place {
     status: Option<Status>,
     last_event_id: Option<i64>,
     history_bytes: Option<i64>,
+    /// Not 0: the index of names leads to another's row, or the row does not know where its history ends.
+    damaged: i64,
     nonce_used: i64,
 }
 
@@ -69,6 +71,10 @@ pub(super) async fn append_all(
             continue;
         }
         let result = match place {
+            Place { damaged: 1.., .. } => Err(Error::Corrupt(format!(
+                "execution {}/{}: its row is not its own, or does not know its end",
+                job.ask.flow, job.ask.execution
+            ))),
             Place {
                 flow: Some(flow),
                 execution: Some(id),
@@ -320,13 +326,20 @@ const INSERT_NONCES: &str = "
     SELECT value ->> 0, unhex(value ->> 1) FROM json_each(?6) WHERE true
     ON CONFLICT DO NOTHING";
 
+/// Names and ends have no checksum; what else knows of them is asked too, as for a page.
 const LOOK_UP: &str = "
     SELECT json_group_array(json_object('flow', f.uuid, 'execution', x.id, 'status', x.status,
-        'last_event_id', x.last_event_id, 'history_bytes', x.history_bytes, 'nonce_used', n.digest IS NOT NULL))
+        'last_event_id', x.last_event_id, 'history_bytes', x.history_bytes,
+        'damaged', n.id IS NOT NULL AND (f.name = j.value ->> 0 AND f.deleted_at IS NULL) IS NOT TRUE
+            OR k.id IS NOT NULL AND (x.flow = n.id AND x.name = j.value ->> 1
+                AND x.last_event_id = (SELECT max(event_id) FROM events WHERE execution = x.id)) IS NOT TRUE,
+        'nonce_used', u.digest IS NOT NULL))
     FROM json_each(?1) j
-    LEFT JOIN flows f ON f.name = j.value ->> 0 AND f.deleted_at IS NULL
-    LEFT JOIN executions x ON x.flow = f.id AND x.name = j.value ->> 1
-    LEFT JOIN nonces n ON n.signed_at = j.value ->> 2 AND n.digest = unhex(j.value ->> 3)";
+    LEFT JOIN flows n ON n.name = j.value ->> 0 AND n.deleted_at IS NULL
+    LEFT JOIN flows f ON f.id = n.id
+    LEFT JOIN executions k ON k.flow = n.id AND k.name = j.value ->> 1
+    LEFT JOIN executions x ON x.id = k.id
+    LEFT JOIN nonces u ON u.signed_at = j.value ->> 2 AND u.digest = unhex(j.value ->> 3)";
 
 /// Answers a place for each job, in order.
 async fn look_up(

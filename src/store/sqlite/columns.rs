@@ -18,3 +18,10 @@ pub(super) fn time_at(row: &SqliteRow, index: usize) -> Result<Timestamp, Error>
 pub(super) fn damaged(what: &str) -> Error {
     Error::Corrupt(format!("a {what} is not one"))
 }
+
+/// What an index says of this name is another's.
+pub(super) fn misled(name: &Name) -> Error {
+    Error::Corrupt(format!(
+        "the index leads from {name} to a row of another name"
+    ))
+}

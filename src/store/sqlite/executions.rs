@@ -4,7 +4,7 @@ use sqlx::{Row, SqliteConnection, SqliteExecutor, SqlitePool, sqlite::SqliteRow}
 
 use super::{
     append,
-    columns::{damaged, name_at, time_at},
+    columns::{damaged, misled, name_at, time_at},
     job::Job,
     nonces,
 };
@@ -70,15 +70,22 @@ pub(super) async fn find_execution(
     name: &Name,
 ) -> Result<Option<Execution>, Error> {
     let row = sqlx::query(
-        "SELECT x.name, x.status, x.input, x.output, d.text, x.started_at, x.stopped_at, x.environment \
-         FROM flows f JOIN executions x ON x.flow = f.id AND x.name = ?2 JOIN definitions d ON d.id = x.definition \
-         WHERE f.name = ?1 AND f.deleted_at IS NULL",
+        "SELECT x.name, x.status, x.input, x.output, d.text, x.started_at, x.stopped_at, x.environment, \
+             f.name = ?1 AND x.name = ?2 AND x.flow = n.id \
+         FROM flows n JOIN flows f ON f.id = n.id \
+         JOIN executions k ON k.flow = n.id AND k.name = ?2 JOIN executions x ON x.id = k.id \
+         JOIN definitions d ON d.id = x.definition \
+         WHERE n.name = ?1 AND n.deleted_at IS NULL",
     )
     .bind(flow.as_str())
     .bind(name.as_str())
     .fetch_optional(executor)
     .await?;
-    row.map(|row| execution_in(&row, flow)).transpose()
+    let Some(row) = row else { return Ok(None) };
+    if !row.try_get::<bool, _>(8)? {
+        return Err(misled(name));
+    }
+    execution_in(&row, flow).map(Some)
 }
 
 /// Name, status, input, output, definition, start, end and environment are a row's first columns.

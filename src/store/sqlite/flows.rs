@@ -4,7 +4,7 @@ use futures_util::TryStreamExt;
 use sqlx::{Row, SqliteConnection, SqliteExecutor, SqlitePool, sqlite::SqliteRow};
 
 use super::{
-    columns::{name_at, time_at},
+    columns::{misled, name_at, time_at},
     job::Job,
     nonces,
 };
@@ -73,6 +73,9 @@ pub(super) async fn update_flow(
     if !nonces::use_one(connection, job.nonce).await? {
         return Ok(Err(Refusal::NonceUsed));
     }
+    if let Err(refusal) = describe_flow(&mut *connection, &change.name).await? {
+        return Ok(Err(refusal));
+    }
     let row = sqlx::query(
         "UPDATE flows SET description = coalesce(?2, description), kind = coalesce(?3, kind), \
              role_arn = iif(?4 IS NULL, role_arn, nullif(?4, '')), environment = coalesce(?5, environment), \
@@ -85,11 +88,8 @@ pub(super) async fn update_flow(
     .bind(&change.role_arn)
     .bind(&change.environment)
     .bind(change.at.millis())
-    .fetch_optional(&mut *connection)
+    .fetch_one(&mut *connection)
     .await?;
-    let Some(row) = row else {
-        return Ok(Err(Refusal::FlowNotExists));
-    };
     if let Some(definition) = &change.definition {
         define(connection, row.try_get(0)?, definition).await?;
     }
@@ -104,24 +104,24 @@ pub(super) async fn delete_flow(
     if !nonces::use_one(connection, job.nonce).await? {
         return Ok(Err(Refusal::NonceUsed));
     }
-    let deleted =
-        sqlx::query("UPDATE flows SET deleted_at = ?2 WHERE name = ?1 AND deleted_at IS NULL")
-            .bind(job.ask.name.as_str())
-            .bind(job.ask.at.millis())
-            .execute(connection)
-            .await?;
-    Ok(if deleted.rows_affected() == 1 {
-        Ok(())
-    } else {
-        Err(Refusal::FlowNotExists)
-    })
+    if let Err(refusal) = describe_flow(&mut *connection, &job.ask.name).await? {
+        return Ok(Err(refusal));
+    }
+    sqlx::query("UPDATE flows SET deleted_at = ?2 WHERE name = ?1 AND deleted_at IS NULL")
+        .bind(job.ask.name.as_str())
+        .bind(job.ask.at.millis())
+        .execute(connection)
+        .await?;
+    Ok(Ok(()))
 }
 
+/// The row's name is the row's, not the index's.
 const BY_NAME: &str = "
     SELECT f.uuid, f.name, d.text, f.description, f.kind, f.role_arn, f.execution_mode, f.environment,
         f.external_storage_location, f.resource_group_id, f.created_at, f.modified_at
-    FROM flows f JOIN definitions d ON d.id = (SELECT max(id) FROM definitions WHERE flow = f.id)
-    WHERE f.deleted_at IS NULL AND f.name = ?1";
+    FROM flows n JOIN flows f ON f.id = n.id
+    JOIN definitions d ON d.id = (SELECT max(id) FROM definitions WHERE flow = f.id)
+    WHERE n.deleted_at IS NULL AND n.name = ?1";
 
 const FROM_NAME: &str = "
     SELECT f.uuid, f.name, d.text, f.description, f.kind, f.role_arn, f.execution_mode, f.environment,
@@ -135,9 +135,14 @@ pub(super) async fn describe_flow(executor: impl SqliteExecutor<'_>, name: &Name
         .bind(name.as_str())
         .fetch_optional(executor)
         .await?;
-    row.map(|row| flow_in(&row))
-        .transpose()
-        .map(|flow| flow.ok_or(Refusal::FlowNotExists))
+    let Some(row) = row else {
+        return Ok(Err(Refusal::FlowNotExists));
+    };
+    let flow = flow_in(&row)?;
+    if flow.name != *name {
+        return Err(misled(name));
+    }
+    Ok(Ok(flow))
 }
 
 pub(super) async fn list_flows(

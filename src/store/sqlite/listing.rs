@@ -3,7 +3,7 @@
 use futures_util::TryStreamExt;
 use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
 
-use super::executions::execution_in;
+use super::{columns::misled, executions::execution_in};
 use crate::{
     model::{Execution, Timestamp},
     store::{Error, ListExecutions, Listed, Outcome, Position, Refusal, exceeds_page},
@@ -36,13 +36,19 @@ pub(super) async fn list_executions(
     pool: &SqlitePool,
     list: &ListExecutions,
 ) -> Outcome<Listed<Execution, Position>> {
-    let flow = sqlx::query("SELECT id FROM flows WHERE name = ?1 AND deleted_at IS NULL")
-        .bind(list.flow.as_str())
-        .fetch_optional(pool)
-        .await?;
+    let flow = sqlx::query(
+        "SELECT f.id, f.name = ?1 FROM flows n JOIN flows f ON f.id = n.id \
+         WHERE n.name = ?1 AND n.deleted_at IS NULL",
+    )
+    .bind(list.flow.as_str())
+    .fetch_optional(pool)
+    .await?;
     let Some(flow) = flow else {
         return Ok(Err(Refusal::FlowNotExists));
     };
+    if !flow.try_get::<bool, _>(1)? {
+        return Err(misled(&list.flow));
+    }
     let flow: i64 = flow.try_get(0)?;
     let (from, oldest) = bounds(list);
     // Where the page ends even if nothing was found by then; the next one goes on behind.

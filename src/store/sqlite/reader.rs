@@ -199,4 +199,34 @@ mod tests {
             assert_eq!(told.is_ok(), panics);
         }
     }
+
+    #[tokio::test]
+    async fn pages_are_read_together_up_to_so_many_events_and_none_is_left_out() {
+        let name = Name::parse("n").expect("a name");
+        let (sender, waiting) = mpsc::channel(QUEUE_MAX);
+        let mut answers = Vec::new();
+        for limit in [100, 156, 7, 1, 1000, 1000, 256, 1, 9] {
+            let cursor = Cursor::new(1, limit);
+            let (flow, execution) = (name.clone(), name.clone());
+            let ask = Wanted {
+                flow,
+                execution,
+                cursor,
+            };
+            let (job, answer) = Job::new(ask, None);
+            sender.try_send(job).map_err(drop).expect("room");
+            answers.extend((limit != 7).then_some(answer)); // nobody waits for that one
+        }
+        drop(sender);
+        let mut queue = Queue {
+            waiting,
+            next: None,
+        };
+        let groups: [&[i64]; 7] = [&[100, 156], &[1], &[1000], &[1000], &[256], &[1, 9], &[]];
+        for expected in groups {
+            let group = queue.gather().await;
+            let limits: Vec<_> = group.iter().map(|job| job.ask.cursor.limit()).collect();
+            assert_eq!(limits, expected);
+        }
+    }
 }

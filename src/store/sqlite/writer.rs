@@ -198,13 +198,20 @@ async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Write>,
             Some(0) => break,
             Some(_) => {
                 let sweep = transactions.is_multiple_of(NONCE_SWEEP);
-                let committed = transaction(&mut connection, &mut group, sweep).await;
+                let mut committed = transaction(&mut connection, &mut group, sweep).await;
+                // A write that meets damage must not take the others with it.
+                let apart = group.len() > 1
+                    && matches!(committed, Err(Error::Corrupt(_) | Error::Other(_)));
                 transactions += 1;
-                state.refusing.store(committed.is_err(), Relaxed);
-                for write in group.drain(..) {
+                for mut write in group.drain(..) {
                     deleting |= matches!(write, Write::DeleteFlow(_));
+                    if apart && !matches!(committed, Err(Error::Io(_) | Error::Unwritten(_))) {
+                        let alone = std::slice::from_mut(&mut write);
+                        committed = transaction(&mut connection, alone, false).await;
+                    }
                     write.answer(&committed, &state.changes);
                 }
+                state.refusing.store(committed.is_err(), Relaxed);
                 committed
             }
             None => {

@@ -79,6 +79,7 @@ suite! {
         a_page_beyond_the_end_is_empty
         a_page_that_ends_with_the_history_is_the_last
         a_read_sees_every_write_that_was_answered
+        what_is_appended_while_a_page_is_read_backwards_is_not_told_of
         what_was_answered_is_there_after_a_new_start;
     nonces:
         a_nonce_serves_one_write_of_any_kind

@@ -1,8 +1,12 @@
 //! Pages of a history. That any pages put together are the history is in `properties`.
 
-use flowledger::store::Page;
+use std::{pin::pin, time::Duration};
 
-use crate::support::ledger::{Ledger, Place, detailed, event, events_of};
+use flowledger::store::{Page, Pick, picked};
+use futures_util::FutureExt;
+use tokio::time::sleep;
+
+use crate::support::ledger::{Ledger, Place, detailed, event, events_of, name};
 
 /// Ten events with the ids 1 to 10.
 async fn ten_events(place: &Place) -> Ledger {
@@ -78,6 +82,23 @@ pub async fn a_read_sees_every_write_that_was_answered(place: Place) {
         assert_eq!(ids(&second), (1..=id).collect::<Vec<_>>());
         assert_eq!(third.next, Some(id));
     }
+}
+
+/// Read backwards, a page takes two looks: at the end, and at what is before it.
+pub async fn what_is_appended_while_a_page_is_read_backwards_is_not_told_of(place: Place) {
+    let ledger = ten_events(&place).await;
+    let (flow, execution) = (name("f"), name("e"));
+    let newest = Pick {
+        limit: 3,
+        reverse: true,
+        ..Pick::default()
+    };
+    let mut page = pin!(picked(&*ledger.store, &flow, &execution, &newest));
+    assert!(page.as_mut().now_or_never().is_none());
+    sleep(Duration::from_millis(100)).await; // it looks at the end
+    ledger.append(&[event("StepExited")], 11).await.unwrap();
+    let page = page.await.unwrap().unwrap();
+    assert_eq!(ids(&page)[0], page.last_event_id);
 }
 
 pub async fn what_was_answered_is_there_after_a_new_start(place: Place) {

@@ -4,12 +4,15 @@ use std::fs;
 
 use flowledger::{
     model::{Cursor, NewEvent},
-    store::{self, Error, Page},
+    store::{self, Error, FlowChange, FlowDeletion, Page, StopExecution},
 };
 
 use super::run_on;
-use crate::store::tasks::report;
-use crate::support::ledger::{Ledger, Place, append, detailed, event, flow, name, start};
+use crate::store::{
+    tasks::report,
+    upkeep::{all_executions, change},
+};
+use crate::support::ledger::{Ledger, Place, append, at, detailed, event, flow, name, start};
 
 /// Execution 1 is `e`, execution 2 is `other`; both have the ids 1 to 6.
 const DAMAGES: [(&str, &str); 17] = [
@@ -149,6 +152,8 @@ async fn an_end_that_is_not_the_end_is_an_error() {
             }
         }
         assert_eq!(ledger.history("other").await.len(), 6);
+        let appended = ledger.try_append(&[event("A")], None).await;
+        assert!(matches!(appended, Err(Error::Corrupt(_))), "{appended:?}");
     }
 }
 
@@ -206,6 +211,70 @@ async fn a_name_that_leads_to_the_history_of_another_is_an_error() {
             matches!(page, Err(Error::Corrupt(_))),
             "{flow} {execution}: {page:?}"
         );
+        let (append, stop) = (
+            append(flow.as_str(), execution.as_str(), &[event("A")], None),
+            StopExecution {
+                flow: flow.clone(),
+                execution: execution.clone(),
+                detail: String::new(),
+                at: at(0),
+            },
+        );
+        for (what, fault) in [
+            (
+                "append",
+                ledger
+                    .store
+                    .append_execution_events(append, None)
+                    .await
+                    .err(),
+            ),
+            ("stop", ledger.store.stop_execution(stop, None).await.err()),
+            (
+                "describe",
+                ledger
+                    .store
+                    .describe_execution(&flow, &execution)
+                    .await
+                    .err(),
+            ),
+        ] {
+            assert!(
+                matches!(fault, Some(Error::Corrupt(_))),
+                "{what} {flow} {execution}: {fault:?}"
+            );
+        }
+        if entry.starts_with(b"flow") {
+            let change = FlowChange {
+                name: flow.clone(),
+                ..change()
+            };
+            let deletion = FlowDeletion {
+                name: flow.clone(),
+                at: at(0),
+            };
+            for (what, fault) in [
+                (
+                    "list",
+                    ledger
+                        .store
+                        .list_executions(all_executions(flow.as_str()))
+                        .await
+                        .err(),
+                ),
+                ("describe", ledger.store.describe_flow(&flow).await.err()),
+                (
+                    "delete",
+                    ledger.store.delete_flow(deletion, None).await.err(),
+                ),
+                ("update", ledger.store.update_flow(change, None).await.err()),
+            ] {
+                assert!(
+                    matches!(fault, Some(Error::Corrupt(_))),
+                    "{what} {flow}: {fault:?}"
+                );
+            }
+        }
         ledger.close().await;
         let checked = store::check(&place.url, false, &mut |_, _| {})
             .await
@@ -233,8 +302,17 @@ async fn a_repeat_that_meets_a_damaged_event_is_an_error_and_writes_nothing() {
             .append_to("other", &five_events("other")[4..], 6)
             .await;
         assert_eq!(other.unwrap().last, 6, "{damage}: its neighbour is whole");
-        let next = ledger.append(&five_events("e"), 7).await;
-        assert_eq!(next.unwrap().last, 11, "{damage}: the end is where it was");
+        let next = ledger.try_append(&five_events("e"), 7).await;
+        match damage {
+            "no last event" | "no events" => {
+                assert!(matches!(next, Err(Error::Corrupt(_))), "{damage}: {next:?}");
+            }
+            _ => assert_eq!(
+                next.unwrap().unwrap().last,
+                11,
+                "{damage}: the end is where it was"
+            ),
+        }
     }
 }
 
@@ -305,6 +383,32 @@ async fn who_meets_damage_does_not_drag_his_neighbours_along() {
         }
     }
     assert_eq!(ledger.details("other").await.len(), 5 + 20);
+    assert!(ledger.store.ready().await.is_ok());
+}
+
+/// What no look-up foresees fails within the one statement that all of a group share.
+#[tokio::test]
+async fn a_write_that_fails_does_not_drag_its_neighbours_along() {
+    let place = Place::sqlite();
+    let ledger = written(&place).await;
+    ledger.close().await;
+    let sql = "CREATE TRIGGER fails BEFORE INSERT ON events WHEN NEW.execution = 1 \
+               BEGIN SELECT RAISE(ABORT, 'no'); END";
+    run_on(&place.file("test.db"), sql).await;
+    let ledger = place.open().await;
+    let executions = ["e", "other"].into_iter().cycle().take(40);
+    let appends = executions.map(async |execution| {
+        let append = append("f", execution, &[event("A")], None);
+        (
+            execution,
+            ledger.store.append_execution_events(append, None).await,
+        )
+    });
+    for (execution, appended) in futures_util::future::join_all(appends).await {
+        assert_eq!(appended.is_ok(), execution == "other", "{appended:?}");
+    }
+    assert_eq!(ledger.details("other").await.len(), 5 + 20);
+    assert_eq!(ledger.details("e").await.len(), 5);
     assert!(ledger.store.ready().await.is_ok());
 }
 
