@@ -303,27 +303,27 @@ pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<(), sql
 const INSERT_EVENTS: &str = "
     INSERT INTO events (execution, event_id, json, checksum)
     SELECT value ->> 0, value ->> 1, CAST(substr(?1, value ->> 2, value ->> 3) AS TEXT), value ->> 4
-    FROM json_each(?2)";
+    FROM jsonb_each(?2)";
 
 const UPDATE_EXECUTIONS: &str = "
     UPDATE executions SET last_event_id = v.value ->> 1, history_bytes = v.value ->> 2
-    FROM json_each(?3) v
+    FROM jsonb_each(?3) v
     WHERE executions.id = v.value ->> 0";
 
 /// Apart, because a status stands in an index too.
 const END_EXECUTIONS: &str = "
     UPDATE executions SET status = v.value ->> 1, stopped_at = v.value ->> 2, output = v.value ->> 3
-    FROM json_each(?4) v
+    FROM jsonb_each(?4) v
     WHERE executions.id = v.value ->> 0";
 
 const INSERT_ENDED_TASKS: &str = "
     INSERT INTO ended_tasks (execution, event_id)
-    SELECT value ->> 0, value ->> 1 FROM json_each(?5) WHERE true
+    SELECT value ->> 0, value ->> 1 FROM jsonb_each(?5) WHERE true
     ON CONFLICT DO NOTHING";
 
 const INSERT_NONCES: &str = "
     INSERT INTO nonces (signed_at, digest)
-    SELECT value ->> 0, unhex(value ->> 1) FROM json_each(?6) WHERE true
+    SELECT value ->> 0, unhex(value ->> 1) FROM jsonb_each(?6) WHERE true
     ON CONFLICT DO NOTHING";
 
 /// Names and ends have no checksum; what else knows of them is asked too, as for a page.
@@ -334,7 +334,7 @@ const LOOK_UP: &str = "
             OR k.id IS NOT NULL AND (x.flow = n.id AND x.name = j.value ->> 1
                 AND x.last_event_id = (SELECT max(event_id) FROM events WHERE execution = x.id)) IS NOT TRUE,
         'nonce_used', u.digest IS NOT NULL))
-    FROM json_each(?1) j
+    FROM jsonb_each(?1) j
     LEFT JOIN flows n ON n.name = j.value ->> 0 AND n.deleted_at IS NULL
     LEFT JOIN flows f ON f.id = n.id
     LEFT JOIN executions k ON k.flow = n.id AND k.name = j.value ->> 1

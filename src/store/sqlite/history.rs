@@ -43,7 +43,7 @@ const HISTORIES: &str = "
                 WHERE bytes <= ?2 OR event_id = w.value ->> 2
             ) END
     )
-    FROM json_each(?1) w
+    FROM jsonb_each(?1) w
     LEFT JOIN flows n ON n.name = w.value ->> 0 AND n.deleted_at IS NULL
     LEFT JOIN flows f ON f.id = n.id
     LEFT JOIN executions k ON k.flow = n.id AND k.name = w.value ->> 1
