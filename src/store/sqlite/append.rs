@@ -1,5 +1,5 @@
 //! Appends, a whole group of them at once: one statement looks up where they go, one writes all that
-//! comes of it. What is bound is JSON that `json_each` unfolds, because each statement costs two changes
+//! comes of it. What is bound is JSON that `jsonb_each` unfolds, because each statement costs two changes
 //! of threads.
 
 use std::{
