@@ -5,6 +5,11 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use flowledger::{cli, config::ServeArgs};
 
+/// With glibc's own, 20,000 pages of 100 a second were answered instead of 26,000; and a page of 1,000 events in
+/// the middle of a history took nearly twice as long as the first one, which is a few KB smaller.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Execution history that CloudFlow SDKs read unchanged
 #[derive(Parser)]
 #[command(version)]

@@ -115,7 +115,7 @@ pub(super) async fn delete_flow(
     Ok(Ok(()))
 }
 
-/// The row's name is the row's, not the index's.
+/// By the index to an id, and then the row itself: a damaged index leads to one of another name.
 const BY_NAME: &str = "
     SELECT f.uuid, f.name, d.text, f.description, f.kind, f.role_arn, f.execution_mode, f.environment,
         f.external_storage_location, f.resource_group_id, f.created_at, f.modified_at
