@@ -28,11 +28,11 @@ type Counts = [f64; COUNTED.len()];
 /// was ever counted for changes of threads, which vary. Whoever makes a request dearer for a good reason moves
 /// its bound; whoever makes one cheaper, too.
 const BOUNDS: [(&str, Request, Counts); 5] = [
-    ("page of 1", || page(1), [150e3, 24e3, 0.1, 2.1, 12.]),
-    ("page of 100", || page(100), [510e3, 24e3, 0.1, 2.1, 12.]),
-    ("page of 1000", || page(1000), [3750e3, 25e3, 0.1, 2.1, 12.]),
-    ("append of 1", || append(1), [350e3, 38e3, 0.1, 3.1, 30.]),
-    ("append of 10", || append(10), [720e3, 155e3, 0.1, 3.1, 30.]),
+    ("page of 1", || page(1), [140e3, 24e3, 0.1, 2.1, 12.]),
+    ("page of 100", || page(100), [515e3, 24e3, 0.1, 2.1, 12.]),
+    ("page of 1000", || page(1000), [4000e3, 25e3, 0.1, 2.1, 12.]),
+    ("append of 1", || append(1), [335e3, 37e3, 0.1, 3.1, 30.]),
+    ("append of 10", || append(10), [690e3, 155e3, 0.1, 3.1, 30.]),
 ];
 
 /// Requests of each kind that every profile has, so that what the first ones cost is in none.
