@@ -183,6 +183,8 @@ async fn read(connection: &mut SqliteConnection, group: Vec<Read>) {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot;
+
     use super::*;
 
     #[tokio::test]
@@ -200,33 +202,50 @@ mod tests {
         }
     }
 
+    fn page(limit: i64) -> (Read, oneshot::Receiver<Outcome<Page>>) {
+        let name = Name::parse("n").expect("a name");
+        let wanted = Wanted {
+            flow: name.clone(),
+            execution: name,
+            cursor: Cursor::new(1, limit),
+        };
+        Job::new(wanted, None)
+    }
+
+    async fn limits(queue: &mut Queue) -> Vec<i64> {
+        let group = queue.gather().await;
+        group.iter().map(|job| job.ask.cursor.limit()).collect()
+    }
+
     #[tokio::test]
     async fn pages_are_read_together_up_to_so_many_events_and_none_is_left_out() {
-        let name = Name::parse("n").expect("a name");
         let (sender, waiting) = mpsc::channel(QUEUE_MAX);
+        let next = None;
+        let mut queue = Queue { waiting, next };
         let mut answers = Vec::new();
         for limit in [100, 156, 7, 1, 1000, 1000, 256, 1, 9] {
-            let cursor = Cursor::new(1, limit);
-            let (flow, execution) = (name.clone(), name.clone());
-            let ask = Wanted {
-                flow,
-                execution,
-                cursor,
-            };
-            let (job, answer) = Job::new(ask, None);
-            sender.try_send(job).map_err(drop).expect("room");
+            let (job, answer) = page(limit);
+            sender.send(job).await.ok();
             answers.extend((limit != 7).then_some(answer)); // nobody waits for that one
         }
         drop(sender);
-        let mut queue = Queue {
-            waiting,
-            next: None,
-        };
         let groups: [&[i64]; 7] = [&[100, 156], &[1], &[1000], &[1000], &[256], &[1, 9], &[]];
-        for expected in groups {
-            let group = queue.gather().await;
-            let limits: Vec<_> = group.iter().map(|job| job.ask.cursor.limit()).collect();
-            assert_eq!(limits, expected);
+        for group in groups {
+            assert_eq!(limits(&mut queue).await, group);
         }
+    }
+
+    #[tokio::test]
+    async fn who_went_away_does_not_end_the_reading() {
+        let (sender, waiting) = mpsc::channel(1);
+        let next = None;
+        let mut queue = Queue { waiting, next };
+        sender.send(page(7).0).await.ok();
+        let (job, _answer) = page(1);
+        let (group, _) = tokio::join!(limits(&mut queue), async {
+            tokio::task::yield_now().await;
+            sender.send(job).await.ok();
+        });
+        assert_eq!(group, [1]);
     }
 }
