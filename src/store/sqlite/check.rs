@@ -5,8 +5,8 @@ use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteRow}
 
 use super::{
     columns::{damaged, name_at, time_at},
-    history, open,
-    reader::Wanted,
+    history::{self, Wanted},
+    open,
 };
 use crate::{
     model::{Cursor, NewEvent, Status, Timestamp, execution::started_detail},

@@ -3,11 +3,18 @@
 use memchr::memchr_iter;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{append::to_json, columns::damaged, reader::Wanted};
+use super::{append::to_json, columns::damaged};
 use crate::{
-    model::Status,
+    model::{Cursor, Name, Status},
     store::{Error, Outcome, PAGE_MAX_BYTES, Page, Refusal, checksum::checksum},
 };
+
+/// A page that somebody waits for.
+pub(super) struct Wanted {
+    pub flow: Name,
+    pub execution: Name,
+    pub cursor: Cursor,
+}
 
 /// A row for each page that is wanted, because each row costs more than its events. Its last column is
 /// count and sum of checksums, then the fragments, all on lines of their own; no JSON of ours contains a

@@ -28,7 +28,8 @@ use crate::{
     wire::signature::SecretKey,
 };
 pub(super) use check::check;
-use reader::{Readers, Wanted};
+use history::Wanted;
+use reader::Readers;
 use writer::{Write, Writer};
 
 /// An open SQLite store.

@@ -14,11 +14,11 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{history, job::Job};
-use crate::{
-    model::{Cursor, Name},
-    store::{Error, Outcome, Page},
+use super::{
+    history::{self, Wanted},
+    job::Job,
 };
+use crate::store::{Error, Outcome, Page};
 
 /// Pages that wait for a reader. More would wait longer than their clients do.
 const QUEUE_MAX: usize = 1024;
@@ -27,13 +27,6 @@ const QUEUE_WAIT: Duration = Duration::from_secs(1);
 /// Events of pages that are read together; a page that may have more is read alone. Bounds the wait for the
 /// last and the memory for all: as many of the largest events fill one page.
 const GROUP_MAX_EVENTS: i64 = 256;
-
-/// A page that somebody waits for.
-pub(super) struct Wanted {
-    pub flow: Name,
-    pub execution: Name,
-    pub cursor: Cursor,
-}
 
 type Read = Job<Wanted, Page>;
 
@@ -186,6 +179,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::model::{Cursor, Name};
 
     #[tokio::test]
     async fn a_panic_of_a_task_is_told_and_its_end_is_not() {
