@@ -25,7 +25,7 @@ const QUEUE_MAX: usize = 1024;
 /// Longest wait for a place in the queue, before the caller is told to come again.
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
 /// Events of pages that are read together; a page that may have more is read alone. Bounds the wait for the
-/// last and the memory for all: as many of the largest events fill one page.
+/// last and the memory for all: as many of the largest details fill one page.
 const GROUP_MAX_EVENTS: i64 = 256;
 
 type Read = Job<Wanted, Page>;

@@ -209,9 +209,10 @@ async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Write>,
                         let alone = std::slice::from_mut(&mut write);
                         committed = transaction(&mut connection, alone, false).await;
                     }
+                    // Before the answer: whoever was refused may ask at once whether we are ready.
+                    state.refusing.store(committed.is_err(), Relaxed);
                     write.answer(&committed, &state.changes);
                 }
-                state.refusing.store(committed.is_err(), Relaxed);
                 committed
             }
             None => {
