@@ -32,6 +32,7 @@ pub const SKEW_MAX_MILLIS: u64 = 15 * 60 * 1000;
 /// A caller whose signature held, and what the signature covers of the call.
 #[derive(Debug)]
 pub struct Caller {
+    key_id: String,
     role: Role,
     flows: keys::Globs,
     nonce: Nonce,
@@ -40,6 +41,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Returns the id of the access key that signed the request.
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
     /// Whether the key has at least this role.
     pub fn is(&self, role: Role) -> bool {
         self.role >= role
@@ -142,6 +148,7 @@ impl Authenticator {
             let (action, version) = (claim.action.to_owned(), claim.version.to_owned());
             (
                 Caller {
+                    key_id: claim.key_id.to_owned(),
                     role: key.role(),
                     flows: key.flows().clone(),
                     nonce,
