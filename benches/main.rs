@@ -1,9 +1,10 @@
-//! What FlowLedger costs, as ratios against floors that run beside it: `cargo bench`, or
-//! `cargo bench -- pages appends` for some of it. docs/BENCHMARKS.md says what each part measures.
+//! Benchmarks: throughput as ratios to floors that run in turn with the server, and counts of what a request
+//! costs. `cargo bench` runs the short ones, `cargo bench -- pages appends` those two. docs/BENCHMARKS.md says
+//! what each part measures.
 //!
-//! The server is the program itself, in a process of its own; the client is this process.
+//! The server is the real binary in a process of its own; the client is this process.
 
-#![allow(clippy::unwrap_used, reason = "in a bench a panic is the message")]
+#![allow(clippy::unwrap_used, reason = "a panic stops the bench with a message")]
 
 mod appends;
 #[expect(dead_code, reason = "the tests need more of it")]
@@ -24,51 +25,56 @@ mod scale;
 mod served;
 mod signature;
 
+use std::path::PathBuf;
+
 use clap::{Parser, ValueEnum};
 
-/// Signed at the present time, unless a call says otherwise.
+/// Unix time in milliseconds at which a call is signed unless it sets another one.
 const NOW: i64 = 0;
 
-/// Ratios against floors, and counts.
+/// Measures throughput against floors, and counts what requests cost
 #[derive(Parser)]
 struct Arguments {
-    /// All but the long ones if none is named
+    /// Parts to run [default: all but the long ones]
     #[arg(value_enum)]
     parts: Vec<Part>,
-    /// How long `mixed` takes
+    /// Seconds that `mixed` runs
     #[arg(long, default_value_t = 600)]
     seconds: u64,
-    /// To how many stored events `scale` goes
+    /// Stored events up to which `scale` goes
     #[arg(long, default_value_t = 10_000_000)]
     events: i64,
-    /// What cargo adds.
+    /// Cargo adds this flag.
     #[arg(long, hide = true)]
     bench: bool,
-    /// Serve the bytes of this file as the answer to everything, and say where: the floor of HTTP
+    /// Run the floor server that answers every request with this file
     #[arg(long, hide = true)]
-    serve_file: Option<std::path::PathBuf>,
+    serve_file: Option<PathBuf>,
+    /// Run the floor server that answers pages from this SQLite database
+    #[arg(long, hide = true)]
+    serve_database: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Part {
-    /// Pages of 1 to 1,000 events, one to 64 connections
+    /// Pages of 1 to 1,000 events at 1 to 64 connections
     Pages,
-    /// Appends of 1 to 100 events, one to 256 connections
+    /// Durable appends of 1 to 100 events at 1 to 256 connections
     Appends,
-    /// Pages far into long histories and lists
+    /// Pages far into long histories and lists, against first pages
     Positions,
-    /// Instructions, statements and changes of threads of a request, against their bounds; needs valgrind
+    /// Instructions, statements and context switches of a request, against their bounds; needs valgrind
     Counts,
-    /// What grows with the stored events, up to ten million: 4 GB of disk, about 2 minutes
+    /// Latency, memory and bytes as the database grows to ten million events: 4 GB of disk, about 2 minutes
     Scale,
-    /// Readers and appenders together; writes docs/mixed.svg
+    /// Readers and appenders together for ten minutes; writes docs/mixed.svg
     Mixed,
-    /// Checking a signature, and what it allocates
+    /// Time and allocations of checking a signature
     Signature,
 }
 
 impl Part {
-    /// Those that take a minute or so each.
+    /// Parts that take about a minute each, run by default.
     const SHORT: [Part; 5] = [
         Part::Pages,
         Part::Appends,
@@ -93,7 +99,10 @@ impl Part {
 fn main() {
     let arguments = Arguments::parse();
     if let Some(file) = &arguments.serve_file {
-        return floor::http::serve(file);
+        return floor::http::serve_file(file);
+    }
+    if let Some(file) = &arguments.serve_database {
+        return floor::http::serve_database(file.clone());
     }
     let parts = match &arguments.parts[..] {
         [] => &Part::SHORT,

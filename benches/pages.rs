@@ -1,4 +1,4 @@
-//! Pages of several sizes at several concurrencies, signatures checked, against three floors.
+//! Pages of several sizes at several concurrencies, compared with four floors. Only the server checks signatures.
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
@@ -10,16 +10,16 @@ use tokio::runtime::Runtime;
 
 use crate::{
     events::FLOW,
-    floor::{http::FixedBytes, rows::Rows, sqlite::Readers},
+    floor::{http::HttpFloor, rows::Rows, sqlite::Readers},
     load::Connections,
     report::{self, Contender, timed},
     served::{self, EXECUTION, Served},
 };
 
-/// Threads of the floors that need no client: as many as the machine has cores for server and client.
+/// Threads of the floors that run in this process: the cores that the server and its client share.
 const THREADS: usize = 2;
 
-/// The store without the server: what a request costs beyond it.
+/// The store alone, in this process. What a request costs beyond it is HTTP, signature and log.
 struct InProcess {
     runtime: Runtime,
     store: Arc<dyn store::Store>,
@@ -73,6 +73,7 @@ pub fn run() {
             "events",
             "connections",
             "pages/s",
+            "of SQLite behind HTTP",
             "of fixed bytes",
             "of SQLite",
             "of fetch_all",
@@ -85,16 +86,20 @@ pub fn run() {
             let mut readers = Readers::open(&folder.join("bench.db"), THREADS.min(at_once));
             let mut client = server.connect(at_once);
             let body = client.body(&served::page(EXECUTION, 1, limit));
-            let fixed = FixedBytes::start(&folder, &body);
+            let fixed = HttpFloor::fixed_bytes(&folder, &body);
             let mut fixed_client = Connections::open(fixed.address, at_once);
+            let behind_http = HttpFloor::sqlite(&folder.join("bench.db"));
+            let mut sqlite_client = Connections::open(behind_http.address, at_once);
             let requests = || -> Vec<_> {
                 let page = |_| served::page(EXECUTION, 1, limit);
                 (0..pages).map(page).collect()
             };
-            let fixed_requests = requests();
+            // The floors check neither signature nor nonce, so they may get the same requests each round.
+            let unchecked = requests();
             let rates = report::alternate(&mut [
                 Box::new(|| (pages, client.send(&requests()))) as Contender<'_>,
-                Box::new(|| (pages, fixed_client.send(&fixed_requests))),
+                Box::new(|| (pages, sqlite_client.send(&unchecked))),
+                Box::new(|| (pages, fixed_client.send(&unchecked))),
                 Box::new(|| readers.read(limit, pages)),
                 Box::new(|| rows.read(limit, pages, at_once)),
                 Box::new(|| store.read(limit, pages, at_once)),
@@ -106,7 +111,8 @@ pub fn run() {
                 format!("{:.2}", rates.ratio(0, 1)),
                 format!("{:.2}", rates.ratio(0, 2)),
                 format!("{:.2}", rates.ratio(0, 3)),
-                format!("{:.2}", rates.ratio(4, 2)),
+                format!("{:.2}", rates.ratio(0, 4)),
+                format!("{:.2}", rates.ratio(5, 3)),
             ]);
         }
     }
