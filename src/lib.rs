@@ -13,6 +13,7 @@
 //! - [`config`]: flags and environment, checked
 //! - [`wire`]: what the vendor dictates: parameters, signatures, errors, the envelope
 //! - [`model`]: the nouns and the pure rules
+//! - [`log`]: what keeps the log from costing an answer or a disk
 //! - [`clock`]: time and ids
 //!
 //! A request passes four rooms: `server` (bounded body, id, parameters), `auth` (the caller), one file of
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod log;
 pub mod model;
 pub mod server;
 pub mod store;
