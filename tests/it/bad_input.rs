@@ -182,7 +182,7 @@ async fn no_parameter_may_come_twice_or_in_another_case_or_broken() {
             let whole = call(action, parameters, "");
             for twice in [
                 whole.clone().form(name, value),
-                whole.again().query(name, value),
+                whole.with_new_nonce().query(name, value),
             ] {
                 assert_eq!(
                     code(&server.call(twice).await, name),

@@ -21,7 +21,7 @@ use crate::{
     store::{sqlite::connect, tasks::report},
     support::{
         call::hex,
-        ledger::{Place, append, detailed, event, flow, name, nonce},
+        test_store::{TestDatabase, append, detailed, event, flow, name, nonce},
     },
 };
 
@@ -105,8 +105,8 @@ async fn migrate(connection: &mut SqliteConnection, newest: &str) {
 }
 
 /// A database of this age, with rows that are as old as can be.
-pub async fn make(place: &Place, age: &str) {
-    let mut connection = connect(&place.file("test.db")).await;
+pub async fn make(database: &TestDatabase, age: &str) {
+    let mut connection = connect(&database.file("test.db")).await;
     migrate(&mut connection, RELEASED[0].0).await;
     sqlx::raw_sql(ROWS).execute(&mut connection).await.unwrap();
     migrate(&mut connection, age).await;
@@ -160,27 +160,27 @@ async fn a_database_of_each_schema_is_made() {
 #[tokio::test]
 async fn a_database_of_any_age_is_served_with_its_rows() {
     for (level, (age, _)) in (1..).zip(RELEASED) {
-        let place = Place::sqlite();
-        fs::copy(kept(age), place.file("test.db")).expect(age);
-        let mut connection = connect(&place.file("test.db")).await;
+        let database = TestDatabase::sqlite();
+        fs::copy(kept(age), database.file("test.db")).expect(age);
+        let mut connection = connect(&database.file("test.db")).await;
         assert_eq!(user_version(&mut connection).await, level, "{age}");
         connection.close().await.unwrap();
-        its_rows_are_served(&place).await;
-        its_executions_go_on(&place, level).await;
-        let mut connection = connect(&place.file("test.db")).await;
+        its_rows_are_served(&database).await;
+        its_executions_go_on(&database, level).await;
+        let mut connection = connect(&database.file("test.db")).await;
         let newest = i64::try_from(RELEASED.len()).unwrap();
         assert_eq!(user_version(&mut connection).await, newest, "from {age}");
-        let checked = store::check(&place.url, false, &mut |_, _| {})
+        let checked = store::check(&database.url, false, &mut |_, _| {})
             .await
             .unwrap();
         assert_eq!(checked.faults, [""; 0], "from {age}");
     }
 }
 
-pub async fn its_rows_are_served(place: &Place) {
-    let ledger = place.open().await;
-    let f = ledger
-        .store
+pub async fn its_rows_are_served(database: &TestDatabase) {
+    let store = database.open().await;
+    let f = store
+        .inner
         .describe_flow(&name("f"))
         .await
         .unwrap()
@@ -192,8 +192,8 @@ pub async fn its_rows_are_served(place: &Place) {
          environment: Some(\"{\\\"Variables\\\":[]}\"), external_storage_location: Some(\"oss://bucket/\"), \
          resource_group_id: Some(\"rg-1\"), created_at: Timestamp(1767225600000), modified_at: Timestamp(1767225600001) }"
     );
-    let bare = ledger
-        .store
+    let bare = store
+        .inner
         .describe_flow(&name("bare"))
         .await
         .unwrap()
@@ -202,7 +202,7 @@ pub async fn its_rows_are_served(place: &Place) {
         (bare.role_arn, bare.environment, bare.resource_group_id),
         (None, None, None)
     );
-    let ended = ledger.describe("e").await;
+    let ended = store.describe("e").await;
     assert_eq!(
         (ended.status, ended.definition.as_str()),
         (Status::Succeeded, "old")
@@ -217,72 +217,69 @@ pub async fn its_rows_are_served(place: &Place) {
     let events: Vec<_> = events
         .map(|line| line.split('\'').nth(1).unwrap())
         .collect();
-    let page = ledger.page(1, 1000).await;
+    let page = store.page(1, 1000).await;
     assert_eq!((page.events, page.next), (events.join(","), None));
     assert_eq!(
-        ledger.append(&[event("A")], 4).await,
+        store.append(&[event("A")], 4).await,
         Err(Refusal::ExecutionAlreadyCompleted)
     );
-    ledger.close().await;
+    store.close().await;
 }
 
 #[tokio::test]
 async fn a_file_that_was_left_before_its_first_migration_is_opened() {
-    let place = Place::sqlite();
-    let mut connection = connect(&place.file("test.db")).await;
+    let database = TestDatabase::sqlite();
+    let mut connection = connect(&database.file("test.db")).await;
     migrate(&mut connection, "").await;
     connection.close().await.unwrap();
-    place.with_execution().await.close().await;
+    database.with_execution().await.close().await;
 }
 
 /// They were written by a program that knew the schema of this level.
-async fn its_executions_go_on(place: &Place, level: i64) {
-    let ledger = place.open().await;
-    assert_eq!(ledger.history("tasks").await.len(), 4);
+async fn its_executions_go_on(database: &TestDatabase, level: i64) {
+    let store = database.open().await;
+    assert_eq!(store.history("tasks").await.len(), 4);
     for (submitted, reported) in [(2, Err(Refusal::TaskAlreadyCompleted(2))), (4, Ok(5))] {
         let report = ReportTask {
             flow_id: "0fd6b2c1-0000-4000-8000-000000000001".to_owned(),
             ..report("tasks", submitted)
         };
         assert_eq!(
-            ledger.store.report_task(report, None).await.unwrap(),
+            store.inner.report_task(report, None).await.unwrap(),
             reported
         );
     }
     if level >= 2 {
         let replayed = append("f", "running", &[event("StepEntered")], 2);
-        let replayed = ledger
-            .store
+        let replayed = store
+            .inner
             .append_execution_events(replayed, Some(nonce(7)))
             .await;
         assert_eq!(replayed.unwrap(), Err(Refusal::NonceUsed));
     }
-    let environment = ledger.describe("running").await.environment;
+    let environment = store.describe("running").await.environment;
     assert_eq!(environment.as_deref(), (level >= 3).then_some("{}"));
     let events = [detailed("StepEntered", "步骤"), event("ExecutionFailed")];
     assert_eq!(
-        ledger.append_to("running", &events, 2).await.unwrap().last,
+        store.append_to("running", &events, 2).await.unwrap().last,
         3
     );
     assert_eq!(
-        ledger.append_to("running", &events, 2).await.unwrap().last,
+        store.append_to("running", &events, 2).await.unwrap().last,
         3
     );
-    assert_eq!(ledger.details("running").await, ["步骤", "{}"]);
-    assert_eq!(
-        ledger.start("e").await,
-        Err(Refusal::ExecutionAlreadyExists)
-    );
-    assert_eq!(ledger.start("new").await, Ok(()));
-    let taken = ledger.store.create_flow(flow("bare"), None).await.unwrap();
+    assert_eq!(store.details("running").await, ["步骤", "{}"]);
+    assert_eq!(store.start("e").await, Err(Refusal::ExecutionAlreadyExists));
+    assert_eq!(store.start("new").await, Ok(()));
+    let taken = store.inner.create_flow(flow("bare"), None).await.unwrap();
     assert_eq!(taken.unwrap_err(), Refusal::FlowAlreadyExists);
-    ledger
-        .store
+    store
+        .inner
         .create_flow(flow("new"), None)
         .await
         .unwrap()
         .unwrap();
-    ledger.close().await;
+    store.close().await;
 }
 
 #[test]
@@ -333,9 +330,9 @@ fn migrations_are_numbered_without_a_gap_and_say_their_number() {
 
 #[tokio::test]
 async fn every_table_is_strict() {
-    let place = Place::sqlite();
-    place.open().await.close().await;
-    let mut connection = connect(&place.file("test.db")).await;
+    let database = TestDatabase::sqlite();
+    database.open().await.close().await;
+    let mut connection = connect(&database.file("test.db")).await;
     let loose: Vec<String> = sqlx::query_scalar(
         "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND NOT strict \
          AND name NOT LIKE 'sqlite~_%' ESCAPE '~' AND name != '_sqlx_migrations'",

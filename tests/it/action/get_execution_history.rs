@@ -283,14 +283,16 @@ async fn with_kinds() -> Server {
 
 /// The ids of all pages, put together.
 async fn all(server: &Server, call: Call) -> Vec<i64> {
-    let (mut all, mut next) = (Vec::new(), call.again());
+    let (mut all, mut next) = (Vec::new(), call.with_new_nonce());
     loop {
         let answer = server.ok(next).await;
         all.extend(ids(&answer));
         let Some(token) = answer.get("NextToken") else {
             break;
         };
-        next = call.again().query("NextToken", token.as_str().unwrap());
+        next = call
+            .with_new_nonce()
+            .query("NextToken", token.as_str().unwrap());
     }
     all
 }

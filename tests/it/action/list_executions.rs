@@ -42,14 +42,16 @@ fn names(page: &Value) -> Vec<&str> {
 /// The names of all pages; each page in brackets.
 async fn pages(server: &Server, call: Call) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
-    let mut next = call.again();
+    let mut next = call.with_new_nonce();
     loop {
         let page = server.ok(next).await;
         pages.push(names(&page).into_iter().map(str::to_owned).collect());
         let Some(token) = page.get("NextToken") else {
             return pages;
         };
-        next = call.again().query("NextToken", token.as_str().unwrap());
+        next = call
+            .with_new_nonce()
+            .query("NextToken", token.as_str().unwrap());
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fs, process::Output};
 use super::{Process, serve::command};
 use crate::{
     store::sqlite::run_on,
-    support::ledger::{Place, detailed},
+    support::test_store::{TestDatabase, detailed},
 };
 
 /// What damages execution `e`, with id 1 and 7 events, or `other`, with id 2 and 2 events; what is said of it.
@@ -101,28 +101,28 @@ const DAMAGES: [(&str, &str); 22] = [
 ];
 
 /// A closed file with two executions.
-async fn written() -> Place {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
-    ledger.start("other").await.unwrap();
+async fn written() -> TestDatabase {
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
+    store.start("other").await.unwrap();
     let mut events: Vec<_> = (2..=6)
         .map(|id| detailed("StepEntered", &format!("detail {id}")))
         .collect();
     events.push(detailed("ExecutionSucceeded", r#"{"output":1}"#));
-    ledger.append(&events, 2).await.unwrap();
-    ledger.append_to("other", &events[..1], 2).await.unwrap();
-    ledger.close().await;
-    place
+    store.append(&events, 2).await.unwrap();
+    store.append_to("other", &events[..1], 2).await.unwrap();
+    store.close().await;
+    database
 }
 
-/// Runs it on a place; answers its exit code and its lines.
-fn check(place: &Place, arguments: &[&str]) -> (i32, Vec<String>) {
-    let arguments = [&["check", "--database-url", &place.url], arguments].concat();
+/// Runs it on a database; answers its exit code and its lines.
+fn check(database: &TestDatabase, arguments: &[&str]) -> (i32, Vec<String>) {
+    let arguments = [&["check", "--database-url", &database.url], arguments].concat();
     let Output {
         status,
         stdout,
         stderr,
-    } = command(&place.file(""), &arguments).output().unwrap();
+    } = command(&database.file(""), &arguments).output().unwrap();
     assert_eq!(
         String::from_utf8(stderr).unwrap(),
         "",
@@ -135,8 +135,8 @@ fn check(place: &Place, arguments: &[&str]) -> (i32, Vec<String>) {
     )
 }
 
-fn names(place: &Place) -> Vec<String> {
-    let entries = fs::read_dir(place.file("")).unwrap();
+fn names(database: &TestDatabase) -> Vec<String> {
+    let entries = fs::read_dir(database.file("")).unwrap();
     let mut names: Vec<_> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
@@ -146,8 +146,11 @@ fn names(place: &Place) -> Vec<String> {
 
 #[tokio::test]
 async fn a_sound_file_is_called_so_and_nothing_is_made_beside_it() {
-    let place = written().await;
-    let before = (names(&place), fs::read(place.file("test.db")).unwrap());
+    let database = written().await;
+    let before = (
+        names(&database),
+        fs::read(database.file("test.db")).unwrap(),
+    );
     for (arguments, said) in [
         (&[][..], "sound (flows 1, executions 2, events 9)"),
         (
@@ -156,11 +159,14 @@ async fn a_sound_file_is_called_so_and_nothing_is_made_beside_it() {
         ),
     ] {
         assert_eq!(
-            check(&place, arguments),
-            (0, vec![format!("{}: {said}", place.url)])
+            check(&database, arguments),
+            (0, vec![format!("{}: {said}", database.url)])
         );
         assert_eq!(
-            (names(&place), fs::read(place.file("test.db")).unwrap()),
+            (
+                names(&database),
+                fs::read(database.file("test.db")).unwrap()
+            ),
             before
         );
     }
@@ -168,25 +174,28 @@ async fn a_sound_file_is_called_so_and_nothing_is_made_beside_it() {
 
 #[tokio::test]
 async fn a_file_that_a_server_has_open_is_checked_as_it_is_now() {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
     let events: Vec<_> = (0..600)
         .map(|n| detailed("StepEntered", &n.to_string()))
         .collect();
-    ledger.append(&events, 2).await.unwrap();
-    let said = format!("{}: sound (flows 1, executions 1, events 601)", place.url);
-    assert_eq!(check(&place, &[]), (0, vec![said]));
-    ledger.append(&events, 602).await.unwrap();
-    ledger.close().await;
-    assert_eq!(names(&place), ["test.db", "test.db.lock"]);
+    store.append(&events, 2).await.unwrap();
+    let said = format!(
+        "{}: sound (flows 1, executions 1, events 601)",
+        database.url
+    );
+    assert_eq!(check(&database, &[]), (0, vec![said]));
+    store.append(&events, 602).await.unwrap();
+    store.close().await;
+    assert_eq!(names(&database), ["test.db", "test.db.lock"]);
 }
 
 #[tokio::test]
 async fn each_damage_is_named() {
     for (sql, line) in DAMAGES {
-        let place = written().await;
-        run_on(&place.file("test.db"), sql).await;
-        let (code, lines) = check(&place, &[]);
+        let database = written().await;
+        run_on(&database.file("test.db"), sql).await;
+        let (code, lines) = check(&database, &[]);
         let (summary, faults) = lines.split_last().unwrap();
         assert_eq!(code, 1, "{sql}: {lines:?}");
         assert!(faults.iter().any(|fault| fault == line), "{sql}: {lines:?}");
@@ -196,17 +205,17 @@ async fn each_damage_is_named() {
 
 #[tokio::test]
 async fn a_start_says_what_a_sample_has_and_serves_the_rest() {
-    let place = written().await;
+    let database = written().await;
     run_on(
-        &place.file("test.db"),
+        &database.file("test.db"),
         "DELETE FROM events WHERE event_id = 7",
     )
     .await;
     let fault = "the store is damaged: execution f/e: event 7 is missing";
-    let (code, lines) = check(&place, &["--quick"]);
+    let (code, lines) = check(&database, &["--quick"]);
     assert_eq!((code, &lines[0]), (1, &format!("execution 1: {fault}")));
-    let folder = place.file("");
-    let server = Process::serve(&folder, &["--database-url", &place.url], &[]);
+    let folder = database.file("");
+    let server = Process::serve(&folder, &["--database-url", &database.url], &[]);
     assert_eq!(server.stop("TERM").0, Some(0));
     let log = fs::read_to_string(folder.join("log")).unwrap();
     assert!(
@@ -217,14 +226,14 @@ async fn a_start_says_what_a_sample_has_and_serves_the_rest() {
 
 #[tokio::test]
 async fn what_cannot_be_checked_is_a_failure_of_one_line() {
-    let place = written().await;
-    run_on(&place.file("foreign.db"), "CREATE TABLE t (x)").await;
+    let database = written().await;
+    run_on(&database.file("foreign.db"), "CREATE TABLE t (x)").await;
     fs::copy(
         "tests/fixtures/databases/0002_nonces.db",
-        place.file("old.db"),
+        database.file("old.db"),
     )
     .unwrap();
-    fs::write(place.file("text.db"), "text").unwrap();
+    fs::write(database.file("text.db"), "text").unwrap();
     for (file, fault) in [
         ("foreign.db", "it belongs to another program"),
         (
@@ -234,8 +243,8 @@ async fn what_cannot_be_checked_is_a_failure_of_one_line() {
         ("text.db", "it is not a SQLite file"),
         ("none.db", "unable to open database file"),
     ] {
-        let url = place.url.replace("test.db", file);
-        let run = command(&place.file(""), &["check", "--database-url", &url])
+        let url = database.url.replace("test.db", file);
+        let run = command(&database.file(""), &["check", "--database-url", &url])
             .output()
             .unwrap();
         let said = String::from_utf8(run.stderr).unwrap();
@@ -249,5 +258,5 @@ async fn what_cannot_be_checked_is_a_failure_of_one_line() {
             "{said}"
         );
     }
-    assert!(!place.file("none.db").exists());
+    assert!(!database.file("none.db").exists());
 }

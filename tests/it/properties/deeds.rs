@@ -27,8 +27,8 @@ use super::{
 use crate::{
     store::upkeep::change,
     support::{
-        asked::asked,
-        ledger::{Place, at, flow, name, nonce, start},
+        pending::submit,
+        test_store::{TestDatabase, at, flow, name, nonce, start},
     },
 };
 
@@ -338,8 +338,8 @@ fn everything() -> Vec<Look> {
 
 /// Answers how many steps that were.
 async fn live(rounds: Vec<Round>) -> Result<usize, TestCaseError> {
-    let place = Place::sqlite();
-    let mut store = place.with_execution().await.store;
+    let database = TestDatabase::sqlite();
+    let mut store = database.with_execution().await.inner;
     let mut twin = Twin::default();
     twin.does(&Ask::CreateFlow(flow("f")), None);
     twin.does(&Ask::Start(start("f", "e")), None);
@@ -354,7 +354,7 @@ async fn live(rounds: Vec<Round>) -> Result<usize, TestCaseError> {
             };
             let expected = twin.does(&ask, nonce);
             let shown = format!("{ask:?}");
-            writes.push((asked(ask.of(Arc::clone(&store), nonce)), expected, shown));
+            writes.push((submit(ask.of(Arc::clone(&store), nonce)), expected, shown));
             steps += 1;
         }
         for look in round.looks {
@@ -371,7 +371,7 @@ async fn live(rounds: Vec<Round>) -> Result<usize, TestCaseError> {
             prop_assert_eq!(answer.await, expected, "{}", shown);
         }
         if round.closes {
-            store = place.open().await.store;
+            store = database.open().await.inner;
         }
     }
     for look in everything() {

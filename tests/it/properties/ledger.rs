@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 use super::{config, model::Model, text};
 use crate::support::{
     Call, Server,
-    ledger::{Ledger, Place, at},
+    test_store::{TestDatabase, TestStore, at},
 };
 
 /// Types that an event of a running execution may have.
@@ -54,8 +54,8 @@ proptest! {
         limits in vec(prop_oneof![1..10_i64, 1..=1000_i64], 1..10),
     ) {
         runtime().block_on(async {
-            let place = Place::sqlite();
-            let store = place.with_execution().await;
+            let database = TestDatabase::sqlite();
+            let store = database.with_execution().await;
             let mut model = Model::started(at(0));
             let mut rest = &events[..];
             for size in batches.iter().cycle() {
@@ -91,7 +91,7 @@ proptest! {
     ) {
         runtime().block_on(async {
             let server = Server::with_execution().await;
-            let store = Ledger { store: server.app.store.clone() };
+            let store = TestStore { inner: server.app.store.clone() };
             let mut model = Model::started(at(0));
             for batch in events.chunks(7) {
                 let appended = store.append(batch, None).await.unwrap();

@@ -6,10 +6,10 @@ use flowledger::store::{ListExecutions, StartExecution};
 use proptest::{collection::vec, prelude::*};
 
 use super::{config, ledger::runtime};
-use crate::support::ledger::{Ledger, Place, at, flow, name};
+use crate::support::test_store::{TestDatabase, TestStore, at, flow, name};
 
 /// Starts executions with these starts, in seconds; their names go on from `from`.
-async fn start(ledger: &Ledger, seconds: &[i64], from: usize) {
+async fn start(store: &TestStore, seconds: &[i64], from: usize) {
     for (number, second) in (from..).zip(seconds) {
         let start = StartExecution {
             flow: name("f"),
@@ -17,8 +17,8 @@ async fn start(ledger: &Ledger, seconds: &[i64], from: usize) {
             input: "{}".to_owned(),
             at: at(second * 1000),
         };
-        ledger
-            .store
+        store
+            .inner
             .start_execution(start, None)
             .await
             .unwrap()
@@ -38,10 +38,10 @@ proptest! {
         prefix in prop::option::of(Just("e".to_owned())),
     ) {
         runtime().block_on(async {
-            let place = Place::sqlite();
-            let ledger = place.open().await;
-            ledger.store.create_flow(flow("f"), None).await.unwrap().unwrap();
-            start(&ledger, &before, 0).await;
+            let database = TestDatabase::sqlite();
+            let store = database.open().await;
+            store.inner.create_flow(flow("f"), None).await.unwrap().unwrap();
+            start(&store, &before, 0).await;
             let (mut seen, mut from, mut started) = (HashMap::new(), None, before.len());
             let mut meanwhile = meanwhile.iter();
             for limit in limits.into_iter().cycle() {
@@ -55,7 +55,7 @@ proptest! {
                     prefix: prefix.clone(),
                     metadata_only: false,
                 };
-                let page = ledger.store.list_executions(list).await.unwrap().unwrap();
+                let page = store.inner.list_executions(list).await.unwrap().unwrap();
                 prop_assert!(page.items.len() <= limit);
                 for execution in &page.items {
                     *seen.entry(execution.name.to_string()).or_insert(0) += 1;
@@ -65,14 +65,14 @@ proptest! {
                     break;
                 }
                 let more = meanwhile.next().cloned().unwrap_or_default();
-                start(&ledger, &more, started).await;
+                start(&store, &more, started).await;
                 started += more.len();
             }
             for number in 0..before.len() {
                 prop_assert_eq!(seen.get(&format!("e{number}")), Some(&1), "e{}", number);
             }
             prop_assert!(seen.values().all(|times| *times == 1));
-            ledger.close().await;
+            store.close().await;
             Ok(())
         })?;
     }

@@ -6,7 +6,7 @@ use flowledger::{
     store::{Appended, Page, Refusal},
 };
 
-use crate::support::ledger::{detailed, flow};
+use crate::support::test_store::{detailed, flow};
 
 pub const ENDS: [(&str, Status); 4] = [
     ("ExecutionSucceeded", Status::Succeeded),

@@ -18,8 +18,8 @@ use super::{config, ledger::runtime};
 use crate::{
     store::sqlite::{connect, run_on},
     support::{
-        asked::{Asked, call, nudge},
-        ledger::{Ledger, Place, append, detailed},
+        pending::{PendingCall, pending, poll_once},
+        test_store::{TestDatabase, TestStore, append, detailed},
     },
 };
 
@@ -75,7 +75,7 @@ struct Caller {
     execution: usize,
     details: Vec<String>,
     /// None once it is answered or given up.
-    waiting: Option<Asked<Outcome<Appended>>>,
+    waiting: Option<PendingCall<Outcome<Appended>>>,
     answer: Option<Outcome<Appended>>,
     /// Whether the store was being closed when it came, or was closed.
     late: bool,
@@ -83,8 +83,8 @@ struct Caller {
 }
 
 impl Caller {
-    fn nudge(&mut self) {
-        self.answer = self.waiting.as_mut().and_then(nudge);
+    fn poll_once(&mut self) {
+        self.answer = self.waiting.as_mut().and_then(poll_once);
         if self.answer.is_some() {
             self.waiting = None;
         }
@@ -106,7 +106,7 @@ impl Caller {
 struct Crowd {
     store: Arc<dyn Store>,
     callers: Vec<Caller>,
-    closing: Option<Asked<()>>,
+    closing: Option<PendingCall<()>>,
     closed: bool,
 }
 
@@ -130,7 +130,7 @@ impl Crowd {
         let batch: Vec<NewEvent> = details.iter().map(|detail| detailed("A", detail)).collect();
         let store = Arc::clone(&self.store);
         let ask = append("f", EXECUTIONS[execution], &batch, None);
-        let waiting = call(async move { store.append_execution_events(ask, None).await });
+        let waiting = pending(async move { store.append_execution_events(ask, None).await });
         let mut caller = Caller {
             execution,
             details,
@@ -139,7 +139,7 @@ impl Crowd {
             late: self.closed || self.closing.is_some(),
             too_late: self.closed,
         };
-        caller.nudge();
+        caller.poll_once();
         self.callers.push(caller);
     }
 
@@ -151,9 +151,9 @@ impl Crowd {
 
     fn close(&mut self) {
         let store = Arc::clone(&self.store);
-        let close = || call(async move { store.close().await });
+        let close = || pending(async move { store.close().await });
         let closing = self.closing.get_or_insert_with(close);
-        self.closed = self.closed || nudge(closing).is_some();
+        self.closed = self.closed || poll_once(closing).is_some();
     }
 
     /// How many were acknowledged on this execution, of those who came with their events.
@@ -177,13 +177,13 @@ impl Crowd {
 
     /// What is stored is what was acknowledged and what nobody heard of, whole, once, in order; answers the
     /// details of each execution.
-    async fn check(&self, place: &Place) -> Result<Vec<Vec<String>>, TestCaseError> {
-        let ledger = place.open().await;
+    async fn check(&self, database: &TestDatabase) -> Result<Vec<Vec<String>>, TestCaseError> {
+        let store = database.open().await;
         let mut histories = Vec::new();
         for execution in EXECUTIONS {
-            histories.push(ledger.details(execution).await);
+            histories.push(store.details(execution).await);
         }
-        ledger.close().await;
+        store.close().await;
         let mut rests: Vec<&[String]> = histories.iter().map(Vec::as_slice).collect();
         let poisoned = self
             .callers
@@ -220,14 +220,14 @@ impl Crowd {
 }
 
 async fn meet(turns: Vec<Turn>) -> Result<(), TestCaseError> {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
     for execution in &EXECUTIONS[1..] {
-        ledger.start(execution).await.unwrap();
+        store.start(execution).await.unwrap();
     }
-    ledger.close().await;
-    run_on(&place.file("test.db"), TRIGGER).await;
-    let Ledger { store } = place.open().await;
+    store.close().await;
+    run_on(&database.file("test.db"), TRIGGER).await;
+    let TestStore { inner: store } = database.open().await;
     let mut crowd = Crowd::new(store);
     let mut reads = Vec::new();
     for turn in turns {
@@ -238,7 +238,7 @@ async fn meet(turns: Vec<Turn>) -> Result<(), TestCaseError> {
                 poison,
             } => crowd.ask(execution, events, poison),
             Turn::Nudge(index) => {
-                crowd.waiting(index).map(Caller::nudge);
+                crowd.waiting(index).map(Caller::poll_once);
             }
             Turn::HangUp(index) => {
                 crowd.waiting(index).map(|caller| caller.waiting.take());
@@ -256,7 +256,9 @@ async fn meet(turns: Vec<Turn>) -> Result<(), TestCaseError> {
             Turn::Read(execution) if crowd.closing.is_none() => {
                 let acknowledged = crowd.acknowledged(execution);
                 let store = Arc::clone(&crowd.store);
-                let details = Ledger { store }.details(EXECUTIONS[execution]).await;
+                let details = TestStore { inner: store }
+                    .details(EXECUTIONS[execution])
+                    .await;
                 reads.push((execution, acknowledged, details));
             }
             Turn::Read(_) => {}
@@ -273,7 +275,7 @@ async fn meet(turns: Vec<Turn>) -> Result<(), TestCaseError> {
         matches!(answer, Some(Err(Error::Unavailable(_)))),
         "{answer:?}"
     );
-    let histories = crowd.check(&place).await?;
+    let histories = crowd.check(&database).await?;
     for (execution, acknowledged, details) in reads {
         prop_assert!(
             details.len() >= acknowledged,
@@ -301,15 +303,15 @@ proptest! {
 #[test]
 fn callers_for_whom_there_is_no_room_are_told_so_and_leave_no_trace() {
     runtime().block_on(async {
-        let place = Place::sqlite();
-        let ledger = place.with_execution().await;
+        let database = TestDatabase::sqlite();
+        let store = database.with_execution().await;
         for execution in &EXECUTIONS[1..] {
-            ledger.start(execution).await.unwrap();
+            store.start(execution).await.unwrap();
         }
-        let mut shell = connect(&place.file("test.db")).await;
+        let mut shell = connect(&database.file("test.db")).await;
         let hold = sqlx::query("BEGIN IMMEDIATE").execute(&mut shell);
         hold.await.unwrap();
-        let mut crowd = Crowd::new(ledger.store);
+        let mut crowd = Crowd::new(store.inner);
         for number in 0..1024 + 256 + 40 {
             crowd.ask(number % EXECUTIONS.len(), 1, false);
         }
@@ -317,7 +319,7 @@ fn callers_for_whom_there_is_no_room_are_told_so_and_leave_no_trace() {
             yield_now().await; // the writer takes what it can
         }
         for caller in &mut crowd.callers {
-            caller.nudge(); // into the room that this makes
+            caller.poll_once(); // into the room that this makes
         }
         for caller in crowd.callers.iter_mut().rev().take(20) {
             caller.waiting = None;
@@ -327,7 +329,7 @@ fn callers_for_whom_there_is_no_room_are_told_so_and_leave_no_trace() {
         tokio::time::advance(Duration::from_millis(1001)).await;
         let mut told = 0;
         for caller in &mut crowd.callers {
-            caller.nudge();
+            caller.poll_once();
             if let Some(Err(error)) = caller.answer.take() {
                 assert!(matches!(error, Error::Busy(_)), "{error}");
                 caller.answer = Some(Err(Error::Unavailable(error.to_string())));
@@ -339,7 +341,7 @@ fn callers_for_whom_there_is_no_room_are_told_so_and_leave_no_trace() {
         assert!((20..=276).contains(&told), "{told} of 296 were told");
         sqlx::query("COMMIT").execute(&mut shell).await.unwrap();
         crowd.end().await;
-        let histories = crowd.check(&place).await.unwrap();
+        let histories = crowd.check(&database).await.unwrap();
         let stored: usize = histories.iter().map(Vec::len).sum();
         assert_eq!(stored, 1024 + 256 + 40 - 20 - told);
     });

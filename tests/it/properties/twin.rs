@@ -14,7 +14,7 @@ use flowledger::{
 };
 
 use super::model::Model;
-use crate::{store::upkeep::all_executions, support::ledger::detailed};
+use crate::{store::upkeep::all_executions, support::test_store::detailed};
 
 /// A write.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{config, text};
-use crate::support::ledger::at;
+use crate::support::test_store::at;
 
 /// From the first to the last millisecond of the years 1 to 9999.
 fn millis() -> impl Strategy<Value = i64> {
@@ -63,7 +63,7 @@ proptest! {
     /// The classic Java SDK takes the six characters of `\u6b65` for the letters u6b65.
     #[test]
     fn only_control_characters_without_a_short_escape_are_written_by_number(detail in text(200)) {
-        let event = NewEvent { event_detail: detail, ..crate::support::ledger::event("A") };
+        let event = NewEvent { event_detail: detail, ..crate::support::test_store::event("A") };
         let json = rendered(&event, 1).replace("\\\\", "");
         for (at, _) in json.match_indices("\\u") {
             let number = u8::from_str_radix(&json[at + 2..at + 6], 16).unwrap();
@@ -75,7 +75,7 @@ proptest! {
     fn an_output_is_found_as_it_is_spelled(text in text(60), before in text(20)) {
         let output = format!(" [ {} ,1.50]", Value::from(text));
         let detail = format!("{{{}:0,\"output\":{output} }}", Value::from(format!("_{before}")));
-        let event = NewEvent { event_detail: detail, ..crate::support::ledger::event("A") };
+        let event = NewEvent { event_detail: detail, ..crate::support::test_store::event("A") };
         prop_assert_eq!(event.output(), Some(output.trim_start()));
     }
 

@@ -13,7 +13,7 @@ fn allocations(call: &Call) -> u64 {
     let authenticator = Authenticator::new(Keys::load(Some(KEYS), None).unwrap());
     let now = Timestamp::from_millis(NOW).unwrap();
     let counted = |call: &Call| {
-        let request = call.arrived();
+        let request = call.to_request();
         let check = || {
             let form = (BodyKind::Form, &request.body()[..]);
             let form = Some(form).filter(|(_, bytes)| !bytes.is_empty());
@@ -29,7 +29,7 @@ fn allocations(call: &Call) -> u64 {
         };
         allocation_counter::measure(check).count_total
     };
-    counted(&call.again()); // makes room for nonces
+    counted(&call.with_new_nonce()); // makes room for nonces
     counted(call)
 }
 

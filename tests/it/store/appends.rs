@@ -10,7 +10,7 @@ use flowledger::{
     store::{Appended, Refusal},
 };
 
-use crate::support::ledger::{Place, append, at, detailed, event, flow};
+use crate::support::test_store::{TestDatabase, append, at, detailed, event, flow};
 
 fn ids(first: i64, last: i64) -> Result<Appended, Refusal> {
     Ok(Appended {
@@ -24,20 +24,20 @@ fn conflict(next_event_id: i64) -> Result<Appended, Refusal> {
     Err(Refusal::Conflict { next_event_id })
 }
 
-pub async fn what_an_event_leaves_out_it_gets_from_its_place(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn what_an_event_leaves_out_it_gets_from_its_place(database: TestDatabase) {
+    let store = database.with_execution().await;
     assert_eq!(
-        ledger.append(&[event("A"), event("B")], None).await,
+        store.append(&[event("A"), event("B")], None).await,
         ids(2, 3)
     );
     assert_eq!(
-        ledger.page(2, 10).await.events,
+        store.page(2, 10).await.events,
         r#"{"Type":"A","EventId":2,"Time":"2026-11-22T12:00:10.000Z","ScheduleEventId":1,"EventDetail":"{}","StepName":""},{"Type":"B","EventId":3,"Time":"2026-11-22T12:00:10.000Z","ScheduleEventId":2,"EventDetail":"{}","StepName":""}"#
     );
 }
 
-pub async fn what_an_event_brings_is_kept_byte_for_byte(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn what_an_event_brings_is_kept_byte_for_byte(database: TestDatabase) {
+    let store = database.with_execution().await;
     let brought = NewEvent {
         event_type: "StepEntered".to_owned(),
         time: Some(at(-3_600_001)),
@@ -46,30 +46,28 @@ pub async fn what_an_event_brings_is_kept_byte_for_byte(place: Place) {
         step_name: "步骤 \u{2028} '; DROP TABLE events; --".to_owned(),
         event_detail: "no JSON: \u{0}\u{1f}\u{7f}\n \\u6b65 \"/</script>\u{1F600}".to_owned(),
     };
-    assert_eq!(ledger.append(&[brought], None).await, ids(2, 2));
+    assert_eq!(store.append(&[brought], None).await, ids(2, 2));
     assert_eq!(
-        ledger.page(2, 10).await.events,
+        store.page(2, 10).await.events,
         "{\"Type\":\"StepEntered\",\"EventId\":2,\"Time\":\"2026-11-22T10:59:59.999Z\",\"ScheduleEventId\":0,\
          \"EventDetail\":\"no JSON: \\u0000\\u001f\u{7f}\\n \\\\u6b65 \\\"/</script>\u{1F600}\",\
          \"StepName\":\"步骤 \u{2028} '; DROP TABLE events; --\"}"
     );
 }
 
-pub async fn ids_follow_on_without_a_gap(place: Place) {
-    let ledger = place.with_execution().await;
-    assert_eq!(ledger.append(&[event("A")], None).await, ids(2, 2));
+pub async fn ids_follow_on_without_a_gap(database: TestDatabase) {
+    let store = database.with_execution().await;
+    assert_eq!(store.append(&[event("A")], None).await, ids(2, 2));
     assert_eq!(
-        ledger
-            .append(&[event("A"), event("B"), event("C")], 3)
-            .await,
+        store.append(&[event("A"), event("B"), event("C")], 3).await,
         ids(3, 5)
     );
-    assert_eq!(ledger.append(&[event("A")], 9).await, conflict(6));
+    assert_eq!(store.append(&[event("A")], 9).await, conflict(6));
     assert_eq!(
-        ledger.append(&[event("A"), event("B")], None).await,
+        store.append(&[event("A"), event("B")], None).await,
         ids(6, 7)
     );
-    let history = ledger.history("e").await;
+    let history = store.history("e").await;
     let found: Vec<_> = history
         .iter()
         .map(|event| event["EventId"].as_i64().unwrap())
@@ -77,10 +75,10 @@ pub async fn ids_follow_on_without_a_gap(place: Place) {
     assert_eq!(found, (1..=7).collect::<Vec<_>>());
 }
 
-pub async fn a_batch_is_as_large_as_the_limits_allow(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn a_batch_is_as_large_as_the_limits_allow(database: TestDatabase) {
+    let store = database.with_execution().await;
     let many = vec![event("A"); BATCH_MAX_EVENTS];
-    assert_eq!(ledger.append(&many, None).await, ids(2, 1001));
+    assert_eq!(store.append(&many, None).await, ids(2, 1001));
     let large = [NewEvent {
         step_name: "步".repeat(STEP_NAME_MAX_CHARS),
         ..detailed(
@@ -88,47 +86,47 @@ pub async fn a_batch_is_as_large_as_the_limits_allow(place: Place) {
             &"\u{1}".repeat(EVENT_DETAIL_MAX_BYTES),
         )
     }];
-    assert_eq!(ledger.append(&large, None).await, ids(1002, 1002));
-    let history = ledger.history("e").await;
+    assert_eq!(store.append(&large, None).await, ids(1002, 1002));
+    let history = store.history("e").await;
     assert_eq!(history.len(), 1002);
     assert_eq!(history[1001]["EventDetail"], large[0].event_detail);
 }
 
-pub async fn a_refused_batch_leaves_nothing(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn a_refused_batch_leaves_nothing(database: TestDatabase) {
+    let store = database.with_execution().await;
     let misfit = NewEvent {
         schedule_event_id: Some(4),
         ..event("C")
     };
     let batch = [event("A"), event("B"), misfit.clone()];
-    assert_eq!(ledger.append(&batch, None).await, Err(Refusal::Misfit(2)));
+    assert_eq!(store.append(&batch, None).await, Err(Refusal::Misfit(2)));
     let end = NewEvent {
         event_type: "ExecutionFailed".to_owned(),
         ..misfit
     };
     let batch = [event("A"), event("B"), end];
-    assert_eq!(ledger.append(&batch, None).await, Err(Refusal::Misfit(2)));
-    assert_eq!(ledger.describe("e").await.status, Status::Running);
-    assert_eq!(ledger.history("e").await.len(), 1);
-    assert_eq!(ledger.append(&[event("D")], None).await, ids(2, 2));
+    assert_eq!(store.append(&batch, None).await, Err(Refusal::Misfit(2)));
+    assert_eq!(store.describe("e").await.status, Status::Running);
+    assert_eq!(store.history("e").await.len(), 1);
+    assert_eq!(store.append(&[event("D")], None).await, ids(2, 2));
 }
 
-pub async fn an_event_that_another_event_of_its_batch_caused_fits(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn an_event_that_another_event_of_its_batch_caused_fits(database: TestDatabase) {
+    let store = database.with_execution().await;
     let caused = NewEvent {
         schedule_event_id: Some(2),
         ..event("B")
     };
-    assert_eq!(ledger.append(&[event("A"), caused], None).await, ids(2, 3));
-    assert_eq!(ledger.history("e").await[2]["ScheduleEventId"], 2);
+    assert_eq!(store.append(&[event("A"), caused], None).await, ids(2, 3));
+    assert_eq!(store.history("e").await[2]["ScheduleEventId"], 2);
 }
 
-pub async fn an_expected_id_fits_at_the_end_only(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn an_expected_id_fits_at_the_end_only(database: TestDatabase) {
+    let store = database.with_execution().await;
     for beyond in [3, 1000, i64::MAX - 1, i64::MAX] {
-        assert_eq!(ledger.append(&[event("A")], beyond).await, conflict(2));
+        assert_eq!(store.append(&[event("A")], beyond).await, conflict(2));
         assert_eq!(
-            ledger.append(&[event("A"), event("B")], beyond).await,
+            store.append(&[event("A"), event("B")], beyond).await,
             conflict(2)
         );
     }
@@ -136,16 +134,16 @@ pub async fn an_expected_id_fits_at_the_end_only(place: Place) {
         event_id: Some(id),
         ..event("A")
     };
-    assert_eq!(ledger.append(&[inside(3)], None).await, conflict(2));
+    assert_eq!(store.append(&[inside(3)], None).await, conflict(2));
     assert_eq!(
-        ledger.append(&[event("A"), inside(3)], None).await,
+        store.append(&[event("A"), inside(3)], None).await,
         ids(2, 3)
     );
-    assert_eq!(ledger.append(&[event("A")], 4).await, ids(4, 4));
+    assert_eq!(store.append(&[event("A")], 4).await, ids(4, 4));
 }
 
-pub async fn the_same_events_again_answer_the_same_ids(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn the_same_events_again_answer_the_same_ids(database: TestDatabase) {
+    let store = database.with_execution().await;
     let full = NewEvent {
         time: Some(at(3)),
         schedule_event_id: Some(1),
@@ -154,37 +152,37 @@ pub async fn the_same_events_again_answer_the_same_ids(place: Place) {
         ..detailed("B", "\u{0}")
     };
     let batch = [event("A"), full, event("C")];
-    assert_eq!(ledger.append(&batch, 2).await, ids(2, 4));
-    ledger.append(&[event("D")], 5).await.unwrap();
-    let before = ledger.page(1, 10).await;
+    assert_eq!(store.append(&batch, 2).await, ids(2, 4));
+    store.append(&[event("D")], 5).await.unwrap();
+    let before = store.page(1, 10).await;
     for _ in 0..2 {
-        assert_eq!(ledger.append(&batch, 2).await, ids(2, 4));
+        assert_eq!(store.append(&batch, 2).await, ids(2, 4));
         assert_eq!(
-            ledger.append(&batch[1..], None).await,
+            store.append(&batch[1..], None).await,
             ids(3, 4),
             "by the id inside"
         );
         assert_eq!(
-            ledger.append(&batch[..2], 2).await,
+            store.append(&batch[..2], 2).await,
             ids(2, 3),
             "a part of them"
         );
     }
-    assert_eq!(ledger.page(1, 10).await, before, "nothing was written");
+    assert_eq!(store.page(1, 10).await, before, "nothing was written");
     assert_eq!(
-        ledger.append(&batch[..1], None).await,
+        store.append(&batch[..1], None).await,
         ids(6, 6),
         "no id, no repeat"
     );
 }
 
-pub async fn a_repeat_matches_whatever_time_its_events_got(place: Place) {
-    let ledger = place.with_execution().await;
-    ledger.append(&[event("A")], 2).await.unwrap();
+pub async fn a_repeat_matches_whatever_time_its_events_got(database: TestDatabase) {
+    let store = database.with_execution().await;
+    store.append(&[event("A")], 2).await.unwrap();
     let mut again = append("f", "e", &[event("A")], 2);
     again.at = at(60_000);
-    let repeated = ledger
-        .store
+    let repeated = store
+        .inner
         .append_execution_events(again, None)
         .await
         .unwrap();
@@ -194,7 +192,7 @@ pub async fn a_repeat_matches_whatever_time_its_events_got(place: Place) {
         ..event("A")
     };
     assert_eq!(
-        ledger.append(&[timed], 2).await,
+        store.append(&[timed], 2).await,
         ids(2, 2),
         "the time that it got"
     );
@@ -202,22 +200,18 @@ pub async fn a_repeat_matches_whatever_time_its_events_got(place: Place) {
         time: Some(at(10_001)),
         ..event("A")
     };
-    assert_eq!(
-        ledger.append(&[timed], 2).await,
-        conflict(3),
-        "another time"
-    );
+    assert_eq!(store.append(&[timed], 2).await, conflict(3), "another time");
 }
 
-pub async fn other_events_at_a_taken_place_conflict(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn other_events_at_a_taken_place_conflict(database: TestDatabase) {
+    let store = database.with_execution().await;
     let stored = NewEvent {
         time: Some(at(0)),
         schedule_event_id: Some(1),
         step_name: "s".to_owned(),
         ..event("B")
     };
-    ledger
+    store
         .append(&[event("A"), stored.clone()], 2)
         .await
         .unwrap();
@@ -246,42 +240,42 @@ pub async fn other_events_at_a_taken_place_conflict(place: Place) {
     ];
     for other in &others {
         assert_eq!(
-            ledger.append(&[event("A"), other.clone()], 2).await,
+            store.append(&[event("A"), other.clone()], 2).await,
             conflict(4),
             "{other:?}"
         );
         assert_eq!(
-            ledger.append(std::slice::from_ref(other), 3).await,
+            store.append(std::slice::from_ref(other), 3).await,
             conflict(4),
             "{other:?}"
         );
     }
     assert_eq!(
-        ledger.append(std::slice::from_ref(&stored), 2).await,
+        store.append(std::slice::from_ref(&stored), 2).await,
         conflict(4),
         "a place too early"
     );
     assert_eq!(
-        ledger.append(&[event("A")], 1).await,
+        store.append(&[event("A")], 1).await,
         conflict(4),
         "event 1 is another"
     );
-    assert_eq!(ledger.describe("e").await.status, Status::Running);
-    assert_eq!(ledger.append(&[event("A"), stored], 2).await, ids(2, 3));
+    assert_eq!(store.describe("e").await.status, Status::Running);
+    assert_eq!(store.append(&[event("A"), stored], 2).await, ids(2, 3));
 }
 
-pub async fn an_overlap_half_way_conflicts(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn an_overlap_half_way_conflicts(database: TestDatabase) {
+    let store = database.with_execution().await;
     let batch = [event("A"), event("B"), event("C")];
-    ledger.append(&batch[..2], 2).await.unwrap();
-    assert_eq!(ledger.append(&batch, 2).await, conflict(4));
-    assert_eq!(ledger.append(&batch[1..], 3).await, conflict(4));
-    assert_eq!(ledger.history("e").await.len(), 3, "nothing was written");
-    assert_eq!(ledger.append(&batch[2..], 4).await, ids(4, 4));
+    store.append(&batch[..2], 2).await.unwrap();
+    assert_eq!(store.append(&batch, 2).await, conflict(4));
+    assert_eq!(store.append(&batch[1..], 3).await, conflict(4));
+    assert_eq!(store.history("e").await.len(), 3, "nothing was written");
+    assert_eq!(store.append(&batch[2..], 4).await, ids(4, 4));
 }
 
-pub async fn an_ending_event_sets_status_time_and_output(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn an_ending_event_sets_status_time_and_output(database: TestDatabase) {
+    let store = database.with_execution().await;
     for (event_type, status) in [
         ("ExecutionSucceeded", Status::Succeeded),
         ("ExecutionFailed", Status::Failed),
@@ -290,16 +284,16 @@ pub async fn an_ending_event_sets_status_time_and_output(place: Place) {
     ] {
         for (time, stopped_at) in [(Some(at(-5)), at(-5)), (None, at(10_000))] {
             let execution = format!("{event_type}-{}", time.is_some());
-            ledger.start(&execution).await.unwrap();
+            store.start(&execution).await.unwrap();
             let end = NewEvent {
                 time,
                 ..detailed(event_type, r#"{"output":{"k":1}}"#)
             };
-            ledger
+            store
                 .append_to(&execution, &[event("A"), end], 2)
                 .await
                 .unwrap();
-            let described = ledger.describe(&execution).await;
+            let described = store.describe(&execution).await;
             assert_eq!(described.status, status);
             assert_eq!(described.stopped_at, Some(stopped_at));
             assert_eq!(described.output.as_deref(), Some(r#"{"k":1}"#));
@@ -310,14 +304,14 @@ pub async fn an_ending_event_sets_status_time_and_output(place: Place) {
         }
     }
     assert_eq!(
-        ledger.describe("e").await.status,
+        store.describe("e").await.status,
         Status::Running,
         "its neighbour runs on"
     );
 }
 
-pub async fn an_output_is_spelled_as_its_detail_spells_it(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn an_output_is_spelled_as_its_detail_spells_it(database: TestDatabase) {
+    let store = database.with_execution().await;
     let outputs = [
         "{ \"b\" : 1.0, \"a\":[ ],\n\t\"步\": \"\\u6b65\\ud800 \u{7f}\u{2028}\" }",
         "1e400",
@@ -328,20 +322,20 @@ pub async fn an_output_is_spelled_as_its_detail_spells_it(place: Place) {
     ];
     for (number, output) in outputs.into_iter().enumerate() {
         let execution = format!("e{number}");
-        ledger.start(&execution).await.unwrap();
+        store.start(&execution).await.unwrap();
         let detail = format!("{{\"error\":\"\", \"output\" : {output} }}");
         let end = detailed("ExecutionFailed", &detail);
-        ledger.append_to(&execution, &[end], 2).await.unwrap();
+        store.append_to(&execution, &[end], 2).await.unwrap();
         assert_eq!(
-            ledger.describe(&execution).await.output.as_deref(),
+            store.describe(&execution).await.output.as_deref(),
             Some(output)
         );
-        assert_eq!(ledger.details(&execution).await, [detail]);
+        assert_eq!(store.details(&execution).await, [detail]);
     }
 }
 
-pub async fn a_detail_without_a_readable_output_gives_none(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn a_detail_without_a_readable_output_gives_none(database: TestDatabase) {
+    let store = database.with_execution().await;
     let details = [
         "{}",
         "",
@@ -353,39 +347,39 @@ pub async fn a_detail_without_a_readable_output_gives_none(place: Place) {
     ];
     for (number, detail) in details.into_iter().enumerate() {
         let execution = format!("e{number}");
-        ledger.start(&execution).await.unwrap();
+        store.start(&execution).await.unwrap();
         let end = detailed("ExecutionSucceeded", detail);
-        ledger.append_to(&execution, &[end], 2).await.unwrap();
-        let described = ledger.describe(&execution).await;
+        store.append_to(&execution, &[end], 2).await.unwrap();
+        let described = store.describe(&execution).await;
         assert_eq!(described.status, Status::Succeeded);
         assert_eq!(described.output, None, "{detail}");
-        assert_eq!(ledger.details(&execution).await, [detail]);
+        assert_eq!(store.details(&execution).await, [detail]);
     }
 }
 
-pub async fn nothing_follows_the_end_but_a_repeat_is_answered(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn nothing_follows_the_end_but_a_repeat_is_answered(database: TestDatabase) {
+    let store = database.with_execution().await;
     let batch = [
         event("A"),
         detailed("ExecutionSucceeded", r#"{"output":1}"#),
     ];
-    ledger.append(&batch, 2).await.unwrap();
-    let ended = format!("{:?}", ledger.describe("e").await);
+    store.append(&batch, 2).await.unwrap();
+    let ended = format!("{:?}", store.describe("e").await);
     let completed = Err::<Appended, _>(Refusal::ExecutionAlreadyCompleted);
-    assert_eq!(ledger.append(&[event("B")], None).await, completed);
-    assert_eq!(ledger.append(&[event("B")], 4).await, completed);
+    assert_eq!(store.append(&[event("B")], None).await, completed);
+    assert_eq!(store.append(&[event("B")], 4).await, completed);
     assert_eq!(
-        ledger.append(&[event("ExecutionFailed")], 4).await,
+        store.append(&[event("ExecutionFailed")], 4).await,
         completed
     );
-    assert_eq!(ledger.append(&[event("B")], 9).await, completed);
-    assert_eq!(ledger.append(&batch, 2).await, ids(2, 3));
-    assert_eq!(ledger.append(&batch[1..], 3).await, ids(3, 3));
+    assert_eq!(store.append(&[event("B")], 9).await, completed);
+    assert_eq!(store.append(&batch, 2).await, ids(2, 3));
+    assert_eq!(store.append(&batch[1..], 3).await, ids(3, 3));
     assert_eq!(
-        ledger.append(&[event("ExecutionFailed")], 3).await,
+        store.append(&[event("ExecutionFailed")], 3).await,
         completed
     );
-    assert_eq!(ledger.append(&[event("A"), event("B")], 3).await, completed);
-    assert_eq!(ledger.history("e").await.len(), 3);
-    assert_eq!(format!("{:?}", ledger.describe("e").await), ended);
+    assert_eq!(store.append(&[event("A"), event("B")], 3).await, completed);
+    assert_eq!(store.history("e").await.len(), 3);
+    assert_eq!(format!("{:?}", store.describe("e").await), ended);
 }

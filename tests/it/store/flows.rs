@@ -5,10 +5,10 @@ use flowledger::{
     store::{Refusal, StartExecution},
 };
 
-use crate::support::ledger::{Place, append, at, event, flow, name, start};
+use crate::support::test_store::{TestDatabase, append, at, event, flow, name, start};
 
-pub async fn a_flow_is_described_as_it_was_created(place: Place) {
-    let store = place.open().await.store;
+pub async fn a_flow_is_described_as_it_was_created(database: TestDatabase) {
+    let store = database.open().await.inner;
     let created = store.create_flow(flow("f"), None).await.unwrap().unwrap();
     let described = store.describe_flow(&name("f")).await.unwrap().unwrap();
     let expected = format!("{:?}", flow("f"));
@@ -16,8 +16,8 @@ pub async fn a_flow_is_described_as_it_was_created(place: Place) {
     assert_eq!(format!("{described:?}"), expected);
 }
 
-pub async fn what_a_flow_may_lack_stays_lacking(place: Place) {
-    let store = place.open().await.store;
+pub async fn what_a_flow_may_lack_stays_lacking(database: TestDatabase) {
+    let store = database.open().await.inner;
     let bare = Flow {
         description: String::new(),
         role_arn: None,
@@ -35,8 +35,8 @@ pub async fn what_a_flow_may_lack_stays_lacking(place: Place) {
     assert_eq!(format!("{described:?}"), format!("{bare:?}"));
 }
 
-pub async fn a_taken_name_is_refused_and_its_flow_stays_as_it_is(place: Place) {
-    let store = place.open().await.store;
+pub async fn a_taken_name_is_refused_and_its_flow_stays_as_it_is(database: TestDatabase) {
+    let store = database.open().await.inner;
     store.create_flow(flow("f"), None).await.unwrap().unwrap();
     let other = Flow {
         id: "00000000-0000-0000-0000-000000000002".to_owned(),
@@ -49,10 +49,12 @@ pub async fn a_taken_name_is_refused_and_its_flow_stays_as_it_is(place: Place) {
     assert_eq!(format!("{described:?}"), format!("{:?}", flow("f")));
 }
 
-pub async fn an_execution_starts_with_one_event_and_is_described_as_started(place: Place) {
-    let ledger = place.open().await;
-    ledger
-        .store
+pub async fn an_execution_starts_with_one_event_and_is_described_as_started(
+    database: TestDatabase,
+) {
+    let store = database.open().await;
+    store
+        .inner
         .create_flow(flow("f"), None)
         .await
         .unwrap()
@@ -62,14 +64,14 @@ pub async fn an_execution_starts_with_one_event_and_is_described_as_started(plac
         at: at(7),
         ..start("f", "e")
     };
-    let started = ledger
-        .store
+    let started = store
+        .inner
         .start_execution(start.clone(), None)
         .await
         .unwrap()
         .unwrap();
-    let described = ledger
-        .store
+    let described = store
+        .inner
         .describe_execution(&name("f"), &name("e"))
         .await
         .unwrap()
@@ -83,7 +85,7 @@ pub async fn an_execution_starts_with_one_event_and_is_described_as_started(plac
     assert_eq!(started.definition, flow("f").definition);
     assert_eq!(started.started_at, at(7));
     assert_eq!(started.stopped_at, None);
-    let page = ledger.page(1, 10).await;
+    let page = store.page(1, 10).await;
     assert_eq!(
         page.events,
         r#"{"Type":"ExecutionStarted","EventId":1,"Time":"2026-11-22T12:00:00.007Z","ScheduleEventId":0,"EventDetail":"{\"input\":{ \"k\" : [1.0, \"步\"] }}","StepName":""}"#
@@ -91,68 +93,65 @@ pub async fn an_execution_starts_with_one_event_and_is_described_as_started(plac
     assert_eq!(page.next, None);
 }
 
-pub async fn starting_a_running_name_again_answers_the_first_one(place: Place) {
-    let ledger = place.with_execution().await;
-    ledger.append(&[event("StepEntered")], None).await.unwrap();
+pub async fn starting_a_running_name_again_answers_the_first_one(database: TestDatabase) {
+    let store = database.with_execution().await;
+    store.append(&[event("StepEntered")], None).await.unwrap();
     let again = StartExecution {
         input: "{\"other\":1}".to_owned(),
         at: at(5_000),
         ..start("f", "e")
     };
-    let first = ledger
-        .store
+    let first = store
+        .inner
         .start_execution(again, None)
         .await
         .unwrap()
         .unwrap();
     assert_eq!(first.input, "{}");
     assert_eq!(first.started_at, at(0));
-    assert_eq!(ledger.history("e").await.len(), 2, "nothing was written");
+    assert_eq!(store.history("e").await.len(), 2, "nothing was written");
 }
 
-pub async fn starting_the_name_of_an_ended_execution_is_refused(place: Place) {
-    let ledger = place.with_execution().await;
-    ledger
+pub async fn starting_the_name_of_an_ended_execution_is_refused(database: TestDatabase) {
+    let store = database.with_execution().await;
+    store
         .append(&[event("ExecutionFailed")], None)
         .await
         .unwrap();
-    assert_eq!(
-        ledger.start("e").await,
-        Err(Refusal::ExecutionAlreadyExists)
-    );
-    assert_eq!(ledger.history("e").await.len(), 2, "nothing was written");
+    assert_eq!(store.start("e").await, Err(Refusal::ExecutionAlreadyExists));
+    assert_eq!(store.history("e").await.len(), 2, "nothing was written");
 }
 
-pub async fn names_differ_by_case_and_executions_by_flow(place: Place) {
-    let ledger = place.with_execution().await;
-    ledger
-        .store
+pub async fn names_differ_by_case_and_executions_by_flow(database: TestDatabase) {
+    let store = database.with_execution().await;
+    store
+        .inner
         .create_flow(flow("F"), None)
         .await
         .unwrap()
         .unwrap();
     for (flow, execution) in [("f", "E"), ("F", "e")] {
         let start = start(flow, execution);
-        ledger
-            .store
+        store
+            .inner
             .start_execution(start, None)
             .await
             .unwrap()
             .unwrap();
     }
-    ledger.append(&[event("StepEntered")], 2).await.unwrap();
-    assert_eq!(ledger.history("e").await.len(), 2);
-    assert_eq!(ledger.history("E").await.len(), 1);
+    store.append(&[event("StepEntered")], 2).await.unwrap();
+    assert_eq!(store.history("e").await.len(), 2);
+    assert_eq!(store.history("E").await.len(), 1);
     let of_other_flow = append("F", "e", &[event("StepEntered")], 2);
-    let appended = ledger
-        .store
+    let appended = store
+        .inner
         .append_execution_events(of_other_flow, None)
         .await;
     assert_eq!(appended.unwrap().unwrap().first, 2);
 }
 
-pub async fn whatever_is_missing_is_named(place: Place) {
-    let store = place.with_execution().await.store;
+pub async fn whatever_is_missing_is_named(database: TestDatabase) {
+    let store = database.with_execution().await.inner;
     let cursor = Cursor::new(1, 1);
     let described = store.describe_flow(&name("nope")).await.unwrap();
     assert_eq!(described.unwrap_err(), Refusal::FlowNotExists);

@@ -6,7 +6,7 @@ use flowledger::{
 };
 
 use super::upkeep::all_executions;
-use crate::support::ledger::{Ledger, Place, at, detailed, event, flow, name, start};
+use crate::support::test_store::{TestDatabase, TestStore, at, detailed, event, flow, name, start};
 
 /// The names of all flows in pages of this size.
 async fn flows(store: &dyn Store, limit: usize, visible: fn(&str) -> bool) -> Vec<String> {
@@ -33,8 +33,8 @@ async fn flows(store: &dyn Store, limit: usize, visible: fn(&str) -> bool) -> Ve
     }
 }
 
-pub async fn flows_are_listed_by_name_each_once(place: Place) {
-    let store = place.open().await.store;
+pub async fn flows_are_listed_by_name_each_once(database: TestDatabase) {
+    let store = database.open().await.inner;
     assert_eq!(flows(&*store, 10, |_| true).await, [""; 0]);
     for flow_name in ["b", "a-1", "_x", "B", "a", "a_1", "ab"] {
         store
@@ -69,8 +69,8 @@ pub async fn flows_are_listed_by_name_each_once(place: Place) {
     );
 }
 
-pub async fn flows_are_listed_as_they_are_described(place: Place) {
-    let store = place.open().await.store;
+pub async fn flows_are_listed_as_they_are_described(database: TestDatabase) {
+    let store = database.open().await.inner;
     let other = Flow {
         resource_group_id: None,
         role_arn: None,
@@ -103,10 +103,10 @@ pub async fn flows_are_listed_as_they_are_described(place: Place) {
 }
 
 /// Executions `e00` to `e09` of flow `f`, two at a time; the odd ones have failed.
-async fn ten_executions(place: &Place) -> Ledger {
-    let ledger = place.open().await;
-    ledger
-        .store
+async fn ten_executions(database: &TestDatabase) -> TestStore {
+    let store = database.open().await;
+    store
+        .inner
         .create_flow(flow("f"), None)
         .await
         .unwrap()
@@ -118,30 +118,30 @@ async fn ten_executions(place: &Place) -> Ledger {
             at: at(number / 2 * 1000),
             ..start("f", &execution)
         };
-        ledger
-            .store
+        store
+            .inner
             .start_execution(start, None)
             .await
             .unwrap()
             .unwrap();
         if number % 2 == 1 {
             let end = detailed("ExecutionFailed", "{\"output\":7}");
-            ledger
+            store
                 .append_to(&execution, &[event("A"), end], 2)
                 .await
                 .unwrap();
         }
     }
-    ledger
+    store
 }
 
 /// All that the list has, in pages of its size; a page may be short.
-async fn executions(ledger: &Ledger, list: &ListExecutions) -> Vec<Execution> {
+async fn executions(store: &TestStore, list: &ListExecutions) -> Vec<Execution> {
     let mut list = list.clone();
     let mut executions = Vec::new();
     loop {
-        let listed = ledger
-            .store
+        let listed = store
+            .inner
             .list_executions(list.clone())
             .await
             .unwrap()
@@ -166,15 +166,15 @@ const NEWEST_FIRST: [&str; 10] = [
     "e09", "e08", "e07", "e06", "e05", "e04", "e03", "e02", "e01", "e00",
 ];
 
-pub async fn executions_are_listed_newest_first_each_once(place: Place) {
-    let ledger = ten_executions(&place).await;
+pub async fn executions_are_listed_newest_first_each_once(database: TestDatabase) {
+    let store = ten_executions(&database).await;
     for limit in 1..=11 {
         let list = ListExecutions {
             limit,
             ..all_executions("f")
         };
         assert_eq!(
-            names(&executions(&ledger, &list).await),
+            names(&executions(&store, &list).await),
             NEWEST_FIRST,
             "{limit} at a time"
         );
@@ -183,15 +183,15 @@ pub async fn executions_are_listed_newest_first_each_once(place: Place) {
         limit: 4,
         ..all_executions("f")
     };
-    let first = ledger
-        .store
+    let first = store
+        .inner
         .list_executions(list.clone())
         .await
         .unwrap()
         .unwrap();
-    ledger.start("between").await.unwrap();
+    store.start("between").await.unwrap();
     let rest = executions(
-        &ledger,
+        &store,
         &ListExecutions {
             from: first.next,
             ..list
@@ -205,18 +205,18 @@ pub async fn executions_are_listed_newest_first_each_once(place: Place) {
     assert_eq!(rest, NEWEST_FIRST[4..], "a new one moves no other");
 }
 
-pub async fn executions_are_listed_as_they_are_described(place: Place) {
-    let ledger = ten_executions(&place).await;
-    let listed = executions(&ledger, &all_executions("f")).await;
+pub async fn executions_are_listed_as_they_are_described(database: TestDatabase) {
+    let store = ten_executions(&database).await;
+    let listed = executions(&store, &all_executions("f")).await;
     for execution in &listed {
-        let described = ledger.describe(execution.name.as_str()).await;
+        let described = store.describe(execution.name.as_str()).await;
         assert_eq!(format!("{execution:?}"), format!("{described:?}"));
     }
     let metadata = ListExecutions {
         metadata_only: true,
         ..all_executions("f")
     };
-    for (with, without) in listed.into_iter().zip(executions(&ledger, &metadata).await) {
+    for (with, without) in listed.into_iter().zip(executions(&store, &metadata).await) {
         let expected = Execution {
             input: String::new(),
             output: None,
@@ -228,10 +228,10 @@ pub async fn executions_are_listed_as_they_are_described(place: Place) {
     }
 }
 
-pub async fn executions_are_chosen_by_status_time_and_prefix(place: Place) {
-    let ledger = ten_executions(&place).await;
+pub async fn executions_are_chosen_by_status_time_and_prefix(database: TestDatabase) {
+    let store = ten_executions(&database).await;
     for number in 100..103 {
-        ledger.start(&format!("other-{number}")).await.unwrap();
+        store.start(&format!("other-{number}")).await.unwrap();
     }
     let is_odd = |name: &&str| name.bytes().last().unwrap() % 2 == 1;
     let started = |from: Option<i64>, to: Option<i64>| ListExecutions {
@@ -292,7 +292,7 @@ pub async fn executions_are_chosen_by_status_time_and_prefix(place: Place) {
                 ..list.clone()
             };
             assert_eq!(
-                names(&executions(&ledger, &list).await),
+                names(&executions(&store, &list).await),
                 expected,
                 "{list:?}"
             );
@@ -300,20 +300,20 @@ pub async fn executions_are_chosen_by_status_time_and_prefix(place: Place) {
     }
 }
 
-pub async fn a_list_of_nothing_is_empty_and_of_no_flow_refused(place: Place) {
-    let ledger = place.open().await;
-    ledger
-        .store
+pub async fn a_list_of_nothing_is_empty_and_of_no_flow_refused(database: TestDatabase) {
+    let store = database.open().await;
+    store
+        .inner
         .create_flow(flow("f"), None)
         .await
         .unwrap()
         .unwrap();
     assert_eq!(
-        names(&executions(&ledger, &all_executions("f")).await),
+        names(&executions(&store, &all_executions("f")).await),
         [""; 0]
     );
-    let refused = ledger
-        .store
+    let refused = store
+        .inner
         .list_executions(all_executions("nope"))
         .await
         .unwrap();
@@ -324,5 +324,5 @@ pub async fn a_list_of_nothing_is_empty_and_of_no_flow_refused(place: Place) {
         started_to: ends[1],
         ..all_executions("f")
     };
-    assert_eq!(names(&executions(&ledger, &list).await), [""; 0]);
+    assert_eq!(names(&executions(&store, &list).await), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! The store suite: what the contract of `Store` promises, checked on every backend. A check gets a place
+//! The store suite: what the contract of `Store` promises, checked on every backend. A check gets a database
 //! where no store has been yet; what only SQLite can get wrong is in `sqlite`.
 
 mod appends;
@@ -18,8 +18,8 @@ macro_rules! suite {
             $(mod $file {
                 $(#[tokio::test]
                 async fn $check() {
-                    let place = crate::support::ledger::Place::sqlite();
-                    crate::store::$file::$check(place).await;
+                    let database = crate::support::test_store::TestDatabase::sqlite();
+                    crate::store::$file::$check(database).await;
                 })+
             })+
         }

@@ -9,7 +9,7 @@ use super::{
     tasks::{report, stop},
     upkeep::{change, deletion},
 };
-use crate::support::ledger::{Place, append, event, flow, nonce, start};
+use crate::support::test_store::{TestDatabase, append, event, flow, nonce, start};
 
 /// What each kind of write says to a nonce.
 async fn said(store: &dyn Store, nonce: Nonce) -> [Option<Refusal>; 7] {
@@ -40,8 +40,8 @@ async fn said(store: &dyn Store, nonce: Nonce) -> [Option<Refusal>; 7] {
 
 const ALL_USED: [Option<Refusal>; 7] = [const { Some(Refusal::NonceUsed) }; 7];
 
-pub async fn a_nonce_serves_one_write_of_any_kind(place: Place) {
-    let store = place.open().await.store;
+pub async fn a_nonce_serves_one_write_of_any_kind(database: TestDatabase) {
+    let store = database.open().await.inner;
     let append = |events: &[NewEvent]| append("f", "e", events, None);
     store
         .create_flow(flow("f"), Some(nonce(1)))
@@ -85,8 +85,8 @@ pub async fn a_nonce_serves_one_write_of_any_kind(place: Place) {
     }
 }
 
-pub async fn a_refused_write_has_used_its_nonce(place: Place) {
-    let store = place.with_execution().await.store;
+pub async fn a_refused_write_has_used_its_nonce(database: TestDatabase) {
+    let store = database.with_execution().await.inner;
     let created = store.create_flow(flow("f"), Some(nonce(1))).await.unwrap();
     assert_eq!(created.unwrap_err(), Refusal::FlowAlreadyExists);
     let started = store
@@ -129,59 +129,59 @@ pub async fn a_refused_write_has_used_its_nonce(place: Place) {
     }
 }
 
-pub async fn a_nonce_stays_used_after_a_new_start(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn a_nonce_stays_used_after_a_new_start(database: TestDatabase) {
+    let store = database.with_execution().await;
     let done = append("f", "e", &[event("StepEntered")], None);
-    ledger
-        .store
+    store
+        .inner
         .append_execution_events(done, Some(nonce(1)))
         .await
         .unwrap()
         .unwrap();
-    let refused = ledger
-        .store
+    let refused = store
+        .inner
         .create_flow(flow("f"), Some(nonce(2)))
         .await
         .unwrap();
     assert_eq!(refused.unwrap_err(), Refusal::FlowAlreadyExists);
-    ledger.close().await;
-    let store = place.open().await.store;
+    store.close().await;
+    let store = database.open().await.inner;
     for used in 1..=2 {
         assert_eq!(said(&*store, nonce(used)).await, ALL_USED, "nonce {used}");
     }
 }
 
-pub async fn a_nonce_that_is_refused_changes_nothing(place: Place) {
-    let ledger = place.with_execution().await;
-    ledger
-        .store
+pub async fn a_nonce_that_is_refused_changes_nothing(database: TestDatabase) {
+    let store = database.with_execution().await;
+    store
+        .inner
         .create_flow(flow("g"), Some(nonce(1)))
         .await
         .unwrap()
         .unwrap();
-    let store = &ledger.store;
-    let created = store.create_flow(flow("h"), Some(nonce(1))).await.unwrap();
+    let inner = &store.inner;
+    let created = inner.create_flow(flow("h"), Some(nonce(1))).await.unwrap();
     assert_eq!(created.unwrap_err(), Refusal::NonceUsed);
-    let started = store
+    let started = inner
         .start_execution(start("f", "new"), Some(nonce(1)))
         .await
         .unwrap();
     assert_eq!(started.unwrap_err(), Refusal::NonceUsed);
-    said(&**store, nonce(1)).await;
-    assert_eq!(ledger.history("e").await.len(), 1);
+    said(&**inner, nonce(1)).await;
+    assert_eq!(store.history("e").await.len(), 1);
     let new = append("f", "new", &[event("StepEntered")], None);
-    let new = store.append_execution_events(new, None).await.unwrap();
+    let new = inner.append_execution_events(new, None).await.unwrap();
     assert_eq!(new.unwrap_err(), Refusal::ExecutionNotExists);
     assert!(
-        store.create_flow(flow("h"), None).await.unwrap().is_ok(),
+        inner.create_flow(flow("h"), None).await.unwrap().is_ok(),
         "the name is free"
     );
 }
 
-pub async fn of_many_writes_with_one_nonce_at_the_same_time_one_is_done(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn of_many_writes_with_one_nonce_at_the_same_time_one_is_done(database: TestDatabase) {
+    let store = database.with_execution().await;
     let replays = (0..64).map(|_| {
-        let store = ledger.store.clone();
+        let store = store.inner.clone();
         tokio::spawn(async move {
             let append = append("f", "e", &[event("StepEntered")], None);
             store
@@ -198,5 +198,5 @@ pub async fn of_many_writes_with_one_nonce_at_the_same_time_one_is_done(place: P
         }
     }
     assert_eq!(done, 1);
-    assert_eq!(ledger.history("e").await.len(), 2);
+    assert_eq!(store.history("e").await.len(), 2);
 }

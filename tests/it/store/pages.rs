@@ -6,14 +6,14 @@ use flowledger::store::{Page, Pick, picked};
 use futures_util::FutureExt;
 use tokio::time::sleep;
 
-use crate::support::ledger::{Ledger, Place, detailed, event, events_of, name};
+use crate::support::test_store::{TestDatabase, TestStore, detailed, event, events_of, name};
 
 /// Ten events with the ids 1 to 10.
-async fn ten_events(place: &Place) -> Ledger {
-    let ledger = place.with_execution().await;
+async fn ten_events(database: &TestDatabase) -> TestStore {
+    let store = database.with_execution().await;
     let events = vec![event("StepEntered"); 9];
-    ledger.append(&events, 2).await.unwrap();
-    ledger
+    store.append(&events, 2).await.unwrap();
+    store
 }
 
 fn ids(page: &Page) -> Vec<i64> {
@@ -24,8 +24,10 @@ fn ids(page: &Page) -> Vec<i64> {
         .collect()
 }
 
-pub async fn a_page_has_as_many_events_as_asked_for_and_says_where_the_next_begins(place: Place) {
-    let ledger = ten_events(&place).await;
+pub async fn a_page_has_as_many_events_as_asked_for_and_says_where_the_next_begins(
+    database: TestDatabase,
+) {
+    let store = ten_events(&database).await;
     for (first, limit, held, next) in [
         (1, 1, vec![1], Some(2)),
         (1, 3, vec![1, 2, 3], Some(4)),
@@ -35,7 +37,7 @@ pub async fn a_page_has_as_many_events_as_asked_for_and_says_where_the_next_begi
         (1, 9, (1..=9).collect(), Some(10)),
         (1, 1000, (1..=10).collect(), None),
     ] {
-        let page = ledger.page(first, limit).await;
+        let page = store.page(first, limit).await;
         assert_eq!(
             (ids(&page), page.next),
             (held, next),
@@ -44,11 +46,11 @@ pub async fn a_page_has_as_many_events_as_asked_for_and_says_where_the_next_begi
     }
 }
 
-pub async fn a_page_beyond_the_end_is_empty(place: Place) {
-    let ledger = ten_events(&place).await;
+pub async fn a_page_beyond_the_end_is_empty(database: TestDatabase) {
+    let store = ten_events(&database).await;
     for first in [11, 12, 1_000_000, i64::MAX - 1, i64::MAX] {
         for limit in [1, 1000] {
-            let page = ledger.page(first, limit).await;
+            let page = store.page(first, limit).await;
             assert_eq!(
                 (page.events.as_str(), page.next),
                 ("", None),
@@ -58,25 +60,25 @@ pub async fn a_page_beyond_the_end_is_empty(place: Place) {
     }
 }
 
-pub async fn a_page_that_ends_with_the_history_is_the_last(place: Place) {
-    let ledger = ten_events(&place).await;
+pub async fn a_page_that_ends_with_the_history_is_the_last(database: TestDatabase) {
+    let store = ten_events(&database).await;
     for (first, limit) in [(1, 10), (10, 1), (6, 5)] {
-        assert_eq!(ledger.page(first, limit).await.next, None);
+        assert_eq!(store.page(first, limit).await.next, None);
     }
-    ledger.append(&[event("StepExited")], 11).await.unwrap();
+    store.append(&[event("StepExited")], 11).await.unwrap();
     for (first, limit) in [(1, 10), (10, 1), (6, 5)] {
-        assert_eq!(ledger.page(first, limit).await.next, Some(11));
+        assert_eq!(store.page(first, limit).await.next, Some(11));
     }
 }
 
-pub async fn a_read_sees_every_write_that_was_answered(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn a_read_sees_every_write_that_was_answered(database: TestDatabase) {
+    let store = database.with_execution().await;
     for id in 2..40 {
-        ledger.append(&[event("StepEntered")], id).await.unwrap();
+        store.append(&[event("StepEntered")], id).await.unwrap();
         let (first, second, third) = tokio::join!(
-            ledger.page(id, 1),
-            ledger.page(1, 1000),
-            ledger.page(id - 1, 1)
+            store.page(id, 1),
+            store.page(1, 1000),
+            store.page(id - 1, 1)
         );
         assert_eq!(ids(&first), [id]);
         assert_eq!(ids(&second), (1..=id).collect::<Vec<_>>());
@@ -85,34 +87,36 @@ pub async fn a_read_sees_every_write_that_was_answered(place: Place) {
 }
 
 /// Read backwards, a page takes two looks: at the end, and at what is before it.
-pub async fn what_is_appended_while_a_page_is_read_backwards_is_not_told_of(place: Place) {
-    let ledger = ten_events(&place).await;
+pub async fn what_is_appended_while_a_page_is_read_backwards_is_not_told_of(
+    database: TestDatabase,
+) {
+    let store = ten_events(&database).await;
     let (flow, execution) = (name("f"), name("e"));
     let newest = Pick {
         limit: 3,
         reverse: true,
         ..Pick::default()
     };
-    let mut page = pin!(picked(&*ledger.store, &flow, &execution, &newest));
+    let mut page = pin!(picked(&*store.inner, &flow, &execution, &newest));
     assert!(page.as_mut().now_or_never().is_none());
     sleep(Duration::from_millis(100)).await; // it looks at the end
-    ledger.append(&[event("StepExited")], 11).await.unwrap();
+    store.append(&[event("StepExited")], 11).await.unwrap();
     let page = page.await.unwrap().unwrap();
     assert_eq!(ids(&page)[0], page.last_event_id);
 }
 
-pub async fn what_was_answered_is_there_after_a_new_start(place: Place) {
-    let ledger = place.with_execution().await;
-    ledger
+pub async fn what_was_answered_is_there_after_a_new_start(database: TestDatabase) {
+    let store = database.with_execution().await;
+    store
         .append(&[detailed("StepEntered", "步骤")], 2)
         .await
         .unwrap();
-    let before = ledger.page(1, 10).await;
-    ledger.close().await;
-    let ledger = place.open().await;
-    assert_eq!(ledger.page(1, 10).await, before);
+    let before = store.page(1, 10).await;
+    store.close().await;
+    let store = database.open().await;
+    assert_eq!(store.page(1, 10).await, before);
     assert_eq!(
-        ledger
+        store
             .append(&[event("StepExited")], None)
             .await
             .unwrap()

@@ -10,7 +10,7 @@ use flowledger::{
 use tokio::time::timeout;
 
 use super::upkeep::deletion;
-use crate::support::ledger::{Place, at, event, flow, name, nonce};
+use crate::support::test_store::{TestDatabase, at, event, flow, name, nonce};
 
 pub fn stop(execution: &str) -> StopExecution {
     StopExecution {
@@ -34,55 +34,51 @@ pub fn report(execution: &str, submitted: i64) -> ReportTask {
     }
 }
 
-pub async fn a_stop_is_an_event_that_ends_the_execution(place: Place) {
-    let ledger = place.with_execution().await;
-    let stopped = ledger
-        .store
+pub async fn a_stop_is_an_event_that_ends_the_execution(database: TestDatabase) {
+    let store = database.with_execution().await;
+    let stopped = store
+        .inner
         .stop_execution(stop("e"), None)
         .await
         .unwrap()
         .unwrap();
     assert_eq!(
         format!("{stopped:?}"),
-        format!("{:?}", ledger.describe("e").await)
+        format!("{:?}", store.describe("e").await)
     );
     assert_eq!(
         (stopped.status, stopped.stopped_at),
         (Status::Stopped, Some(at(5_000)))
     );
     assert_eq!(
-        ledger.page(2, 10).await.events,
+        store.page(2, 10).await.events,
         r#"{"Type":"ExecutionStopped","EventId":2,"Time":"2026-11-22T12:00:05.000Z","ScheduleEventId":1,"EventDetail":"{\"error\":\"步\",\"cause\":\"\\n\"}","StepName":""}"#
     );
-    let again = ledger.store.stop_execution(stop("e"), None).await.unwrap();
+    let again = store.inner.stop_execution(stop("e"), None).await.unwrap();
     assert_eq!(again.err(), Some(Refusal::ExecutionAlreadyCompleted));
-    let missing = ledger
-        .store
+    let missing = store
+        .inner
         .stop_execution(stop("nope"), None)
         .await
         .unwrap();
     assert_eq!(missing.err(), Some(Refusal::ExecutionNotExists));
-    assert_eq!(ledger.history("e").await.len(), 2);
+    assert_eq!(store.history("e").await.len(), 2);
 }
 
-pub async fn a_reported_task_ends_once(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn a_reported_task_ends_once(database: TestDatabase) {
+    let store = database.with_execution().await;
     let submitted = NewEvent {
         step_name: "步骤\n".to_owned(),
         ..event("TaskSubmitted")
     };
-    ledger
+    store
         .append(&[event("A"), submitted.clone(), event("B"), submitted], 2)
         .await
         .unwrap();
-    let reported = ledger
-        .store
-        .report_task(report("e", 3), None)
-        .await
-        .unwrap();
+    let reported = store.inner.report_task(report("e", 3), None).await.unwrap();
     assert_eq!(reported, Ok(6));
     assert_eq!(
-        ledger.page(6, 10).await.events,
+        store.page(6, 10).await.events,
         r#"{"Type":"TaskSucceeded","EventId":6,"Time":"2026-11-22T12:00:06.000Z","ScheduleEventId":3,"EventDetail":"{\"output\":{ \"k\": 1.0 }}","StepName":"步骤\n"}"#
     );
     let failed = ReportTask {
@@ -90,32 +86,28 @@ pub async fn a_reported_task_ends_once(place: Place) {
         ..report("e", 3)
     };
     for again in [report("e", 3), failed] {
-        let again = ledger.store.report_task(again, None).await.unwrap();
+        let again = store.inner.report_task(again, None).await.unwrap();
         assert_eq!(again, Err(Refusal::TaskAlreadyCompleted(3)));
     }
-    ledger.close().await;
-    let ledger = place.open().await;
-    let again = ledger
-        .store
-        .report_task(report("e", 3), None)
-        .await
-        .unwrap();
+    store.close().await;
+    let store = database.open().await;
+    let again = store.inner.report_task(report("e", 3), None).await.unwrap();
     assert_eq!(again, Err(Refusal::TaskAlreadyCompleted(3)));
     let other = ReportTask {
         event_type: "TaskFailed",
         ..report("e", 5)
     };
-    assert_eq!(ledger.store.report_task(other, None).await.unwrap(), Ok(7));
-    assert_eq!(ledger.history("e").await.len(), 7);
+    assert_eq!(store.inner.report_task(other, None).await.unwrap(), Ok(7));
+    assert_eq!(store.history("e").await.len(), 7);
 }
 
-pub async fn a_task_that_its_engine_ended_cannot_be_reported(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn a_task_that_its_engine_ended_cannot_be_reported(database: TestDatabase) {
+    let store = database.with_execution().await;
     for (submitted, event_type) in [(2, "TaskSucceeded"), (4, "TaskFailed"), (6, "TaskTimedOut")] {
         let pair = [event("TaskSubmitted"), event(event_type)];
-        ledger.append(&pair, submitted).await.unwrap();
-        let late = ledger
-            .store
+        store.append(&pair, submitted).await.unwrap();
+        let late = store
+            .inner
             .report_task(report("e", submitted), None)
             .await
             .unwrap();
@@ -126,23 +118,19 @@ pub async fn a_task_that_its_engine_ended_cannot_be_reported(place: Place) {
         );
     }
     let pair = [event("TaskSubmitted"), event("ExecutionFailed")];
-    ledger.append(&pair, 8).await.unwrap();
-    let late = ledger
-        .store
-        .report_task(report("e", 8), None)
-        .await
-        .unwrap();
+    store.append(&pair, 8).await.unwrap();
+    let late = store.inner.report_task(report("e", 8), None).await.unwrap();
     assert_eq!(
         late,
         Err(Refusal::TaskAlreadyCompleted(8)),
         "its execution is over"
     );
-    assert_eq!(ledger.history("e").await.len(), 9);
+    assert_eq!(store.history("e").await.len(), 9);
 }
 
-pub async fn a_report_is_for_the_very_flow_that_submitted(place: Place) {
-    let ledger = place.with_execution().await;
-    ledger.append(&[event("TaskSubmitted")], 2).await.unwrap();
+pub async fn a_report_is_for_the_very_flow_that_submitted(database: TestDatabase) {
+    let store = database.with_execution().await;
+    store.append(&[event("TaskSubmitted")], 2).await.unwrap();
     let gone = Err(Refusal::FlowNotExists);
     let elsewhere = [
         ReportTask {
@@ -157,32 +145,28 @@ pub async fn a_report_is_for_the_very_flow_that_submitted(place: Place) {
         report("e", 3),
     ];
     for elsewhere in elsewhere {
-        let refused = ledger.store.report_task(elsewhere, None).await.unwrap();
+        let refused = store.inner.report_task(elsewhere, None).await.unwrap();
         assert_eq!(refused, gone);
     }
     let deletion = FlowDeletion {
         name: name("f"),
         at: at(0),
     };
-    ledger
-        .store
+    store
+        .inner
         .delete_flow(deletion, None)
         .await
         .unwrap()
         .unwrap();
-    let refused = ledger
-        .store
-        .report_task(report("e", 2), None)
-        .await
-        .unwrap();
+    let refused = store.inner.report_task(report("e", 2), None).await.unwrap();
     assert_eq!(refused, gone);
 }
 
-pub async fn of_many_reports_at_the_same_time_one_counts(place: Place) {
-    let ledger = place.with_execution().await;
-    ledger.append(&[event("TaskSubmitted")], 2).await.unwrap();
+pub async fn of_many_reports_at_the_same_time_one_counts(database: TestDatabase) {
+    let store = database.with_execution().await;
+    store.append(&[event("TaskSubmitted")], 2).await.unwrap();
     let reports = (0..16).map(|number| {
-        let store = ledger.store.clone();
+        let store = store.inner.clone();
         tokio::spawn(async move {
             let event_type = if number % 2 == 0 {
                 "TaskSucceeded"
@@ -205,20 +189,20 @@ pub async fn of_many_reports_at_the_same_time_one_counts(place: Place) {
         .iter()
         .filter(|outcome| **outcome == Err(Refusal::TaskAlreadyCompleted(2)));
     assert_eq!((counted, late.count()), (1, 15));
-    assert_eq!(ledger.history("e").await.len(), 3);
+    assert_eq!(store.history("e").await.len(), 3);
 }
 
-pub async fn task_tokens_hold_as_long_as_the_database_lives(place: Place) {
+pub async fn task_tokens_hold_as_long_as_the_database_lives(database: TestDatabase) {
     let token = TaskToken {
         flow_id: flow("f").id,
         flow: "f".to_owned(),
         execution: "e".to_owned(),
         event_id: 2,
     };
-    let ledger = place.open().await;
-    let text = token.sign(ledger.store.task_key());
-    ledger.close().await;
-    let store = place.open().await.store;
+    let store = database.open().await;
+    let text = token.sign(store.inner.task_key());
+    store.close().await;
+    let store = database.open().await.inner;
     assert_eq!(TaskToken::verify(&text, store.task_key()), Some(token));
 }
 
@@ -228,36 +212,36 @@ async fn news(changes: &mut Changes) -> bool {
         .is_ok()
 }
 
-pub async fn whoever_waits_hears_of_every_growth_of_his_execution(place: Place) {
-    let ledger = place.with_execution().await;
-    ledger.start("other").await.unwrap();
-    let mut changes = ledger.store.changes(&name("f"), &name("e"));
-    let mut second = ledger.store.changes(&name("f"), &name("e"));
+pub async fn whoever_waits_hears_of_every_growth_of_his_execution(database: TestDatabase) {
+    let store = database.with_execution().await;
+    store.start("other").await.unwrap();
+    let mut changes = store.inner.changes(&name("f"), &name("e"));
+    let mut second = store.inner.changes(&name("f"), &name("e"));
     assert!(!news(&mut changes).await, "what came before is no news");
-    ledger.append(&[event("TaskSubmitted")], 2).await.unwrap();
+    store.append(&[event("TaskSubmitted")], 2).await.unwrap();
     assert!(news(&mut changes).await && news(&mut second).await);
     assert!(!news(&mut changes).await, "once");
     drop(second);
-    ledger.append_to("other", &[event("A")], 2).await.unwrap();
-    ledger.append(&[event("A")], 9).await.unwrap_err();
+    store.append_to("other", &[event("A")], 2).await.unwrap();
+    store.append(&[event("A")], 9).await.unwrap_err();
     let used = Some(nonce(1)); // each of these would be done, but for its nonce
-    let store = &ledger.store;
-    store
+    let inner = &store.inner;
+    inner
         .create_flow(flow("f"), used)
         .await
         .unwrap()
         .unwrap_err();
-    store
+    inner
         .stop_execution(stop("e"), used)
         .await
         .unwrap()
         .unwrap_err();
-    store
+    inner
         .report_task(report("e", 2), used)
         .await
         .unwrap()
         .unwrap_err();
-    store
+    inner
         .delete_flow(deletion("f"), used)
         .await
         .unwrap()
@@ -266,45 +250,45 @@ pub async fn whoever_waits_hears_of_every_growth_of_his_execution(place: Place) 
         !news(&mut changes).await,
         "neither of others nor of what was refused"
     );
-    ledger
-        .store
+    store
+        .inner
         .report_task(report("e", 2), None)
         .await
         .unwrap()
         .unwrap();
     assert!(news(&mut changes).await);
-    ledger.append(&[event("A")], 4).await.unwrap(); // before anybody waits
+    store.append(&[event("A")], 4).await.unwrap(); // before anybody waits
     assert!(news(&mut changes).await);
-    ledger
-        .store
+    store
+        .inner
         .stop_execution(stop("e"), None)
         .await
         .unwrap()
         .unwrap();
     assert!(news(&mut changes).await);
     assert_eq!(
-        ledger.describe("e").await.status,
+        store.describe("e").await.status,
         Status::Stopped,
         "news comes after the write"
     );
 }
 
-pub async fn whoever_waits_for_the_end_hears_of_an_end_or_a_deletion(place: Place) {
-    let ledger = place.with_execution().await;
-    ledger.start("stopped").await.unwrap();
-    ledger.start("deleted").await.unwrap();
+pub async fn whoever_waits_for_the_end_hears_of_an_end_or_a_deletion(database: TestDatabase) {
+    let store = database.with_execution().await;
+    store.start("stopped").await.unwrap();
+    store.start("deleted").await.unwrap();
     let [mut ended, mut stopped, mut deleted] = ["e", "stopped", "deleted"].map(|execution| {
-        let mut changes = ledger.store.changes(&name("f"), &name(execution));
+        let mut changes = store.inner.changes(&name("f"), &name(execution));
         tokio::spawn(async move { changes.ended().await })
     });
     let soon = Duration::from_millis(50);
     let late = Duration::from_secs(10);
-    ledger.append(&[event("A")], 2).await.unwrap();
+    store.append(&[event("A")], 2).await.unwrap();
     assert!(timeout(soon, &mut ended).await.is_err(), "it goes on");
-    ledger.append(&[event("ExecutionFailed")], 3).await.unwrap();
+    store.append(&[event("ExecutionFailed")], 3).await.unwrap();
     assert!(timeout(late, &mut ended).await.is_ok());
-    ledger
-        .store
+    store
+        .inner
         .stop_execution(stop("stopped"), None)
         .await
         .unwrap()
@@ -318,8 +302,8 @@ pub async fn whoever_waits_for_the_end_hears_of_an_end_or_a_deletion(place: Plac
         name: name("f"),
         at: at(0),
     };
-    ledger
-        .store
+    store
+        .inner
         .delete_flow(deletion, None)
         .await
         .unwrap()

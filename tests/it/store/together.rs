@@ -12,8 +12,8 @@ use super::{
     upkeep::{all_executions, change, deletion},
 };
 use crate::support::{
-    asked::asked,
-    ledger::{Place, append, detailed, event, flow, name, start},
+    pending::submit,
+    test_store::{TestDatabase, append, detailed, event, flow, name, start},
 };
 
 /// Appends one event at the end, wherever that is by now: what an engine does.
@@ -34,10 +34,10 @@ async fn append_at_the_end(store: &dyn Store, execution: &str, event: NewEvent) 
     }
 }
 
-pub async fn many_appenders_on_one_execution_get_every_event_in_once(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn many_appenders_on_one_execution_get_every_event_in_once(database: TestDatabase) {
+    let store = database.with_execution().await;
     let appenders = (0..32).map(|appender| {
-        let store = Arc::clone(&ledger.store);
+        let store = Arc::clone(&store.inner);
         tokio::spawn(async move {
             for turn in 0..3 {
                 let event = detailed("StepEntered", &format!("{appender:02} {turn}"));
@@ -48,7 +48,7 @@ pub async fn many_appenders_on_one_execution_get_every_event_in_once(place: Plac
     for appender in appenders.collect::<Vec<_>>() {
         appender.await.unwrap();
     }
-    let details = ledger.details("e").await;
+    let details = store.details("e").await;
     for appender in 0..32 {
         let prefix = format!("{appender:02} ");
         let own = details
@@ -63,10 +63,10 @@ pub async fn many_appenders_on_one_execution_get_every_event_in_once(place: Plac
     assert_eq!(details.len(), 32 * 3);
 }
 
-pub async fn many_executions_grow_at_the_same_time(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn many_executions_grow_at_the_same_time(database: TestDatabase) {
+    let store = database.with_execution().await;
     let engines = (0..32).map(|engine| {
-        let store = Arc::clone(&ledger.store);
+        let store = Arc::clone(&store.inner);
         tokio::spawn(async move {
             let execution = format!("e{engine}");
             store
@@ -95,15 +95,15 @@ pub async fn many_executions_grow_at_the_same_time(place: Place) {
         let execution = format!("e{engine}");
         let turns =
             (0..4).flat_map(|turn| ["in", "out"].map(|side| format!("{execution} {turn} {side}")));
-        assert_eq!(ledger.details(&execution).await, turns.collect::<Vec<_>>());
+        assert_eq!(store.details(&execution).await, turns.collect::<Vec<_>>());
     }
 }
 
-pub async fn the_same_append_many_times_at_once_is_done_once(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn the_same_append_many_times_at_once_is_done_once(database: TestDatabase) {
+    let store = database.with_execution().await;
     let batch = [event("A"), event("B")];
     let appends = (0..32).map(|number| {
-        let store = Arc::clone(&ledger.store);
+        let store = Arc::clone(&store.inner);
         let other = [event("C"), event("D")];
         let events = if number % 4 == 3 {
             other
@@ -127,19 +127,19 @@ pub async fn the_same_append_many_times_at_once_is_done_once(place: Place) {
     }
     let types = if winners[0] { ["C", "D"] } else { ["A", "B"] };
     assert_eq!(winners, vec![winners[0]; if winners[0] { 8 } else { 24 }]);
-    let history = ledger.history("e").await;
+    let history = store.history("e").await;
     assert_eq!(history.len(), 3);
     assert_eq!([&history[1]["Type"], &history[2]["Type"]], types);
 }
 
-pub async fn a_caller_that_goes_away_changes_nothing(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn a_caller_that_goes_away_changes_nothing(database: TestDatabase) {
+    let store = database.with_execution().await;
     let batch = vec![event("A"), event("B")];
     for caller in 0..20 {
         let execution = format!("e{caller}");
-        ledger.start(&execution).await.unwrap();
-        let (store, batch) = (Arc::clone(&ledger.store), batch.clone());
-        let gone = asked(async move {
+        store.start(&execution).await.unwrap();
+        let (store, batch) = (Arc::clone(&store.inner), batch.clone());
+        let gone = submit(async move {
             let append = append("f", &execution, &batch, 2);
             store.append_execution_events(append, None).await
         });
@@ -148,48 +148,50 @@ pub async fn a_caller_that_goes_away_changes_nothing(place: Place) {
         }
         drop(gone);
     }
-    ledger.close().await;
-    let ledger = place.open().await;
+    store.close().await;
+    let store = database.open().await;
     for caller in 0..20 {
         let execution = format!("e{caller}");
         assert_eq!(
-            ledger.history(&execution).await.len(),
+            store.history(&execution).await.len(),
             3,
             "what was asked for is done"
         );
         let again = append("f", &execution, &batch, 2);
-        let again = ledger
-            .store
+        let again = store
+            .inner
             .append_execution_events(again, None)
             .await
             .unwrap();
         assert_eq!(again.unwrap().last, 3);
-        assert_eq!(ledger.history(&execution).await.len(), 3);
+        assert_eq!(store.history(&execution).await.len(), 3);
     }
 }
 
-pub async fn closing_finishes_what_was_asked_for(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn closing_finishes_what_was_asked_for(database: TestDatabase) {
+    let store = database.with_execution().await;
     let appends: Vec<_> = (2..42)
         .map(|id| {
-            let store = Arc::clone(&ledger.store);
-            asked(async move {
+            let store = Arc::clone(&store.inner);
+            submit(async move {
                 let append = append("f", "e", &[event("StepEntered")], id);
                 store.append_execution_events(append, None).await
             })
         })
         .collect();
-    ledger.close().await;
+    store.close().await;
     for (id, append) in (2..).zip(appends) {
         assert_eq!(append.await.unwrap().unwrap().first, id);
     }
-    assert_eq!(place.open().await.history("e").await.len(), 41);
+    assert_eq!(database.open().await.history("e").await.len(), 41);
 }
 
-pub async fn closing_while_others_write_keeps_what_was_answered_and_nothing_else(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn closing_while_others_write_keeps_what_was_answered_and_nothing_else(
+    database: TestDatabase,
+) {
+    let store = database.with_execution().await;
     let writers = (0..8).map(|writer| {
-        let store = Arc::clone(&ledger.store);
+        let store = Arc::clone(&store.inner);
         tokio::spawn(async move {
             let mut answered = Vec::new();
             for turn in 0.. {
@@ -205,21 +207,21 @@ pub async fn closing_while_others_write_keeps_what_was_answered_and_nothing_else
         })
     });
     let writers: Vec<_> = writers.collect();
-    while ledger.page(20, 1).await.events.is_empty() {
+    while store.page(20, 1).await.events.is_empty() {
         tokio::task::yield_now().await;
     }
-    ledger.close().await;
+    store.close().await;
     let mut answered = Vec::new();
     for writer in writers {
         answered.extend(writer.await.unwrap());
     }
     answered.sort();
-    let details = place.open().await.details("e").await;
+    let details = database.open().await.details("e").await;
     assert_eq!((2..).zip(details).collect::<Vec<_>>(), answered);
 }
 
-pub async fn after_closing_every_call_is_unavailable(place: Place) {
-    let store = place.with_execution().await.store;
+pub async fn after_closing_every_call_is_unavailable(database: TestDatabase) {
+    let store = database.with_execution().await.inner;
     store.close().await;
     store.close().await; // once more does no harm
     let (f, e) = (name("f"), name("e"));

@@ -6,7 +6,7 @@ use flowledger::{
 };
 
 use super::tasks::{report, stop};
-use crate::support::ledger::{Ledger, Place, append, at, event, flow, name, start};
+use crate::support::test_store::{TestDatabase, TestStore, append, at, event, flow, name, start};
 
 /// A change of flow `f` that changes nothing but when it was changed.
 pub fn change() -> FlowChange {
@@ -49,8 +49,8 @@ async fn updated(store: &dyn Store, change: FlowChange) -> Flow {
     described
 }
 
-pub async fn a_change_concerns_what_it_names_and_nothing_else(place: Place) {
-    let store = place.with_execution().await.store;
+pub async fn a_change_concerns_what_it_names_and_nothing_else(database: TestDatabase) {
+    let store = database.with_execution().await.inner;
     let text = || Some("neu: 步骤".to_owned());
     let mut expected = Flow {
         modified_at: at(77),
@@ -107,8 +107,8 @@ pub async fn a_change_concerns_what_it_names_and_nothing_else(place: Place) {
     );
 }
 
-pub async fn an_empty_description_or_role_is_none_any_more(place: Place) {
-    let store = place.with_execution().await.store;
+pub async fn an_empty_description_or_role_is_none_any_more(database: TestDatabase) {
+    let store = database.with_execution().await.inner;
     let empty = FlowChange {
         description: Some(String::new()),
         role_arn: Some(String::new()),
@@ -118,23 +118,25 @@ pub async fn an_empty_description_or_role_is_none_any_more(place: Place) {
     assert_eq!((flow.description.as_str(), flow.role_arn), ("", None));
 }
 
-pub async fn an_execution_keeps_the_definition_and_environment_it_started_with(place: Place) {
-    let ledger = place.with_execution().await;
+pub async fn an_execution_keeps_the_definition_and_environment_it_started_with(
+    database: TestDatabase,
+) {
+    let store = database.with_execution().await;
     for text in ["second", "third"] {
         let new = FlowChange {
             definition: Some(text.to_owned()),
             environment: Some(format!("{{\"{text}\":1}}")),
             ..change()
         };
-        updated(&*ledger.store, new).await;
-        ledger.start(text).await.unwrap();
-        updated(&*ledger.store, change()).await;
+        updated(&*store.inner, new).await;
+        store.start(text).await.unwrap();
+        updated(&*store.inner, change()).await;
     }
-    let first = ledger.describe("e").await;
+    let first = store.describe("e").await;
     assert_eq!(first.definition, flow("f").definition);
     assert_eq!(first.environment, flow("f").environment);
     for text in ["second", "third"] {
-        let execution = ledger.describe(text).await;
+        let execution = store.describe(text).await;
         assert_eq!(execution.definition, text);
         assert_eq!(execution.environment, Some(format!("{{\"{text}\":1}}")));
     }
@@ -175,43 +177,43 @@ async fn said(store: &dyn Store) -> Vec<Option<Refusal>> {
     ]
 }
 
-pub async fn a_deleted_flow_is_gone_with_all_it_had(place: Place) {
-    let ledger = place.with_execution().await;
-    ledger.append(&[event("TaskSubmitted")], 2).await.unwrap();
-    ledger
-        .store
+pub async fn a_deleted_flow_is_gone_with_all_it_had(database: TestDatabase) {
+    let store = database.with_execution().await;
+    store.append(&[event("TaskSubmitted")], 2).await.unwrap();
+    store
+        .inner
         .delete_flow(deletion("f"), None)
         .await
         .unwrap()
         .unwrap();
     let gone = vec![Some(Refusal::FlowNotExists); 10];
-    assert_eq!(said(&*ledger.store).await, gone);
-    ledger.close().await;
-    assert_eq!(said(&*place.open().await.store).await, gone);
+    assert_eq!(said(&*store.inner).await, gone);
+    store.close().await;
+    assert_eq!(said(&*database.open().await.inner).await, gone);
 }
 
-pub async fn a_flow_that_takes_a_deleted_ones_name_has_nothing_of_it(place: Place) {
-    let ledger = place.with_execution().await;
-    let neighbour = Ledger {
-        store: ledger.store.clone(),
+pub async fn a_flow_that_takes_a_deleted_ones_name_has_nothing_of_it(database: TestDatabase) {
+    let store = database.with_execution().await;
+    let neighbour = TestStore {
+        inner: store.inner.clone(),
     };
-    ledger
-        .store
+    store
+        .inner
         .create_flow(flow("g"), None)
         .await
         .unwrap()
         .unwrap();
-    ledger
-        .store
+    store
+        .inner
         .start_execution(start("g", "e"), None)
         .await
         .unwrap()
         .unwrap();
     for round in 0..3 {
         let events: Vec<NewEvent> = vec![event("TaskSubmitted"); 150];
-        ledger.append(&events, 2).await.unwrap();
-        ledger
-            .store
+        store.append(&events, 2).await.unwrap();
+        store
+            .inner
             .delete_flow(deletion("f"), None)
             .await
             .unwrap()
@@ -220,23 +222,18 @@ pub async fn a_flow_that_takes_a_deleted_ones_name_has_nothing_of_it(place: Plac
             id: format!("00000000-0000-0000-0000-00000000010{round}"),
             ..flow("f")
         };
-        ledger
-            .store
-            .create_flow(again, None)
-            .await
-            .unwrap()
-            .unwrap();
-        let executions = ledger
-            .store
+        store.inner.create_flow(again, None).await.unwrap().unwrap();
+        let executions = store
+            .inner
             .list_executions(all_executions("f"))
             .await
             .unwrap();
         assert_eq!(executions.unwrap().items.len(), 0);
-        ledger.start("e").await.unwrap();
+        store.start("e").await.unwrap();
         assert_eq!(neighbour.history("e").await.len(), 1);
     }
-    let of_g = ledger
-        .store
+    let of_g = store
+        .inner
         .list_executions(all_executions("g"))
         .await
         .unwrap()

@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     Answer, Call,
-    audit::{Batch, Placed},
+    audit::{Batch, StoredBatch},
 };
 
 /// Of so many requests one is broken off, and another is sent whole but its answer not waited for.
@@ -50,7 +50,7 @@ pub struct Appender {
 /// What an appender knows.
 #[derive(Default)]
 pub struct Report {
-    pub acknowledged: Vec<Placed>,
+    pub acknowledged: Vec<StoredBatch>,
     /// Executions that were started, as far as it knows.
     pub started: Vec<String>,
     /// Batches of which only a part was sent.
@@ -84,10 +84,10 @@ impl Appender {
     }
 
     /// Appends until the server is `down`.
-    pub async fn work(mut self, address: SocketAddr, down: Arc<AtomicBool>) -> Self {
+    pub async fn run(mut self, address: SocketAddr, down: Arc<AtomicBool>) -> Self {
         let mut stream = None;
         while !down.load(Relaxed) {
-            if self.step(address, &mut stream).await.is_err() {
+            if self.send_request(address, &mut stream).await.is_err() {
                 stream = None;
                 sleep(Duration::from_millis(1)).await;
             }
@@ -109,7 +109,7 @@ impl Appender {
     }
 
     /// One request, and whatever follows from its answer. An error means that there is none.
-    async fn step(
+    async fn send_request(
         &mut self,
         address: SocketAddr,
         stream: &mut Option<TcpStream>,
@@ -196,7 +196,7 @@ impl Appender {
                 self.started = true;
                 self.report.started.push(self.execution());
             }
-            _ => self.troubled(answer).await,
+            _ => self.unexpected_answer(answer).await,
         }
     }
 
@@ -209,7 +209,7 @@ impl Appender {
                     self.fault(format!("{batch:?} at {}: {}", self.next, answer.text));
                 }
                 let (execution, first) = (self.execution(), self.next);
-                let placed = Placed {
+                let placed = StoredBatch {
                     batch,
                     execution,
                     first,
@@ -233,7 +233,7 @@ impl Appender {
                 self.report.conflicts += 1;
             }
             (_, Some("ExecutionAlreadyCompleted")) if self.shared => self.next_generation(),
-            _ => self.troubled(answer).await,
+            _ => self.unexpected_answer(answer).await,
         }
     }
 
@@ -244,7 +244,7 @@ impl Appender {
     }
 
     /// The answer says neither yes nor no, or what it must not say.
-    async fn troubled(&mut self, answer: &Answer) {
+    async fn unexpected_answer(&mut self, answer: &Answer) {
         if answer.status == 429 || answer.status >= 500 {
             self.report.unavailable += 1;
             sleep(Duration::from_millis(5)).await;

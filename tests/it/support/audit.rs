@@ -89,7 +89,7 @@ impl Batch {
 
 /// Where a batch is: its execution and its first EventId.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed {
+pub struct StoredBatch {
     pub batch: Batch,
     pub execution: String,
     pub first: i64,
@@ -117,7 +117,7 @@ struct Seen {
 #[derive(Default)]
 pub struct Audit {
     executions: BTreeMap<String, Seen>,
-    placed: HashMap<(u64, u64), Placed>,
+    placed: HashMap<(u64, u64), StoredBatch>,
     never_sent: HashSet<(u64, u64)>,
     pub events: u64,
     pub faults: Faults,
@@ -125,7 +125,7 @@ pub struct Audit {
 
 impl Audit {
     /// One that has read nothing yet.
-    pub fn anew(&self) -> Self {
+    pub fn restarted(&self) -> Self {
         Audit {
             never_sent: self.never_sent.clone(),
             ..Audit::default()
@@ -133,7 +133,7 @@ impl Audit {
     }
 
     /// The EventId from which to read on: the last one that was read, which must still be there.
-    pub fn from(&self, execution: &str) -> i64 {
+    pub fn resume_from(&self, execution: &str) -> i64 {
         self.executions
             .get(execution)
             .map_or(1, |seen| seen.next - 1)
@@ -153,13 +153,13 @@ impl Audit {
     }
 
     /// Whether the batch has been read.
-    pub fn has(&self, batch: &Batch) -> bool {
+    pub fn contains(&self, batch: &Batch) -> bool {
         self.placed.contains_key(&batch.key())
     }
 
     /// Reads events of an execution, from `from` to the end.
     pub fn read(&mut self, execution: &str, events: &[Value]) {
-        let from = self.from(execution);
+        let from = self.resume_from(execution);
         let seen = self.executions.entry(execution.to_owned()).or_insert(Seen {
             next: from,
             ended: false,
@@ -223,7 +223,7 @@ impl Audit {
                     .push(format!("{place}: {batch:?} after a later one"));
             }
             let execution = execution.to_owned();
-            let placed = Placed {
+            let placed = StoredBatch {
                 batch,
                 execution,
                 first,
@@ -247,7 +247,10 @@ impl Audit {
     }
 
     /// Every acknowledged batch must have been read where its acknowledgement says.
-    pub fn settle<'a>(&mut self, acknowledged: impl IntoIterator<Item = &'a Placed>) {
+    pub fn check_acknowledged<'a>(
+        &mut self,
+        acknowledged: impl IntoIterator<Item = &'a StoredBatch>,
+    ) {
         for promised in acknowledged {
             match self.placed.get(&promised.batch.key()) {
                 None => self.faults.lost.push(format!("{promised:?}")),
@@ -283,12 +286,12 @@ fn audited(numbers: &[u64], change: fn(&mut Vec<Value>)) -> Faults {
     let mut audit = Audit::default();
     audit.never_sent([batch(9)]);
     audit.read("e", &events);
-    let promised = (1..=2).map(|number| Placed {
+    let promised = (1..=2).map(|number| StoredBatch {
         batch: batch(number),
         execution: "e".to_owned(),
         first: number as i64 * 3 - 1,
     });
-    audit.settle(&promised.collect::<Vec<_>>());
+    audit.check_acknowledged(&promised.collect::<Vec<_>>());
     audit.faults
 }
 

@@ -63,7 +63,7 @@ fn installed(program: &str) -> Option<PathBuf> {
 }
 
 /// Where screenshots and figures are left for people to look at.
-pub fn kept(name: &str) -> PathBuf {
+pub fn artifact_path(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ui");
     fs::create_dir_all(&folder).unwrap();
     folder.join(name)
@@ -125,7 +125,7 @@ impl Browser {
         Some(Browser { client, driver })
     }
 
-    pub async fn go(&self, address: &str) {
+    pub async fn open_url(&self, address: &str) {
         self.client.goto(address).await.unwrap();
     }
 
@@ -163,7 +163,7 @@ impl Browser {
     }
 
     /// Waits until a script returns true.
-    pub async fn until(&self, script: &str) {
+    pub async fn wait_until(&self, script: &str) {
         for _ in 0..PATIENCE.as_millis() / 50 {
             if self.run(script).await == true {
                 return;
@@ -180,12 +180,12 @@ impl Browser {
     }
 
     /// Keeps a picture of what is shown, or of one element.
-    pub async fn keep(&self, name: &str, element: Option<&str>) {
+    pub async fn save_screenshot(&self, name: &str, element: Option<&str>) {
         let picture = match element {
             None => self.client.screenshot().await,
             Some(css) => self.wait(css).await.screenshot().await,
         };
-        fs::write(kept(name), picture.unwrap()).unwrap();
+        fs::write(artifact_path(name), picture.unwrap()).unwrap();
     }
 
     pub async fn close(self) {

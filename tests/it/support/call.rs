@@ -63,7 +63,7 @@ impl Call {
     }
 
     /// The same call once more, with a nonce of its own.
-    pub fn again(&self) -> Self {
+    pub fn with_new_nonce(&self) -> Self {
         self.clone().nonce(&new_nonce())
     }
 
@@ -166,7 +166,7 @@ impl Call {
     }
 
     /// The request once HTTP has been read.
-    pub fn arrived(&self) -> http::Request<Vec<u8>> {
+    pub fn to_request(&self) -> http::Request<Vec<u8>> {
         let bytes = self.bytes();
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
         let (head, body) = bytes.split_at(end.unwrap() + 4);

@@ -1,12 +1,13 @@
 //! A server in this process on a temporary file, and calls to it over real HTTP.
 
 pub mod appender;
-pub mod asked;
+
 pub mod audit;
 pub mod browser;
 pub mod call;
-pub mod ledger;
+pub mod pending;
 pub mod source;
+pub mod test_store;
 
 use std::{
     io,
@@ -101,11 +102,11 @@ impl Server {
     pub async fn open(folder: TempDir) -> Self {
         let url = format!("sqlite://{}/test.db", folder.path().display());
         let store = store::open(&url).await.unwrap();
-        Server::serving(store, folder).await
+        Server::with_store(store, folder).await
     }
 
     /// Starts on a store that is open; its files are in `folder`.
-    pub async fn serving(store: Arc<dyn Store>, folder: TempDir) -> Self {
+    pub async fn with_store(store: Arc<dyn Store>, folder: TempDir) -> Self {
         let app = Arc::new(App {
             store,
             authenticator: Authenticator::new(Keys::load(Some(KEYS), None).unwrap()).into(),
@@ -178,22 +179,22 @@ impl Server {
 
     /// The body of a call that must succeed.
     pub async fn ok(&self, call: Call) -> Value {
-        let answer = self.patiently(call).await;
+        let answer = self.call_with_retry(call).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         answer.json
     }
 
     /// The status, code and message of a call that must be refused.
     pub async fn refused(&self, call: Call) -> (u16, String, String) {
-        self.patiently(call).await.refusal()
+        self.call_with_retry(call).await.refusal()
     }
 
     /// A crowded machine may be throttled now and then; then the call is made again, as a client would.
-    async fn patiently(&self, call: Call) -> Answer {
+    async fn call_with_retry(&self, call: Call) -> Answer {
         let mut answer = self.call(call.clone()).await;
         for _ in 0..20 {
             if answer.status == 429 {
-                answer = self.call(call.again()).await;
+                answer = self.call(call.with_new_nonce()).await;
             }
         }
         answer

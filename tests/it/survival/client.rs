@@ -164,7 +164,7 @@ impl Connection {
     pub async fn ok(&mut self, call: &Call) -> Value {
         let begun = Instant::now();
         loop {
-            let reply = self.ask(&call.again()).await.unwrap();
+            let reply = self.ask(&call.with_new_nonce()).await.unwrap();
             if reply.status == 429 && begun.elapsed() < PATIENCE {
                 continue;
             }

@@ -23,7 +23,7 @@ use crate::{
     store::sqlite::connect,
     support::{
         Call, Server,
-        ledger::{Place, append, at, detailed, event, flow, start},
+        test_store::{TestDatabase, append, at, detailed, event, flow, start},
     },
 };
 
@@ -69,12 +69,12 @@ struct Written {
 
 /// Two flows whose executions have the same names, and as many events of every size as fill pages of every kind.
 async fn written() -> Written {
-    let place = Place::sqlite();
-    let ledger = place.open().await;
+    let database = TestDatabase::sqlite();
+    let store = database.open().await;
     let mut histories = BTreeMap::new();
     for flow_name in ["order", "other"] {
-        let _ = ledger
-            .store
+        let _ = store
+            .inner
             .create_flow(flow(flow_name), None)
             .await
             .unwrap();
@@ -86,7 +86,7 @@ async fn written() -> Written {
             ("e-5", 300),
         ] {
             let started = start(flow_name, execution);
-            let _ = ledger.store.start_execution(started, None).await.unwrap();
+            let _ = store.inner.start_execution(started, None).await.unwrap();
             let mut events: Vec<_> = (0..events)
                 .map(|n| {
                     detailed(
@@ -101,16 +101,16 @@ async fn written() -> Written {
             }
             for batch in events.chunks(100) {
                 let append = append(flow_name, execution, batch, None);
-                let appended = ledger.store.append_execution_events(append, None).await;
+                let appended = store.inner.append_execution_events(append, None).await;
                 appended.unwrap().unwrap();
             }
             histories.insert((flow_name, execution), answered(&events));
         }
     }
-    ledger.close().await;
+    store.close().await;
     Written {
-        trees: trees(&place).await,
-        bytes: fs::read(place.file("test.db")).unwrap(),
+        trees: trees(&database).await,
+        bytes: fs::read(database.file("test.db")).unwrap(),
         histories,
     }
 }
@@ -127,8 +127,8 @@ fn answered(events: &[NewEvent]) -> Vec<Value> {
     answered.collect()
 }
 
-async fn trees(place: &Place) -> Vec<Vec<usize>> {
-    let mut connection = connect(&place.file("test.db")).await;
+async fn trees(database: &TestDatabase) -> Vec<Vec<usize>> {
+    let mut connection = connect(&database.file("test.db")).await;
     let rows = sqlx::query("SELECT name, pageno FROM dbstat ORDER BY name, pageno");
     let rows = rows.fetch_all(&mut connection).await.unwrap();
     let mut trees: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -213,7 +213,7 @@ impl Counts {
                 return Ok(());
             }
         };
-        let server = Server::serving(store, folder).await;
+        let server = Server::with_store(store, folder).await;
         let met = self.pages_refused + self.pages_not_found;
         for ((flow, execution), events) in &written.histories {
             for limit in [60, 1000] {

@@ -19,7 +19,7 @@ use crate::{
     store::sqlite::connect,
     support::{
         Call,
-        ledger::{Place, flow, name},
+        test_store::{TestDatabase, flow, name},
     },
 };
 
@@ -55,28 +55,28 @@ enum Phase {
 /// The files with which a life begins.
 struct Origin {
     name: String,
-    place: Place,
+    database: TestDatabase,
     /// Events of the execution `running`; with 0 there is nothing at all.
     running: usize,
 }
 
 impl Origin {
     async fn all() -> Vec<Rc<Self>> {
-        let origin = |name: &str, place, running| Origin {
+        let origin = |name: &str, database, running| Origin {
             name: name.to_owned(),
-            place,
+            database,
             running,
         };
-        let mut all = vec![origin("nothing", Place::sqlite(), 0)];
+        let mut all = vec![origin("nothing", TestDatabase::sqlite(), 0)];
         for (age, _) in RELEASED {
-            let place = Place::sqlite();
-            migration::make(&place, age).await;
-            all.push(origin(&format!("schema {}", &age[..4]), place, 1));
+            let database = TestDatabase::sqlite();
+            migration::make(&database, age).await;
+            all.push(origin(&format!("schema {}", &age[..4]), database, 1));
         }
-        let place = Place::sqlite();
-        migration::make(&place, RELEASED[0].0).await;
-        let running = killed_at_work(&place).await;
-        all.push(origin("a killed server", place, running));
+        let database = TestDatabase::sqlite();
+        migration::make(&database, RELEASED[0].0).await;
+        let running = killed_at_work(&database).await;
+        all.push(origin("a killed server", database, running));
         all.into_iter().map(Rc::new).collect()
     }
 
@@ -85,9 +85,9 @@ impl Origin {
         if self.running == 0 { "f" } else { "g" }
     }
 
-    fn copy(&self) -> Place {
-        let copy = Place::sqlite();
-        for file in fs::read_dir(self.place.file("")).unwrap() {
+    fn copy(&self) -> TestDatabase {
+        let copy = TestDatabase::sqlite();
+        for file in fs::read_dir(self.database.file("")).unwrap() {
             let file = file.unwrap();
             fs::copy(file.path(), copy.file(file.file_name().to_str().unwrap())).unwrap();
         }
@@ -97,10 +97,10 @@ impl Origin {
 
 /// Leaves a write-ahead log from which the next start must recover, almost so long that the server moves it
 /// into the database. Answers the events of the execution `running`.
-async fn killed_at_work(place: &Place) -> usize {
-    let mut process = Process::start(&place.file(""), &[]).await;
+async fn killed_at_work(database: &TestDatabase) -> usize {
+    let mut process = Process::start(&database.file(""), &[]).await;
     let mut events = 1;
-    let pages = || fs::metadata(place.file("test.db-wal")).unwrap().len() / 4096;
+    let pages = || fs::metadata(database.file("test.db-wal")).unwrap().len() / 4096;
     while pages() < 985 {
         let append = Call::new("AppendExecutionEvents")
             .form("FlowName", "f")
@@ -114,11 +114,14 @@ async fn killed_at_work(place: &Place) -> usize {
 }
 
 /// The environment in which the `n`-th call that this fault can happen to fails.
-fn fault(place: &Place, (kind, lasts): Fault, n: usize) -> Vec<(&'static str, String)> {
+fn fault(database: &TestDatabase, (kind, lasts): Fault, n: usize) -> Vec<(&'static str, String)> {
     let mut environment = vec![
         ("FAULT", kind.to_owned()),
         ("FAULT_AT", n.to_string()),
-        ("FAULT_REPORT", place.file("report").display().to_string()),
+        (
+            "FAULT_REPORT",
+            database.file("report").display().to_string(),
+        ),
     ];
     if lasts {
         environment.push(("FAULT_LASTS", String::new()));
@@ -140,15 +143,20 @@ struct Life {
 
 impl Life {
     /// None if it had no `n`-th call.
-    async fn live(origin: &Origin, place: &Place, fault: Fault, n: usize) -> Option<Self> {
-        let reported = || place.file("report").exists();
-        let environment = self::fault(place, fault, n);
-        let mut process = Process::start(&place.file(""), &environment).await;
+    async fn live(
+        origin: &Origin,
+        database: &TestDatabase,
+        fault: Fault,
+        n: usize,
+    ) -> Option<Self> {
+        let reported = || database.file("report").exists();
+        let environment = self::fault(database, fault, n);
+        let mut process = Process::start(&database.file(""), &environment).await;
         let mut phase = reported().then_some(Phase::Start);
         let (acknowledged, errors) = work(&process, origin).await;
         phase = phase.or(reported().then_some(Phase::Work));
         let end = process.stop().await;
-        let report = fs::read_to_string(place.file("report")).ok()?;
+        let report = fs::read_to_string(database.file("report")).ok()?;
         let (call, path) = report.split_once(' ').unwrap();
         let file = path.rsplit('/').next().unwrap();
         Some(Life {
@@ -241,24 +249,24 @@ fn detail(event: usize) -> String {
 }
 
 /// Opens what a life left: all that was acknowledged is there, nothing is there in half, and it goes on.
-async fn audit(origin: &Origin, place: &Place, acknowledged: usize) {
-    let ledger = place.open().await;
+async fn audit(origin: &Origin, database: &TestDatabase, acknowledged: usize) {
+    let store = database.open().await;
     let mut done = 0;
     if origin.running > 0 {
-        assert_eq!(ledger.history("running").await.len(), origin.running);
+        assert_eq!(store.history("running").await.len(), origin.running);
     }
     let new_flow = name(origin.new_flow());
-    if ledger.store.describe_flow(&new_flow).await.unwrap().is_ok() {
+    if store.inner.describe_flow(&new_flow).await.unwrap().is_ok() {
         done = 1;
         let (f, mine) = (name("f"), name("mine"));
-        if ledger
-            .store
+        if store
+            .inner
             .describe_execution(&f, &mine)
             .await
             .unwrap()
             .is_ok()
         {
-            let details = ledger.details("mine").await;
+            let details = store.details("mine").await;
             assert_eq!(details, (0..details.len()).map(detail).collect::<Vec<_>>());
             assert_eq!(details.len() % BATCH, 0, "half a batch");
             done = 2 + details.len() / BATCH;
@@ -269,13 +277,13 @@ async fn audit(origin: &Origin, place: &Place, acknowledged: usize) {
         done == acknowledged || done == acknowledged + 1,
         "{done} steps were done, {acknowledged} acknowledged"
     );
-    let after = ledger.store.create_flow(flow("after"), None).await;
+    let after = store.inner.create_flow(flow("after"), None).await;
     assert!(after.unwrap().is_ok());
-    ledger.close().await;
+    store.close().await;
     if origin.running > 0 {
-        migration::its_rows_are_served(place).await;
+        migration::its_rows_are_served(database).await;
     }
-    let mut connection = connect(&place.file("test.db")).await;
+    let mut connection = connect(&database.file("test.db")).await;
     let level = migration::user_version(&mut connection).await;
     assert_eq!(level, RELEASED.len() as i64);
     let faults: String = sqlx::query_scalar("PRAGMA integrity_check")
@@ -348,10 +356,10 @@ async fn try_calls(
         let what = format!("{fault:?} at call {n} of a life from {}", origin.name);
         let origin = Rc::clone(&origin);
         let life = spawn_local(async move {
-            let place = origin.copy();
-            let life = Life::live(&origin, &place, fault, n).await?;
+            let database = origin.copy();
+            let life = Life::live(&origin, &database, fault, n).await?;
             life.check(fault);
-            audit(&origin, &place, life.acknowledged).await;
+            audit(&origin, &database, life.acknowledged).await;
             Some(life)
         });
         match life.await {

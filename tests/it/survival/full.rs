@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::process::{End, PATIENCE, Process, Told};
-use crate::support::{Call, ledger::Place};
+use crate::support::{Call, test_store::TestDatabase};
 
 /// A server that appends to its execution `e`, and what it was told.
 struct Appender {
@@ -97,11 +97,11 @@ impl Appender {
     }
 
     /// After its end.
-    async fn all_is_there(&self, place: &Place) {
-        let ledger = place.open().await;
-        let events = ledger.history("e").await.len() as i64;
+    async fn all_is_there(&self, database: &TestDatabase) {
+        let store = database.open().await;
+        let events = store.history("e").await.len() as i64;
         assert_eq!(events, self.acknowledged);
-        ledger.close().await;
+        store.close().await;
     }
 
     /// What it says for that. It probes with a very small write, for which there may still be room.
@@ -141,29 +141,29 @@ impl Appender {
 }
 
 /// The environment in which files grow as far as `room` says.
-fn room(place: &Place) -> [(&'static str, String); 1] {
-    [("FAULT_ROOM", place.file("room").display().to_string())]
+fn room(database: &TestDatabase) -> [(&'static str, String); 1] {
+    [("FAULT_ROOM", database.file("room").display().to_string())]
 }
 
 #[tokio::test]
 async fn a_full_disk_refuses_appends_serves_reads_and_passes() {
-    let place = Place::sqlite();
-    let file = place.file("room");
-    let mut appender = Appender::start(&place.file(""), &room(&place)).await;
+    let database = TestDatabase::sqlite();
+    let file = database.file("room");
+    let mut appender = Appender::start(&database.file(""), &room(&database)).await;
     for bytes in [0, 1, 4_096, 30_000, 100_000] {
         let full = || fs::write(&file, bytes.to_string()).unwrap();
         let passes = || fs::remove_file(&file).unwrap();
         appender.goes_through(full, passes).await;
     }
     assert_eq!(appender.process.stop().await, End::Stopped);
-    appender.all_is_there(&place).await;
+    appender.all_is_there(&database).await;
 }
 
 #[tokio::test]
 async fn a_disk_that_may_only_be_read_does_the_same() {
-    let place = Place::sqlite();
-    let file = place.file("room");
-    let mut appender = Appender::start(&place.file(""), &room(&place)).await;
+    let database = TestDatabase::sqlite();
+    let file = database.file("room");
+    let mut appender = Appender::start(&database.file(""), &room(&database)).await;
     let read_only = || fs::write(&file, "none").unwrap();
     let passes = || fs::remove_file(&file).unwrap();
     appender.goes_through(read_only, passes).await;
@@ -171,38 +171,38 @@ async fn a_disk_that_may_only_be_read_does_the_same() {
     appender.fill().await;
     assert_eq!(appender.process.stop().await, End::Stopped);
     passes();
-    appender.all_is_there(&place).await;
+    appender.all_is_there(&database).await;
 }
 
 #[tokio::test]
 async fn a_server_stops_on_a_full_disk_and_starts_when_there_is_room() {
-    let place = Place::sqlite();
-    let mut appender = Appender::start(&place.file(""), &room(&place)).await;
+    let database = TestDatabase::sqlite();
+    let mut appender = Appender::start(&database.file(""), &room(&database)).await;
     for _ in 0..20 {
         assert_eq!(appender.append().await.0, 200);
     }
-    fs::write(place.file("room"), "0").unwrap();
+    fs::write(database.file("room"), "0").unwrap();
     appender.fill().await;
     assert_eq!(appender.process.stop().await, End::Stopped);
-    let mut again = Process::start(&place.file(""), &room(&place)).await;
+    let mut again = Process::start(&database.file(""), &room(&database)).await;
     let end = again.stop().await;
     assert!(matches!(end, End::GaveUp(_) | End::Stopped), "{end:?}");
-    fs::remove_file(place.file("room")).unwrap();
-    appender.all_is_there(&place).await;
+    fs::remove_file(database.file("room")).unwrap();
+    appender.all_is_there(&database).await;
 }
 
-/// A file system of its own in the folder `disk` of a place.
-struct Mounted<'a>(&'a Place);
+/// A file system of its own in the folder `disk` of a test database.
+struct Mounted<'a>(&'a TestDatabase);
 
 impl<'a> Mounted<'a> {
     /// None, and a line that says so, if this user may not mount.
-    fn new(place: &'a Place, what: &[&str]) -> Option<Self> {
-        fs::create_dir_all(place.file("disk")).unwrap();
-        let mounted = run(place, "mount", &[what, &["disk"]].concat());
+    fn new(database: &'a TestDatabase, what: &[&str]) -> Option<Self> {
+        fs::create_dir_all(database.file("disk")).unwrap();
+        let mounted = run(database, "mount", &[what, &["disk"]].concat());
         if !mounted {
             eprintln!("skipped: mount {what:?} is not allowed here");
         }
-        mounted.then_some(Mounted(place))
+        mounted.then_some(Mounted(database))
     }
 
     fn folder(&self) -> PathBuf {
@@ -216,16 +216,16 @@ impl Drop for Mounted<'_> {
     }
 }
 
-fn run(place: &Place, program: &str, arguments: &[&str]) -> bool {
+fn run(database: &TestDatabase, program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(place.file(""));
+    command.args(arguments).current_dir(database.file(""));
     command.output().is_ok_and(|output| output.status.success())
 }
 
 #[tokio::test]
 async fn a_small_file_system_that_is_full_does_the_same() {
-    let place = Place::sqlite();
-    let Some(disk) = Mounted::new(&place, &["-t", "tmpfs", "-o", "size=4m", "none"]) else {
+    let database = TestDatabase::sqlite();
+    let Some(disk) = Mounted::new(&database, &["-t", "tmpfs", "-o", "size=4m", "none"]) else {
         return;
     };
     let mut appender = Appender::start(&disk.folder(), &[]).await;
@@ -243,16 +243,16 @@ async fn a_small_file_system_that_is_full_does_the_same() {
 
 #[tokio::test]
 async fn a_file_system_that_stops_itself_loses_nothing() {
-    let place = Place::sqlite();
-    let image = fs::File::create(place.file("image")).unwrap();
+    let database = TestDatabase::sqlite();
+    let image = fs::File::create(database.file("image")).unwrap();
     image.set_len(32 << 20).unwrap();
-    assert!(run(&place, "mkfs.ext4", &["-q", "image"]));
-    let loop_mount = || Mounted::new(&place, &["-o", "loop", "image"]);
+    assert!(run(&database, "mkfs.ext4", &["-q", "image"]));
+    let loop_mount = || Mounted::new(&database, &["-o", "loop", "image"]);
     let Some(disk) = loop_mount() else { return };
     let mut appender = Appender::start(&disk.folder(), &[]).await;
     appender.append().await;
     // As the kernel does when its journal cannot be written: from now on all is read only.
-    assert!(run(&place, "mount", &["-o", "remount,abort", "disk"]));
+    assert!(run(&database, "mount", &["-o", "remount,abort", "disk"]));
     // Whether a write or only its sync is refused then differs; after the latter the program ends.
     let refused = appender.process.call(appender.next_append()).await;
     assert!(refused.is_none_or(|told| told.0 == 500));

@@ -21,7 +21,7 @@ use tokio::{
 use super::client::{Connection, Reply, Served, Times, append, call, page, setting, start};
 use crate::support::{
     Call,
-    ledger::{Place, event},
+    test_store::{TestDatabase, event},
 };
 
 /// Executions that everybody reads, and their first events.
@@ -138,7 +138,7 @@ impl Client {
         let own = self.register(&execution);
         for next in (2..).step_by(2) {
             let append = append(&execution, Some(next), 2, detail_bytes(next));
-            while self.ask(&append.again()).await.is_none() {}
+            while self.ask(&append.with_new_nonce()).await.is_none() {}
             self.tally.own.lock().unwrap()[own].1 = next + 2;
         }
     }
@@ -181,7 +181,7 @@ impl Client {
         while self.ask(&start(&execution)).await.is_none() {}
         let large = append(&execution, None, 14, 60_000);
         loop {
-            self.ask(&large.again()).await;
+            self.ask(&large.with_new_nonce()).await;
             sleep(Duration::from_secs(1)).await; // or the disk fills up
         }
     }
@@ -318,15 +318,15 @@ async fn an_overloaded_server_answers_or_throttles_and_then_is_as_before() {
 /// Who finds no place in the writer's queue is told so; reads do not notice, and what was queued is written.
 #[tokio::test]
 async fn reads_go_on_while_writes_stall() {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
-    let other = rusqlite::Connection::open(place.file("test.db")).unwrap();
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
+    let other = rusqlite::Connection::open(database.file("test.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
 
     // More than a transaction and the queue hold.
     let refused = Cell::new(0);
     let appends = join_all((0..1400).map(async |_| {
-        let appended = ledger.try_append(&[event("TaskStarted")], None).await;
+        let appended = store.try_append(&[event("TaskStarted")], None).await;
         if let Err(Error::Busy(_)) = appended {
             refused.set(refused.get() + 1);
         }
@@ -334,15 +334,15 @@ async fn reads_go_on_while_writes_stall() {
     }));
     let reads = async {
         while refused.get() == 0 {
-            assert_eq!(ledger.page(1, 10).await.last_event_id, 1);
+            assert_eq!(store.page(1, 10).await.last_event_id, 1);
             sleep(Duration::from_millis(5)).await;
         }
-        assert_eq!(ledger.page(1, 10).await.last_event_id, 1);
+        assert_eq!(store.page(1, 10).await.last_event_id, 1);
         other.execute_batch("ROLLBACK").unwrap();
     };
     let (appended, ()) = tokio::join!(appends, reads);
     let written = appended.iter().filter(|written| **written).count();
     assert_eq!(written + refused.get(), 1400);
-    assert_eq!(ledger.history("e").await.len(), 1 + written);
+    assert_eq!(store.history("e").await.len(), 1 + written);
     assert!(written > 0);
 }

@@ -31,7 +31,7 @@ use crate::{
     support::{
         Answer, Call,
         appender::{Appender, Report},
-        audit::{Audit, Faults, Placed},
+        audit::{Audit, Faults, StoredBatch},
     },
 };
 
@@ -50,7 +50,7 @@ pub struct Trial {
     seed: u64,
     appenders: Vec<Appender>,
     cycles: u32,
-    acknowledged: Vec<Placed>,
+    acknowledged: Vec<StoredBatch>,
     /// Of these, so many were audited when they were new.
     settled: usize,
     executions: BTreeSet<String>,
@@ -134,8 +134,7 @@ impl Trial {
     pub fn work(&mut self, address: SocketAddr) -> Work {
         let down = Arc::new(AtomicBool::new(false));
         let appenders = mem::take(&mut self.appenders).into_iter();
-        let appenders =
-            appenders.map(|appender| tokio::spawn(appender.work(address, down.clone())));
+        let appenders = appenders.map(|appender| tokio::spawn(appender.run(address, down.clone())));
         Work {
             appenders: appenders.collect(),
             down,
@@ -204,7 +203,7 @@ impl Trial {
         let pending: Vec<_> = self.appenders.iter().filter_map(|a| a.pending).collect();
         let pending: Vec<_> = pending
             .iter()
-            .filter(|batch| !self.audit.has(batch))
+            .filter(|batch| !self.audit.contains(batch))
             .collect();
         let mut stream = TcpStream::connect(address).await.unwrap();
         let growing = self
@@ -214,19 +213,23 @@ impl Trial {
         for execution in growing.cloned().collect::<Vec<_>>() {
             read(&mut stream, &mut self.audit, &execution).await;
         }
-        self.audit.settle(&self.acknowledged[self.settled..]);
+        self.audit
+            .check_acknowledged(&self.acknowledged[self.settled..]);
         self.settled = self.acknowledged.len();
-        let there = pending.iter().filter(|batch| self.audit.has(batch)).count();
+        let there = pending
+            .iter()
+            .filter(|batch| self.audit.contains(batch))
+            .count();
         self.totals.there += there as u64;
         self.totals.not_there += (pending.len() - there) as u64;
         assert_eq!(self.audit.faults, Faults::default(), "{self}");
         self.totals.events += mem::take(&mut self.audit.events);
         if whole {
-            let mut audit = self.audit.anew();
+            let mut audit = self.audit.restarted();
             for execution in &self.executions {
                 read(&mut stream, &mut audit, execution).await;
             }
-            audit.settle(&self.acknowledged);
+            audit.check_acknowledged(&self.acknowledged);
             assert_eq!(audit.faults, Faults::default(), "{self}: everything");
             self.totals.events += audit.events;
         }
@@ -248,7 +251,7 @@ async fn read(stream: &mut TcpStream, audit: &mut Audit, execution: &str) {
             .query("ExecutionName", execution)
     };
     let mut events = Vec::new();
-    let mut from = Some(audit.from(execution).to_string());
+    let mut from = Some(audit.resume_from(execution).to_string());
     while let Some(token) = from {
         let page = about("GetExecutionHistory")
             .query("Limit", "1000")
@@ -275,7 +278,10 @@ async fn read(stream: &mut TcpStream, audit: &mut Audit, execution: &str) {
 /// The answer of a call that must succeed; a crowded machine may be throttled now and then.
 pub async fn ask(stream: &mut TcpStream, call: &Call) -> Value {
     loop {
-        stream.write_all(&call.again().bytes()).await.unwrap();
+        stream
+            .write_all(&call.with_new_nonce().bytes())
+            .await
+            .unwrap();
         let answer = Answer::read(stream).await;
         if answer.status != 429 {
             assert_eq!(answer.status, 200, "{}: {}", call.action, answer.text);

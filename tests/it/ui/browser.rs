@@ -10,7 +10,7 @@ use crate::{
     cli::Process,
     support::{
         Server,
-        browser::{Browser, Window, kept},
+        browser::{Browser, Window, artifact_path},
     },
 };
 
@@ -52,7 +52,7 @@ async fn telling_in(window: Window) -> Option<(Server, Browser, String)> {
     let server = Server::with_execution().await;
     server.append(&telling()).await;
     let base = format!("http://{}/ui", server.address);
-    browser.go(&format!("{base}/")).await;
+    browser.open_url(&format!("{base}/")).await;
     browser.sign_in("testid", "testsecret").await;
     browser.wait("table.rows").await;
     Some((server, browser, base))
@@ -66,26 +66,32 @@ async fn the_demo_is_followed_in_both_themes() {
     let folder = tempfile::tempdir().unwrap();
     let demo = Process::serve(folder.path(), &["--demo"], &[]);
     // The address that people are given leads to the pages, and from there to signing in.
-    browser.go(&format!("http://{}/", demo.address)).await;
+    browser.open_url(&format!("http://{}/", demo.address)).await;
     check_looks(&browser, "sign-in").await;
-    browser.keep("sign-in.png", None).await;
+    browser.save_screenshot("sign-in.png", None).await;
     browser.sign_in("demo", "demo-secret").await;
     browser.wait(".strip").await;
     for theme in ["light", "dark"] {
         if browser.run("return isDark() ? 'dark' : 'light'").await != theme {
             browser.click("#theme").await;
         }
-        browser.go(&format!("http://{}/ui/", demo.address)).await;
+        browser
+            .open_url(&format!("http://{}/ui/", demo.address))
+            .await;
         let kept = browser
             .run("return document.documentElement.dataset.theme || (isDark() ? 'dark' : 'light')")
             .await;
         assert_eq!(kept, theme, "the choice is kept");
         check_looks(&browser, &format!("flows, {theme}")).await;
-        browser.keep(&format!("flows-{theme}.png"), None).await;
+        browser
+            .save_screenshot(&format!("flows-{theme}.png"), None)
+            .await;
         browser.click("a.name").await;
         browser.wait(".scatter circle").await;
         check_looks(&browser, &format!("executions, {theme}")).await;
-        browser.keep(&format!("executions-{theme}.png"), None).await;
+        browser
+            .save_screenshot(&format!("executions-{theme}.png"), None)
+            .await;
 
         browser
             .client
@@ -108,27 +114,31 @@ async fn the_demo_is_followed_in_both_themes() {
         );
         check_looks(&browser, &format!("failed, {theme}")).await;
         browser.run("scrollTo(0, 0)").await;
-        browser.keep(&format!("failed-{theme}.png"), None).await;
+        browser
+            .save_screenshot(&format!("failed-{theme}.png"), None)
+            .await;
 
         browser
-            .go(&format!(
+            .open_url(&format!(
                 "http://{}/ui/flows/order/executions/order-1004-live",
                 demo.address
             ))
             .await;
         browser
-            .until("return find('#live').dataset.state === 'live'")
+            .wait_until("return find('#live').dataset.state === 'live'")
             .await;
         let before = browser
             .run("return Number(find('#events').dataset.last)")
             .await;
         browser
-            .until(&format!(
+            .wait_until(&format!(
                 "return Number(find('#events tr.event').dataset.id) > {before}"
             ))
             .await;
         check_looks(&browser, &format!("live, {theme}")).await;
-        browser.keep(&format!("live-{theme}.png"), None).await;
+        browser
+            .save_screenshot(&format!("live-{theme}.png"), None)
+            .await;
         // Nothing moves under somebody who reads.
         browser.click("#events tr.event .toggle").await;
         browser.wait("tr.unfolded .json").await;
@@ -144,7 +154,7 @@ async fn the_demo_is_followed_in_both_themes() {
         );
         browser.click(".fresh button").await;
         browser
-            .until("return find('.range').textContent.endsWith(` of ${Number(find('#events').dataset.last).toLocaleString('en')}`)")
+            .wait_until("return find('.range').textContent.endsWith(` of ${Number(find('#events').dataset.last).toLocaleString('en')}`)")
             .await;
         assert_ne!(
             browser
@@ -163,7 +173,7 @@ async fn the_demo_is_followed_in_both_themes() {
         .unwrap();
     browser.wait("form.sign-in").await;
     browser
-        .go(&format!("http://{}/ui/flows/order", demo.address))
+        .open_url(&format!("http://{}/ui/flows/order", demo.address))
         .await;
     browser.wait("form.sign-in").await;
     browser.close().await;
@@ -174,8 +184,12 @@ async fn a_timeline_is_walked_by_keys_and_zoomed() {
     let Some((server, browser, base)) = telling_in(Window::default()).await else {
         return;
     };
-    browser.go(&format!("{base}/flows/f/executions/e")).await;
-    browser.keep("timeline.png", Some("#timeline")).await;
+    browser
+        .open_url(&format!("{base}/flows/f/executions/e"))
+        .await;
+    browser
+        .save_screenshot("timeline.png", Some("#timeline"))
+        .await;
     browser.press("f").await;
     let row = || browser.run("return document.activeElement.dataset.row");
     assert_eq!(row().await, "1", "the execution failed");
@@ -243,11 +257,11 @@ async fn flows_are_filtered_while_one_types() {
         return;
     };
     server.create("billing", "").await;
-    browser.go(&format!("{base}/")).await;
+    browser.open_url(&format!("{base}/")).await;
     browser.press("/").await;
     browser.press("bil").await;
     browser
-        .until("return all('a.name').map((a) => a.textContent).join() === 'billing'")
+        .wait_until("return all('a.name').map((a) => a.textContent).join() === 'billing'")
         .await;
     assert!(
         browser
@@ -278,11 +292,11 @@ async fn everything_fits_a_small_window() {
         "/flows/f/executions/e?event=21",
         "/flows/none",
     ] {
-        browser.go(&format!("{base}{path}")).await;
+        browser.open_url(&format!("{base}{path}")).await;
         assert_eq!(browser.run("return innerWidth").await, 360);
         check_looks(&browser, path).await;
         browser
-            .keep(
+            .save_screenshot(
                 &format!("small{}.png", path.replace(['/', '?', '='], "-")),
                 None,
             )
@@ -301,7 +315,7 @@ async fn everything_is_there_without_scripts() {
     let Some((server, browser, base)) = telling_in(window).await else {
         return;
     };
-    browser.go(&format!("{base}/flows/f")).await;
+    browser.open_url(&format!("{base}/flows/f")).await;
     browser.click("a.name").await;
     assert!(browser.text(".failure").await.contains("charge-card"));
     browser.click(".failure a").await;
@@ -336,14 +350,14 @@ async fn hostile_texts_do_nothing() {
     for payload in hostile::PAYLOADS {
         let server = hostile::full_of(payload).await;
         let base = format!("http://{}/ui", server.address);
-        browser.go(&format!("{base}/")).await;
+        browser.open_url(&format!("{base}/")).await;
         // The cookie of one server opens the others: the key and its secret are the same.
         if payload == hostile::PAYLOADS[0] {
             browser.sign_in("testid", "testsecret").await;
         }
         browser.wait("table.rows").await;
         for path in ["/flows/f", "/flows/f/executions/e?event=6"] {
-            browser.go(&format!("{base}{path}")).await;
+            browser.open_url(&format!("{base}{path}")).await;
             if path.contains("executions") {
                 browser.click("#events tr[data-id='4'] .toggle").await;
                 browser.wait("tr.unfolded[data-of='4'] .json").await;
@@ -440,7 +454,7 @@ async fn a_hundred_thousand_events_stay_usable() {
     let server = Server::with_execution().await;
     foreach(&server, 100_000).await;
     let base = format!("http://{}/ui", server.address);
-    browser.go(&format!("{base}/")).await;
+    browser.open_url(&format!("{base}/")).await;
     browser.sign_in("testid", "testsecret").await;
     browser.wait("table.rows").await;
     let mut figures = String::new();
@@ -448,9 +462,9 @@ async fn a_hundred_thousand_events_stay_usable() {
         "/flows/f/executions/e",
         "/flows/f/executions/e?order=newest",
     ] {
-        browser.go(&format!("{base}{path}")).await;
+        browser.open_url(&format!("{base}{path}")).await;
         browser
-            .until("return performance.getEntriesByName('first-contentful-paint').length > 0")
+            .wait_until("return performance.getEntriesByName('first-contentful-paint').length > 0")
             .await;
         let page = browser
             .run("const [page] = performance.getEntriesByType('navigation'); return {\
@@ -463,7 +477,7 @@ async fn a_hundred_thousand_events_stay_usable() {
         assert!(page["elements"].as_i64().unwrap() < 5000, "{page}");
         figures.push_str(&format!("{path}: {page}\n"));
     }
-    browser.keep("hundred-thousand.png", None).await;
+    browser.save_screenshot("hundred-thousand.png", None).await;
     let total = browser.text(".events .head .muted").await;
     assert!(total.ends_with("of 100,003"), "{total}");
     // Somewhere in the middle, and folded iterations one by one.
@@ -475,9 +489,13 @@ async fn a_hundred_thousand_events_stay_usable() {
         .unwrap();
     browser.wait("tr.unfolded[data-of='50000'] .json").await;
     browser.click(".labels .band a").await;
-    browser.until("return all('.labels li').length > 100").await;
-    browser.keep("hundred-thousand-unfolded.png", None).await;
-    fs::write(kept("figures.txt"), figures).unwrap();
+    browser
+        .wait_until("return all('.labels li').length > 100")
+        .await;
+    browser
+        .save_screenshot("hundred-thousand-unfolded.png", None)
+        .await;
+    fs::write(artifact_path("figures.txt"), figures).unwrap();
     browser.close().await;
     server.stop().await;
 }

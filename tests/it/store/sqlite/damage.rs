@@ -12,7 +12,9 @@ use crate::store::{
     tasks::report,
     upkeep::{all_executions, change},
 };
-use crate::support::ledger::{Ledger, Place, append, at, detailed, event, flow, name, start};
+use crate::support::test_store::{
+    TestDatabase, TestStore, append, at, detailed, event, flow, name, start,
+};
 
 /// Execution 1 is `e`, execution 2 is `other`; both have the ids 1 to 6.
 const DAMAGES: [(&str, &str); 17] = [
@@ -60,24 +62,24 @@ fn five_events(execution: &str) -> Vec<NewEvent> {
 }
 
 /// Two executions of six events each.
-async fn written(place: &Place) -> Ledger {
-    let ledger = place.with_execution().await;
-    ledger.start("other").await.unwrap();
+async fn written(database: &TestDatabase) -> TestStore {
+    let store = database.with_execution().await;
+    store.start("other").await.unwrap();
     for execution in ["e", "other"] {
-        ledger
+        store
             .append_to(execution, &five_events(execution), 2)
             .await
             .unwrap();
     }
-    ledger
+    store
 }
 
 /// All pages of `e` there can be, with the ids that they should hold.
-async fn pages(ledger: &Ledger) -> Vec<(i64, i64, Result<Page, Error>)> {
+async fn pages(store: &TestStore) -> Vec<(i64, i64, Result<Page, Error>)> {
     let mut pages = Vec::new();
     for first in 1..=7 {
         for limit in [1, 2, 3, 4, 5, 6, 7, 1000] {
-            let page = ledger.try_page(first, limit).await;
+            let page = store.try_page(first, limit).await;
             pages.push((first, 6.min(first + limit - 1), page));
         }
     }
@@ -87,17 +89,17 @@ async fn pages(ledger: &Ledger) -> Vec<(i64, i64, Result<Page, Error>)> {
 #[tokio::test]
 async fn a_damaged_event_is_an_error_and_never_a_page() {
     for (damage, sql) in DAMAGES {
-        let place = Place::sqlite();
-        let ledger = written(&place).await;
-        let whole = pages(&ledger).await;
-        let other = ledger.try_page_of("other", 1, 1000).await.unwrap();
-        ledger.close().await;
+        let database = TestDatabase::sqlite();
+        let store = written(&database).await;
+        let whole = pages(&store).await;
+        let other = store.try_page_of("other", 1, 1000).await.unwrap();
+        store.close().await;
         assert!(
-            run_on(&place.file("test.db"), sql).await > 0,
+            run_on(&database.file("test.db"), sql).await > 0,
             "{damage}: nothing was damaged"
         );
-        let ledger = place.open().await;
-        match ledger.try_page_of("other", 1, 1000).await {
+        let store = database.open().await;
+        match store.try_page_of("other", 1, 1000).await {
             Ok(page) => assert!(page == other && !damage.ends_with("to another execution")),
             Err(error) => assert!(matches!(error, Error::Corrupt(_)), "{damage}: {error:?}"),
         }
@@ -108,7 +110,7 @@ async fn a_damaged_event_is_an_error_and_never_a_page() {
             "two events in each other's place" => 3..=4,
             _ => 3..=3,
         };
-        for ((first, last, now), (_, _, whole)) in pages(&ledger).await.into_iter().zip(whole) {
+        for ((first, last, now), (_, _, whole)) in pages(&store).await.into_iter().zip(whole) {
             let meets = damaged_ids.clone().any(|id| (first..=last).contains(&id));
             match now {
                 Ok(page) => {
@@ -130,13 +132,13 @@ async fn an_end_that_is_not_the_end_is_an_error() {
         "UPDATE executions SET last_event_id = 4 WHERE id = 1",
         "UPDATE executions SET last_event_id = 4, history_bytes = -1 WHERE id = 1",
     ] {
-        let place = Place::sqlite();
-        let ledger = written(&place).await;
-        let whole = pages(&ledger).await;
-        ledger.close().await;
-        run_on(&place.file("test.db"), sql).await;
-        let ledger = place.open().await;
-        for ((first, _, now), (_, last, whole)) in pages(&ledger).await.into_iter().zip(whole) {
+        let database = TestDatabase::sqlite();
+        let store = written(&database).await;
+        let whole = pages(&store).await;
+        store.close().await;
+        run_on(&database.file("test.db"), sql).await;
+        let store = database.open().await;
+        for ((first, _, now), (_, last, whole)) in pages(&store).await.into_iter().zip(whole) {
             match now {
                 Ok(page) => {
                     assert!(last < 4, "{first} to {last}: {sql}");
@@ -151,29 +153,29 @@ async fn an_end_that_is_not_the_end_is_an_error() {
                 ),
             }
         }
-        assert_eq!(ledger.history("other").await.len(), 6);
-        let appended = ledger.try_append(&[event("A")], None).await;
+        assert_eq!(store.history("other").await.len(), 6);
+        let appended = store.try_append(&[event("A")], None).await;
         assert!(matches!(appended, Err(Error::Corrupt(_))), "{appended:?}");
     }
 }
 
 #[tokio::test]
 async fn a_name_that_leads_to_the_history_of_another_is_an_error() {
-    let place = Place::sqlite();
-    let ledger = place.open().await;
+    let database = TestDatabase::sqlite();
+    let store = database.open().await;
     for flow_name in ["flow-one", "flow-two", "flow-three"] {
-        let _ = ledger
-            .store
+        let _ = store
+            .inner
             .create_flow(flow(flow_name), None)
             .await
             .unwrap();
         for execution in ["run-one", "run-two"] {
             let started = start(flow_name, execution);
-            let _ = ledger.store.start_execution(started, None).await.unwrap();
+            let _ = store.inner.start_execution(started, None).await.unwrap();
         }
     }
-    ledger.close().await;
-    let whole = fs::read(place.file("test.db")).unwrap();
+    store.close().await;
+    let whole = fs::read(database.file("test.db")).unwrap();
     // In an index the id follows the name. One now leads to another flow, to an execution of another flow,
     // and to another execution of the same flow.
     for (entry, damaged, flow, execution) in [
@@ -199,12 +201,12 @@ async fn a_name_that_leads_to_the_history_of_another_is_an_error() {
         let places: Vec<_> = places.map(|(at, _)| at).collect();
         assert_eq!(places.len(), 1, "{entry:?} stands in an index only");
         bytes[places[0]..][..9].copy_from_slice(damaged);
-        fs::write(place.file("test.db"), bytes).unwrap();
-        let ledger = place.open().await;
+        fs::write(database.file("test.db"), bytes).unwrap();
+        let store = database.open().await;
         let cursor = Cursor::new(1, 10);
         let (flow, execution) = (name(flow), name(execution));
-        let page = ledger
-            .store
+        let page = store
+            .inner
             .get_execution_history(&flow, &execution, cursor)
             .await;
         assert!(
@@ -223,17 +225,17 @@ async fn a_name_that_leads_to_the_history_of_another_is_an_error() {
         for (what, fault) in [
             (
                 "append",
-                ledger
-                    .store
+                store
+                    .inner
                     .append_execution_events(append, None)
                     .await
                     .err(),
             ),
-            ("stop", ledger.store.stop_execution(stop, None).await.err()),
+            ("stop", store.inner.stop_execution(stop, None).await.err()),
             (
                 "describe",
-                ledger
-                    .store
+                store
+                    .inner
                     .describe_execution(&flow, &execution)
                     .await
                     .err(),
@@ -256,18 +258,18 @@ async fn a_name_that_leads_to_the_history_of_another_is_an_error() {
             for (what, fault) in [
                 (
                     "list",
-                    ledger
-                        .store
+                    store
+                        .inner
                         .list_executions(all_executions(flow.as_str()))
                         .await
                         .err(),
                 ),
-                ("describe", ledger.store.describe_flow(&flow).await.err()),
+                ("describe", store.inner.describe_flow(&flow).await.err()),
                 (
                     "delete",
-                    ledger.store.delete_flow(deletion, None).await.err(),
+                    store.inner.delete_flow(deletion, None).await.err(),
                 ),
-                ("update", ledger.store.update_flow(change, None).await.err()),
+                ("update", store.inner.update_flow(change, None).await.err()),
             ] {
                 assert!(
                     matches!(fault, Some(Error::Corrupt(_))),
@@ -275,8 +277,8 @@ async fn a_name_that_leads_to_the_history_of_another_is_an_error() {
                 );
             }
         }
-        ledger.close().await;
-        let checked = store::check(&place.url, false, &mut |_, _| {})
+        store.close().await;
+        let checked = store::check(&database.url, false, &mut |_, _| {})
             .await
             .unwrap();
         assert_ne!(checked.faults, [""; 0], "the check finds it too");
@@ -289,20 +291,20 @@ async fn a_repeat_that_meets_a_damaged_event_is_an_error_and_writes_nothing() {
         if damage == "no first event" {
             continue; // a repeat of what follows it does not meet it
         }
-        let place = Place::sqlite();
-        written(&place).await.close().await;
-        run_on(&place.file("test.db"), sql).await;
-        let ledger = place.open().await;
-        let repeat = ledger.try_append(&five_events("e"), 2).await;
+        let database = TestDatabase::sqlite();
+        written(&database).await.close().await;
+        run_on(&database.file("test.db"), sql).await;
+        let store = database.open().await;
+        let repeat = store.try_append(&five_events("e"), 2).await;
         assert!(
             matches!(repeat, Err(Error::Corrupt(_))),
             "{damage}: {repeat:?}"
         );
-        let other = ledger
+        let other = store
             .append_to("other", &five_events("other")[4..], 6)
             .await;
         assert_eq!(other.unwrap().last, 6, "{damage}: its neighbour is whole");
-        let next = ledger.try_append(&five_events("e"), 7).await;
+        let next = store.try_append(&five_events("e"), 7).await;
         match damage {
             "no last event" | "no events" => {
                 assert!(matches!(next, Err(Error::Corrupt(_))), "{damage}: {next:?}");
@@ -318,23 +320,23 @@ async fn a_repeat_that_meets_a_damaged_event_is_an_error_and_writes_nothing() {
 
 #[tokio::test]
 async fn a_report_of_a_task_whose_event_is_damaged_is_an_error() {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
-    ledger.append(&[event("TaskSubmitted")], 2).await.unwrap();
-    ledger.close().await;
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
+    store.append(&[event("TaskSubmitted")], 2).await.unwrap();
+    store.close().await;
     let sql = "UPDATE events SET json = replace(json, '\"StepName\":\"\"', '\"StepName\":\"x\"') WHERE event_id = 2";
-    assert_eq!(run_on(&place.file("test.db"), sql).await, 1);
-    let ledger = place.open().await;
-    let reported = ledger.store.report_task(report("e", 2), None).await;
+    assert_eq!(run_on(&database.file("test.db"), sql).await, 1);
+    let store = database.open().await;
+    let reported = store.inner.report_task(report("e", 2), None).await;
     assert!(matches!(reported, Err(Error::Corrupt(_))), "{reported:?}");
-    assert_eq!(ledger.append(&[event("A")], 3).await.unwrap().first, 3);
+    assert_eq!(store.append(&[event("A")], 3).await.unwrap().first, 3);
 }
 
 #[tokio::test]
 async fn bytes_that_rot_on_the_disk_are_noticed() {
-    let place = Place::sqlite();
-    written(&place).await.close().await;
-    let file = place.file("test.db");
+    let database = TestDatabase::sqlite();
+    written(&database).await.close().await;
+    let file = database.file("test.db");
     let mut bytes = fs::read(&file).unwrap();
     let at = bytes
         .windows(3)
@@ -342,30 +344,30 @@ async fn bytes_that_rot_on_the_disk_are_noticed() {
         .unwrap();
     bytes[at + 2] ^= 1;
     fs::write(&file, bytes).unwrap();
-    let ledger = place.open().await;
+    let store = database.open().await;
     assert!(matches!(
-        ledger.try_page(1, 1000).await,
+        store.try_page(1, 1000).await,
         Err(Error::Corrupt(_))
     ));
-    assert_eq!(ledger.page(1, 3).await.next, Some(4));
-    assert_eq!(ledger.page(5, 10).await.next, None);
-    assert_eq!(ledger.history("other").await.len(), 6);
+    assert_eq!(store.page(1, 3).await.next, Some(4));
+    assert_eq!(store.page(5, 10).await.next, None);
+    assert_eq!(store.history("other").await.len(), 6);
 }
 
 #[tokio::test]
 async fn who_meets_damage_does_not_drag_his_neighbours_along() {
-    let place = Place::sqlite();
-    let ledger = written(&place).await;
-    ledger.close().await;
+    let database = TestDatabase::sqlite();
+    let store = written(&database).await;
+    store.close().await;
     run_on(
-        &place.file("test.db"),
+        &database.file("test.db"),
         "UPDATE events SET checksum = 0 WHERE execution = 1 AND event_id = 3",
     )
     .await;
-    let ledger = place.open().await;
+    let store = database.open().await;
     // All of them wait while the first transaction is on its way, and share the next one.
     let appends = (0..40).map(|number| {
-        let store = ledger.store.clone();
+        let store = store.inner.clone();
         tokio::spawn(async move {
             let append = match number % 2 {
                 0 => append("f", "e", &[event("A")], Some(3)),
@@ -382,34 +384,34 @@ async fn who_meets_damage_does_not_drag_his_neighbours_along() {
             assert!(outcome.unwrap().is_ok(), "append {number}");
         }
     }
-    assert_eq!(ledger.details("other").await.len(), 5 + 20);
-    assert!(ledger.store.ready().await.is_ok());
+    assert_eq!(store.details("other").await.len(), 5 + 20);
+    assert!(store.inner.ready().await.is_ok());
 }
 
 /// What no look-up foresees fails within the one statement that all of a group share.
 #[tokio::test]
 async fn a_write_that_fails_does_not_drag_its_neighbours_along() {
-    let place = Place::sqlite();
-    let ledger = written(&place).await;
-    ledger.close().await;
+    let database = TestDatabase::sqlite();
+    let store = written(&database).await;
+    store.close().await;
     let sql = "CREATE TRIGGER fails BEFORE INSERT ON events WHEN NEW.execution = 1 \
                BEGIN SELECT RAISE(ABORT, 'no'); END";
-    run_on(&place.file("test.db"), sql).await;
-    let ledger = place.open().await;
+    run_on(&database.file("test.db"), sql).await;
+    let store = database.open().await;
     let executions = ["e", "other"].into_iter().cycle().take(40);
     let appends = executions.map(async |execution| {
         let append = append("f", execution, &[event("A")], None);
         (
             execution,
-            ledger.store.append_execution_events(append, None).await,
+            store.inner.append_execution_events(append, None).await,
         )
     });
     for (execution, appended) in futures_util::future::join_all(appends).await {
         assert_eq!(appended.is_ok(), execution == "other", "{appended:?}");
     }
-    assert_eq!(ledger.details("other").await.len(), 5 + 20);
-    assert_eq!(ledger.details("e").await.len(), 5);
-    assert!(ledger.store.ready().await.is_ok());
+    assert_eq!(store.details("other").await.len(), 5 + 20);
+    assert_eq!(store.details("e").await.len(), 5);
+    assert!(store.inner.ready().await.is_ok());
 }
 
 #[tokio::test]
@@ -419,16 +421,16 @@ async fn a_read_that_meets_damage_does_not_drag_its_neighbours_along() {
         "UPDATE events SET checksum = 0 WHERE execution = 1",
         "UPDATE events SET checksum = 9223372036854775807 WHERE execution = 1",
     ] {
-        let place = Place::sqlite();
-        let ledger = written(&place).await;
-        let whole = ledger.try_page_of("other", 1, 10).await.unwrap();
-        ledger.close().await;
-        assert_eq!(run_on(&place.file("test.db"), sql).await, 6);
-        let ledger = place.open().await;
+        let database = TestDatabase::sqlite();
+        let store = written(&database).await;
+        let whole = store.try_page_of("other", 1, 10).await.unwrap();
+        store.close().await;
+        assert_eq!(run_on(&database.file("test.db"), sql).await, 6);
+        let store = database.open().await;
         // Many more than there are readers, asked for at once.
         let executions = ["e", "other"].iter().cycle().take(200);
         let reads = executions.map(async |execution| {
-            let page = ledger.try_page_of(execution, 1, 10).await;
+            let page = store.try_page_of(execution, 1, 10).await;
             (*execution, page)
         });
         for (execution, page) in futures_util::future::join_all(reads).await {

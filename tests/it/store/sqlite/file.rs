@@ -10,7 +10,7 @@ use std::{
 use flowledger::store;
 
 use super::{connect, run_on};
-use crate::support::ledger::{Ledger, Place, event, flow};
+use crate::support::test_store::{TestDatabase, TestStore, event, flow};
 
 const FOREIGN: &str = "it belongs to another program; name another file";
 const TAKEN: &str = "another process has it open; stop that one first";
@@ -35,8 +35,8 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 
 #[tokio::test]
 async fn the_file_name_may_hold_anything_and_come_with_a_mode() {
-    let place = Place::sqlite();
-    let folder = place.file("");
+    let database = TestDatabase::sqlite();
+    let folder = database.file("");
     let folder = folder.to_str().unwrap();
     for (url, file) in [
         (format!("sqlite:{folder}plain.db"), "plain.db"),
@@ -52,7 +52,7 @@ async fn the_file_name_may_hold_anything_and_come_with_a_mode() {
         let store = store::open(&url).await.unwrap();
         let _ = store.create_flow(flow("f"), None).await.unwrap();
         store.close().await;
-        assert!(place.file(file).is_file(), "{url}");
+        assert!(database.file(file).is_file(), "{url}");
     }
     let missing = format!("sqlite://{folder}missing.db?mode=rw");
     assert!(refusal(&missing).await.contains("missing.db: "));
@@ -60,8 +60,8 @@ async fn the_file_name_may_hold_anything_and_come_with_a_mode() {
 
 #[tokio::test]
 async fn what_names_no_file_to_be_kept_is_refused_and_makes_none() {
-    let place = Place::sqlite();
-    let folder = place.file("");
+    let database = TestDatabase::sqlite();
+    let folder = database.file("");
     let before = fs::read_dir(".").unwrap().count();
     for url in [
         "sqlite:",
@@ -101,42 +101,42 @@ async fn a_file_of_somebody_else_is_refused_and_left_as_it_was() {
         "PRAGMA application_id = 7; CREATE TABLE flows (name)",
         "PRAGMA journal_mode = WAL; CREATE TABLE t (x)",
     ] {
-        let place = Place::sqlite();
-        run_on(&place.file("test.db"), sql).await;
-        let before = files(&place.file(""));
-        let line = format!("{}: {FOREIGN}", place.file("test.db").display());
-        assert_eq!(refusal(&place.url).await, line);
-        assert_eq!(files(&place.file("")), before, "{sql}");
+        let database = TestDatabase::sqlite();
+        run_on(&database.file("test.db"), sql).await;
+        let before = files(&database.file(""));
+        let line = format!("{}: {FOREIGN}", database.file("test.db").display());
+        assert_eq!(refusal(&database.url).await, line);
+        assert_eq!(files(&database.file("")), before, "{sql}");
     }
 }
 
 #[tokio::test]
 async fn a_file_that_somebody_else_writes_at_this_moment_is_refused_and_left_as_it_was() {
-    let place = Place::sqlite();
-    let mut other = connect(&place.file("test.db")).await;
+    let database = TestDatabase::sqlite();
+    let mut other = connect(&database.file("test.db")).await;
     let sql = "PRAGMA journal_mode = WAL; CREATE TABLE t (x); BEGIN; INSERT INTO t VALUES (1)";
     sqlx::raw_sql(sql).execute(&mut other).await.unwrap();
-    let before = files(&place.file(""));
-    let refusal = refusal(&place.url).await;
+    let before = files(&database.file(""));
+    let refusal = refusal(&database.url).await;
     assert!(refusal.ends_with(FOREIGN), "{refusal}");
-    assert_eq!(files(&place.file("")), before);
+    assert_eq!(files(&database.file("")), before);
     sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_log_that_somebody_else_left_is_left_as_it_was() {
-    let place = Place::sqlite();
-    let elsewhere = Place::sqlite();
+    let database = TestDatabase::sqlite();
+    let elsewhere = TestDatabase::sqlite();
     let mut other = connect(&elsewhere.file("test.db")).await;
     let sql = "PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)";
     sqlx::raw_sql(sql).execute(&mut other).await.unwrap();
     for file in ["test.db", "test.db-wal"] {
-        fs::copy(elsewhere.file(file), place.file(file)).unwrap(); // as if it had been killed
+        fs::copy(elsewhere.file(file), database.file(file)).unwrap(); // as if it had been killed
     }
-    let before = files(&place.file(""));
-    let refusal = refusal(&place.url).await;
+    let before = files(&database.file(""));
+    let refusal = refusal(&database.url).await;
     assert!(refusal.ends_with(FOREIGN), "{refusal}");
-    assert_eq!(files(&place.file("")), before);
+    assert_eq!(files(&database.file("")), before);
 }
 
 #[tokio::test]
@@ -146,16 +146,16 @@ async fn a_file_that_is_no_database_is_refused_and_left_as_it_was() {
         "SQLite format 3\0 it says, but it is not",
         &"x".repeat(8192),
     ] {
-        let place = Place::sqlite();
-        let file = place.file("test.db");
+        let database = TestDatabase::sqlite();
+        let file = database.file("test.db");
         fs::write(&file, text).unwrap();
         let refused = "it is not a SQLite file; name another one";
         assert_eq!(
-            refusal(&place.url).await,
+            refusal(&database.url).await,
             format!("{}: {refused}", file.display())
         );
         assert_eq!(
-            files(&place.file("")),
+            files(&database.file("")),
             [("test.db".to_owned(), text.into())]
         );
     }
@@ -163,53 +163,53 @@ async fn a_file_that_is_no_database_is_refused_and_left_as_it_was() {
 
 #[tokio::test]
 async fn a_newer_schema_is_refused_and_left_as_it_was() {
-    let place = Place::sqlite();
-    place.with_execution().await.close().await;
-    run_on(&place.file("test.db"), "PRAGMA user_version = 999").await;
-    let before = files(&place.file(""));
-    let refusal = refusal(&place.url).await;
+    let database = TestDatabase::sqlite();
+    database.with_execution().await.close().await;
+    run_on(&database.file("test.db"), "PRAGMA user_version = 999").await;
+    let before = files(&database.file(""));
+    let refusal = refusal(&database.url).await;
     assert!(
         refusal.contains("test.db: it has schema 999, this program knows up to "),
         "{refusal}"
     );
     assert!(refusal.ends_with("; use a newer flowledger"), "{refusal}");
-    assert_eq!(files(&place.file("")), before);
+    assert_eq!(files(&database.file("")), before);
 }
 
 #[tokio::test]
 async fn a_lock_file_that_is_somebody_elses_keeps_its_content() {
-    let place = Place::sqlite();
-    fs::write(place.file("test.db.lock"), "content").unwrap();
-    place.open().await.close().await;
-    assert_eq!(fs::read(place.file("test.db.lock")).unwrap(), b"content");
+    let database = TestDatabase::sqlite();
+    fs::write(database.file("test.db.lock"), "content").unwrap();
+    database.open().await.close().await;
+    assert_eq!(fs::read(database.file("test.db.lock")).unwrap(), b"content");
 }
 
 #[tokio::test]
 async fn a_file_is_open_once_by_whatever_name() {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
-    std::os::unix::fs::symlink(place.file("test.db"), place.file("link.db")).unwrap();
-    let folder = place.file("");
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
+    std::os::unix::fs::symlink(database.file("test.db"), database.file("link.db")).unwrap();
+    let folder = database.file("");
     for name in ["test.db", "./test.db", "link.db"] {
         let refusal = refusal(&format!("sqlite://{}{name}", folder.display())).await;
         assert!(refusal.ends_with(TAKEN), "{refusal}");
     }
-    ledger.append(&[event("StepEntered")], 2).await.unwrap();
-    ledger.close().await;
-    assert_eq!(place.open().await.history("e").await.len(), 2);
+    store.append(&[event("StepEntered")], 2).await.unwrap();
+    store.close().await;
+    assert_eq!(database.open().await.history("e").await.len(), 2);
 }
 
 #[tokio::test]
 async fn a_second_process_says_so_and_exits() {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
     let mut second = Command::new(env!("CARGO_BIN_EXE_flowledger"))
         .args([
             "serve",
             "--listen",
             "127.0.0.1:0",
             "--database-url",
-            &place.url,
+            &database.url,
         ])
         .env("FLOWLEDGER_ACCESS_KEY_ID", "id")
         .env("FLOWLEDGER_ACCESS_KEY_SECRET", "secret")
@@ -226,41 +226,41 @@ async fn a_second_process_says_so_and_exits() {
     let output = second.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    let line = format!("{}: {TAKEN}\n", place.file("test.db").display());
+    let line = format!("{}: {TAKEN}\n", database.file("test.db").display());
     assert!(said.ends_with(&line), "{said}");
-    ledger.append(&[event("StepEntered")], 2).await.unwrap();
+    store.append(&[event("StepEntered")], 2).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_closed_store_is_one_file() {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
-    ledger
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
+    store
         .append(&vec![event("StepEntered"); 100], 2)
         .await
         .unwrap();
-    assert!(place.file("test.db-wal").exists());
-    ledger.close().await;
-    assert!(!place.file("test.db-wal").exists());
-    assert!(!place.file("test.db-shm").exists());
-    fs::copy(place.file("test.db"), place.file("copy.db")).unwrap();
-    let copy = store::open(&place.url.replace("test.db", "copy.db"))
+    assert!(database.file("test.db-wal").exists());
+    store.close().await;
+    assert!(!database.file("test.db-wal").exists());
+    assert!(!database.file("test.db-shm").exists());
+    fs::copy(database.file("test.db"), database.file("copy.db")).unwrap();
+    let copy = store::open(&database.url.replace("test.db", "copy.db"))
         .await
         .unwrap();
-    assert_eq!(Ledger { store: copy }.history("e").await.len(), 101);
+    assert_eq!(TestStore { inner: copy }.history("e").await.len(), 101);
 }
 
 #[tokio::test]
 async fn what_was_answered_is_in_a_copy_of_the_files_at_that_moment() {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
     for id in 2..10 {
-        ledger.append(&[event("StepEntered")], id).await.unwrap();
-        let copy = Place::sqlite();
+        store.append(&[event("StepEntered")], id).await.unwrap();
+        let copy = TestDatabase::sqlite();
         for file in ["test.db", "test.db-wal"] {
-            fs::copy(place.file(file), copy.file(file)).unwrap();
+            fs::copy(database.file(file), copy.file(file)).unwrap();
         }
         let copy = copy.open().await;
-        assert_eq!(copy.page(1, 1000).await, ledger.page(1, 1000).await);
+        assert_eq!(copy.page(1, 1000).await, store.page(1, 1000).await);
     }
 }

@@ -11,27 +11,27 @@ use sqlx::{AssertSqlSafe, Connection, Row};
 use super::{connect, run_on};
 use crate::store::upkeep::{all_executions, deletion};
 use crate::support::{
-    ledger::{Place, append, at, detailed, event, events_of, flow, nonce},
     source,
+    test_store::{TestDatabase, append, at, detailed, event, events_of, flow, nonce},
 };
 
 #[tokio::test]
 async fn a_shell_that_holds_the_file_delays_writes_but_no_reads() {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
-    let mut shell = connect(&place.file("test.db")).await;
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
+    let mut shell = connect(&database.file("test.db")).await;
     sqlx::query("BEGIN IMMEDIATE")
         .execute(&mut shell)
         .await
         .unwrap();
-    let store = ledger.store.clone();
+    let inner = store.inner.clone();
     let write = tokio::spawn(async move {
         let append = append("f", "e", &[event("StepEntered")], 2);
-        store.append_execution_events(append, None).await
+        inner.append_execution_events(append, None).await
     });
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(5)).await;
-        assert_eq!(ledger.history("e").await.len(), 1);
+        assert_eq!(store.history("e").await.len(), 1);
     }
     assert!(!write.is_finished());
     sqlx::query("COMMIT").execute(&mut shell).await.unwrap();
@@ -40,27 +40,27 @@ async fn a_shell_that_holds_the_file_delays_writes_but_no_reads() {
 
 #[tokio::test]
 async fn a_page_ends_before_its_bytes_pass_the_limit() {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
     let escaped = detailed("StepEntered", &"\u{1}".repeat(64 * 1024)); // 384 KiB of JSON
     let wide = detailed("StepEntered", &"步".repeat(64 * 1024 / 3)); // three bytes a character
     for batch in 0..5 {
-        ledger
+        store
             .append(&vec![escaped.clone(); 8], 2 + 16 * batch)
             .await
             .unwrap();
-        ledger
+        store
             .append(&vec![wide.clone(); 8], 10 + 16 * batch)
             .await
             .unwrap();
     }
-    ledger
+    store
         .append(&vec![event("StepExited"); 300], 82)
         .await
         .unwrap();
     let (mut pages, mut next) = (Vec::new(), Some(1));
     while let Some(first) = next {
-        let page = ledger.page(first, 1000).await;
+        let page = store.page(first, 1000).await;
         next = page.next;
         pages.push(page);
     }
@@ -72,13 +72,13 @@ async fn a_page_ends_before_its_bytes_pass_the_limit() {
     let most = usize::try_from(PAGE_MAX_BYTES).unwrap();
     assert_eq!(pages.len(), 2);
     assert!(pages.iter().all(|page| page.events.len() <= most));
-    let next = ledger.page(pages[0].next.unwrap(), 1).await;
+    let next = store.page(pages[0].next.unwrap(), 1).await;
     assert!(
         pages[0].events.len() + 1 + next.events.len() > most,
         "one more would not fit"
     );
     for (first, limit, last) in [(1, 10, 10), (75, 10, 84), (380, 1000, 381)] {
-        let events = events_of(&ledger.page(first, limit).await);
+        let events = events_of(&store.page(first, limit).await);
         assert_eq!(events.last().unwrap()["EventId"], last);
     }
 }
@@ -91,9 +91,9 @@ async fn a_transaction_that_fails_leaves_nothing_and_the_next_one_works() {
         "SELECT RAISE(ROLLBACK, '')",
         "INSERT INTO children VALUES (9)", // fails at the commit
     ] {
-        let place = Place::sqlite();
-        let ledger = place.with_execution().await;
-        let mut shell = connect(&place.file("test.db")).await;
+        let database = TestDatabase::sqlite();
+        let store = database.with_execution().await;
+        let mut shell = connect(&database.file("test.db")).await;
         let sql = format!(
             "CREATE TABLE children ({foreign_key}); CREATE TRIGGER t BEFORE INSERT ON events \
              WHEN NEW.json LIKE '%poison%' BEGIN {poison}; END"
@@ -103,7 +103,7 @@ async fn a_transaction_that_fails_leaves_nothing_and_the_next_one_works() {
             .await
             .unwrap();
         let batch = [event("A"), detailed("ExecutionFailed", "poison")];
-        let failed = ledger.try_append(&batch, 2).await;
+        let failed = store.try_append(&batch, 2).await;
         assert!(matches!(failed, Err(Error::Other(_))), "{failed:?}");
         sqlx::raw_sql(
             "CREATE TRIGGER full BEFORE UPDATE ON task_key BEGIN SELECT RAISE(ABORT, ''); END",
@@ -111,18 +111,18 @@ async fn a_transaction_that_fails_leaves_nothing_and_the_next_one_works() {
         .execute(&mut shell)
         .await
         .unwrap();
-        assert!(ledger.store.ready().await.is_err(), "it cannot write");
+        assert!(store.inner.ready().await.is_err(), "it cannot write");
         sqlx::raw_sql("DROP TRIGGER full")
             .execute(&mut shell)
             .await
             .unwrap();
-        assert!(ledger.store.ready().await.is_ok(), "it tries by itself");
-        assert_eq!(ledger.history("e").await.len(), 1);
-        assert_eq!(ledger.describe("e").await.status, Status::Running);
-        let appended = ledger.append(&[event("A"), event("B")], 2).await;
+        assert!(store.inner.ready().await.is_ok(), "it tries by itself");
+        assert_eq!(store.history("e").await.len(), 1);
+        assert_eq!(store.describe("e").await.status, Status::Running);
+        let appended = store.append(&[event("A"), event("B")], 2).await;
         assert_eq!(appended.unwrap().last, 3);
-        assert!(ledger.store.ready().await.is_ok());
-        assert_eq!(ledger.history("e").await.len(), 3);
+        assert!(store.inner.ready().await.is_ok());
+        assert_eq!(store.history("e").await.len(), 3);
     }
 }
 
@@ -138,24 +138,24 @@ fn transactions(log: &[u8]) -> usize {
 
 #[tokio::test]
 async fn the_log_is_moved_into_the_database_before_it_is_long() {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
     let wide = vec![detailed("StepEntered", &"x".repeat(64 * 1024)); 10];
     for batch in 0..40 {
-        ledger.append(&wide, 2 + 10 * batch).await.unwrap();
+        store.append(&wide, 2 + 10 * batch).await.unwrap();
     }
-    let length = |name| fs::metadata(place.file(name)).unwrap().len();
+    let length = |name| fs::metadata(database.file(name)).unwrap().len();
     assert!(length("test.db-wal") < 8 << 20, "of 25 MiB");
     assert!(length("test.db") > 16 << 20);
 }
 
 #[tokio::test]
 async fn waiting_appends_share_a_transaction() {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
-    let log = place.file("test.db-wal");
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
+    let log = database.file("test.db-wal");
     let before = transactions(&fs::read(&log).unwrap());
-    ledger.append(&[event("StepEntered")], 2).await.unwrap();
+    store.append(&[event("StepEntered")], 2).await.unwrap();
     assert_eq!(
         transactions(&fs::read(&log).unwrap()),
         before + 1,
@@ -163,7 +163,7 @@ async fn waiting_appends_share_a_transaction() {
     );
     let appends: Vec<_> = (0..200)
         .map(|_| {
-            let store = ledger.store.clone();
+            let store = store.inner.clone();
             tokio::spawn(async move {
                 let append = append("f", "e", &[event("StepEntered")], None);
                 store
@@ -182,29 +182,29 @@ async fn waiting_appends_share_a_transaction() {
         (1..=20).contains(&needed),
         "200 appends took {needed} transactions"
     );
-    assert_eq!(ledger.history("e").await.len(), 202);
+    assert_eq!(store.history("e").await.len(), 202);
 }
 
 #[tokio::test]
 async fn nonces_are_forgotten_when_no_signature_could_hold_them_any_more() {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
     let minute = 60_000;
     for (digest, signed_at) in [(1, 0), (2, minute), (3, 32 * minute)] {
         let nonce = Nonce {
             signed_at: at(signed_at),
             ..nonce(digest)
         };
-        let _ = ledger
-            .store
+        let _ = store
+            .inner
             .create_flow(flow("f"), Some(nonce))
             .await
             .unwrap();
     }
-    ledger.close().await;
-    let ledger = place.open().await;
-    ledger.append(&[event("A")], None).await.unwrap(); // the first write sweeps, if it is an append too
-    let mut connection = connect(&place.file("test.db")).await;
+    store.close().await;
+    let store = database.open().await;
+    store.append(&[event("A")], None).await.unwrap(); // the first write sweeps, if it is an append too
+    let mut connection = connect(&database.file("test.db")).await;
     let left = sqlx::query("SELECT hex(substr(digest, 1, 1)) FROM nonces ORDER BY 1");
     let left = left.fetch_all(&mut connection).await.unwrap();
     let left: Vec<String> = left.iter().map(|row| row.get(0)).collect();
@@ -213,9 +213,9 @@ async fn nonces_are_forgotten_when_no_signature_could_hold_them_any_more() {
 
 #[tokio::test]
 async fn a_rare_prefix_is_found_behind_many_others_in_short_pages() {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
-    let mut connection = connect(&place.file("test.db")).await;
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
+    let mut connection = connect(&database.file("test.db")).await;
     sqlx::raw_sql(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 21000)
          INSERT INTO executions (flow, name, status, last_event_id, history_bytes, started_at, definition, input)
@@ -239,8 +239,8 @@ async fn a_rare_prefix_is_found_behind_many_others_in_short_pages() {
         };
         let (mut names, mut pages) = (Vec::new(), 0);
         loop {
-            let listed = ledger
-                .store
+            let listed = store
+                .inner
                 .list_executions(list.clone())
                 .await
                 .unwrap()
@@ -263,8 +263,8 @@ async fn a_rare_prefix_is_found_behind_many_others_in_short_pages() {
 }
 
 /// How many rows each table has that holds something of flows; and how many pages hold nothing.
-async fn left(place: &Place) -> [i64; 6] {
-    let mut connection = connect(&place.file("test.db")).await;
+async fn left(database: &TestDatabase) -> [i64; 6] {
+    let mut connection = connect(&database.file("test.db")).await;
     let mut left = [0; 6];
     let tables = [
         "flows",
@@ -287,56 +287,56 @@ async fn left(place: &Place) -> [i64; 6] {
 }
 
 /// Waits until so much is left, for ten seconds at most.
-async fn comes_to(place: &Place, expected: [i64; 6]) {
+async fn comes_to(database: &TestDatabase, expected: [i64; 6]) {
     for _ in 0..1000 {
-        if left(place).await == expected {
+        if left(database).await == expected {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(left(place).await, expected);
+    assert_eq!(left(database).await, expected);
 }
 
 #[tokio::test]
 async fn a_deleted_flows_rows_go_also_after_a_new_start_and_give_their_space_back() {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
-    ledger
-        .store
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
+    store
+        .inner
         .create_flow(flow("g"), None)
         .await
         .unwrap()
         .unwrap();
-    ledger.start("second").await.unwrap();
+    store.start("second").await.unwrap();
     let mut events = vec![detailed("StepEntered", &"x".repeat(2000)); 500];
     events.extend([event("TaskSubmitted"), event("TaskSucceeded")]);
     for execution in ["e", "second"] {
-        ledger.append_to(execution, &events, 2).await.unwrap();
+        store.append_to(execution, &events, 2).await.unwrap();
     }
-    assert_eq!(left(&place).await, [2, 2, 2, 1006, 2, 0]);
-    ledger.close().await;
-    let file = place.file("test.db");
+    assert_eq!(left(&database).await, [2, 2, 2, 1006, 2, 0]);
+    store.close().await;
+    let file = database.file("test.db");
     let large = fs::metadata(&file).unwrap().len();
     // As a process leaves it that is killed right after the answer.
     run_on(&file, "UPDATE flows SET deleted_at = 1 WHERE name = 'f'").await;
-    let ledger = place.open().await;
-    comes_to(&place, [1, 1, 0, 0, 0, 0]).await;
-    let deleted = ledger.store.delete_flow(deletion("g"), None).await;
+    let store = database.open().await;
+    comes_to(&database, [1, 1, 0, 0, 0, 0]).await;
+    let deleted = store.inner.delete_flow(deletion("g"), None).await;
     assert!(deleted.unwrap().is_ok(), "it was not touched");
-    comes_to(&place, [0; 6]).await;
-    ledger.close().await;
+    comes_to(&database, [0; 6]).await;
+    store.close().await;
     let small = fs::metadata(&file).unwrap().len();
     assert!(small * 4 < large, "{large} bytes became {small}");
 }
 
 #[tokio::test]
 async fn the_bytes_of_a_history_are_those_of_its_page() {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
     let batch = [detailed("A", "步骤"), event("B")];
-    ledger.append(&batch, 2).await.unwrap();
-    let page = ledger.page(1, 10).await.events;
-    let mut connection = connect(&place.file("test.db")).await;
+    store.append(&batch, 2).await.unwrap();
+    let page = store.page(1, 10).await.events;
+    let mut connection = connect(&database.file("test.db")).await;
     let bytes = sqlx::query_scalar("SELECT history_bytes FROM executions");
     let bytes: i64 = bytes.fetch_one(&mut connection).await.unwrap();
     assert_eq!(
@@ -348,13 +348,13 @@ async fn the_bytes_of_a_history_are_those_of_its_page() {
 
 #[tokio::test]
 async fn people_read_histories_as_a_table() {
-    let place = Place::sqlite();
-    let ledger = place.with_execution().await;
-    ledger
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
+    store
         .append(&[detailed("StepEntered", "步骤 \"1\"")], 2)
         .await
         .unwrap();
-    let mut connection = connect(&place.file("test.db")).await;
+    let mut connection = connect(&database.file("test.db")).await;
     let row = sqlx::query(
         "SELECT flow || execution || event_id || type || time || schedule_event_id || step_name || event_detail FROM readable_events WHERE event_id = 2",
     );
@@ -374,9 +374,9 @@ const FINE: [&str; 5] = [
 
 #[tokio::test]
 async fn every_statement_finds_its_rows_by_an_index() {
-    let place = Place::sqlite();
-    place.open().await.close().await;
-    let mut connection = connect(&place.file("test.db")).await;
+    let database = TestDatabase::sqlite();
+    database.open().await.close().await;
+    let mut connection = connect(&database.file("test.db")).await;
     let mut unused: Vec<String> = sqlx::query_scalar(
         "SELECT name FROM sqlite_schema WHERE type = 'index' AND name NOT LIKE 'sqlite%'",
     )

@@ -74,7 +74,7 @@ fn append(events: &str) -> Call {
 
 /// The same call under each scheme.
 fn both(call: &Call) -> [Call; 2] {
-    [call.clone(), call.again().acs3()]
+    [call.clone(), call.with_new_nonce().acs3()]
 }
 
 fn now() -> i64 {
@@ -98,7 +98,7 @@ impl Request {
         };
         let mut call = match nonce {
             Some(nonce) => call.as_ref().clone().nonce(nonce),
-            None => call.again(),
+            None => call.with_new_nonce(),
         };
         if call.time == seconds(NOW) {
             call = call.at(at);

@@ -11,17 +11,17 @@ use tempfile::TempDir;
 use super::NOW;
 
 /// Where a store is; it stays while the store is closed, and goes with this value.
-pub struct Place {
+pub struct TestDatabase {
     pub url: String,
     folder: TempDir,
 }
 
-impl Place {
+impl TestDatabase {
     /// An SQLite file of its own, not yet made.
     pub fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/test.db", folder.path().display());
-        Place { url, folder }
+        TestDatabase { url, folder }
     }
 
     /// A file of this name beside the database.
@@ -29,40 +29,40 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    pub async fn open(&self) -> Ledger {
-        Ledger {
-            store: store::open(&self.url).await.unwrap(),
+    pub async fn open(&self) -> TestStore {
+        TestStore {
+            inner: store::open(&self.url).await.unwrap(),
         }
     }
 
     /// An open store that has flow `f` with a running execution `e`.
-    pub async fn with_execution(&self) -> Ledger {
-        let ledger = self.open().await;
-        ledger
-            .store
+    pub async fn with_execution(&self) -> TestStore {
+        let store = self.open().await;
+        store
+            .inner
             .create_flow(flow("f"), None)
             .await
             .unwrap()
             .unwrap();
-        ledger.start("e").await.unwrap();
-        ledger
+        store.start("e").await.unwrap();
+        store
     }
 }
 
 /// An open store. What names no flow and no execution is about execution `e` of flow `f`.
-pub struct Ledger {
-    pub store: Arc<dyn Store>,
+pub struct TestStore {
+    pub inner: Arc<dyn Store>,
 }
 
-impl Ledger {
-    /// Closes, and lets go of the place.
+impl TestStore {
+    /// Closes the store, so that another one can open the database.
     pub async fn close(self) {
-        self.store.close().await;
+        self.inner.close().await;
     }
 
     pub async fn start(&self, execution: &str) -> Result<(), Refusal> {
         let started = self
-            .store
+            .inner
             .start_execution(start("f", execution), None)
             .await;
         started.unwrap().map(|_| ())
@@ -82,7 +82,7 @@ impl Ledger {
         expected: impl Into<Option<i64>>,
     ) -> Outcome<Appended> {
         let append = append("f", "e", events, expected);
-        self.store.append_execution_events(append, None).await
+        self.inner.append_execution_events(append, None).await
     }
 
     pub async fn append_to(
@@ -92,7 +92,7 @@ impl Ledger {
         expected: impl Into<Option<i64>>,
     ) -> Result<Appended, Refusal> {
         let append = append("f", execution, events, expected);
-        self.store
+        self.inner
             .append_execution_events(append, None)
             .await
             .unwrap()
@@ -100,7 +100,7 @@ impl Ledger {
 
     pub async fn describe(&self, execution: &str) -> Execution {
         let described = self
-            .store
+            .inner
             .describe_execution(&name("f"), &name(execution))
             .await;
         described.unwrap().unwrap()
@@ -123,7 +123,7 @@ impl Ledger {
         let (flow, execution) = (name("f"), name(execution));
         let cursor = Cursor::new(first, limit);
         let page = self
-            .store
+            .inner
             .get_execution_history(&flow, &execution, cursor)
             .await;
         page.map(Result::unwrap)
