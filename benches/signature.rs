@@ -148,7 +148,9 @@ pub fn run() {
     );
     for (name, call, count) in [("history", history(), 64), ("100 events", append(), 8)] {
         for (scheme, call) in [("RPC v1", call.clone()), ("ACS3", call.acs3())] {
-            let requests: Vec<_> = (0..count).map(|_| call.again().arrived()).collect();
+            let requests: Vec<_> = (0..count)
+                .map(|_| call.with_new_nonce().to_request())
+                .collect();
             let hashed: Vec<_> = requests.iter().map(Hashed::of).collect();
             let rpc_v1 = Hmac::new_from_slice(format!("{}&", KEY.1).as_bytes()).unwrap();
             let sha256 = Hmac::new_from_slice(KEY.1.as_bytes()).unwrap();
@@ -202,8 +204,8 @@ fn allocations() {
         });
         let [rpc_v1, acs3] = [call.clone(), call.acs3()].map(|call| {
             let authenticator = authenticator();
-            let [_, allocated] = [call.again(), call.again()].map(|call| {
-                let request = call.arrived();
+            let [_, allocated] = [call.with_new_nonce(), call.with_new_nonce()].map(|call| {
+                let request = call.to_request();
                 let check = || check(&request, &mut params(&request), &authenticator);
                 allocation_counter::measure(check).count_total
             });
