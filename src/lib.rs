@@ -8,8 +8,10 @@
 //! - [`client`]: the other end: signs requests and sends them to any endpoint
 //! - [`action`]: what callers can ask for; outcomes get their codes here
 //! - [`ui`]: the pages under `/ui/`
+//! - [`text`]: durations, counts, glyphs and hidden characters, as pages and terminal show them
 //! - [`auth`]: a signed request in, a `Caller` out; a cookie in, a `Viewer` out
 //! - [`store`]: where histories are kept
+//! - [`timeline`]: a history as a tree of spans, for pages and terminal
 //! - [`config`]: flags and environment, checked
 //! - [`wire`]: what the vendor dictates: parameters, signatures, errors, the envelope
 //! - [`model`]: the nouns and the pure rules
@@ -34,5 +36,7 @@ pub mod log;
 pub mod model;
 pub mod server;
 pub mod store;
+pub mod text;
+pub mod timeline;
 pub mod ui;
 pub mod wire;

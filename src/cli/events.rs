@@ -6,7 +6,8 @@ use super::{
     remote::Event,
     terminal::{BAD, DIM, GOOD, OPEN, WAITS, cell, columns, cut, paint, right, safe, took},
 };
-use crate::model::{Timestamp, span::HistoryEvent};
+use crate::model::Timestamp;
+use crate::timeline::HistoryEvent;
 
 const ID_WIDTH: usize = 6;
 const SINCE_WIDTH: usize = 11;

@@ -4,15 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{serve::read_keys, terminal::safe};
+use crate::timeline::{HistoryEvent, Timeline};
 use crate::{
     auth::keys::Keys,
     client::{Client, Failure},
     clock::Clock,
     config::ConnectArgs,
-    model::{
-        Timestamp,
-        span::{HistoryEvent, Timeline},
-    },
+    model::Timestamp,
 };
 
 /// Events of one page: as many as the vendor allows.

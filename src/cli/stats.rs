@@ -11,13 +11,13 @@ use super::{
     show::json::statistics,
     terminal::{BAD, DIM, GOOD, cell, columns, paint, print, right, safe, took, width},
 };
-use crate::{config::ConnectArgs, model::span::Statistics};
+use crate::{config::ConnectArgs, timeline::StepStatistics};
 
 /// Columns of `59 min 59 s` and a blank.
 const TIME_WIDTH: usize = 12;
 /// Columns of a bar that show anything.
 const BAR_MIN: usize = 4;
-/// Statistics need no picture.
+/// StepStatistics need no picture.
 const BUDGET: usize = 0;
 
 #[derive(Args, Debug)]
@@ -49,7 +49,7 @@ pub async fn run(args: StatsArgs) -> Result<(), String> {
     let client = connect(&args.connect)?;
     let status = args.status.as_deref();
     let executions = executions(&client, &args.flow, status, None, args.executions).await?;
-    let mut steps: BTreeMap<String, Statistics> = BTreeMap::new();
+    let mut steps: BTreeMap<String, StepStatistics> = BTreeMap::new();
     let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
     let mut events = 0;
     for execution in &executions {
@@ -90,7 +90,7 @@ pub async fn run(args: StatsArgs) -> Result<(), String> {
 }
 
 /// The steps, those that took most time in all first.
-fn table(steps: &BTreeMap<String, Statistics>) -> String {
+fn table(steps: &BTreeMap<String, StepStatistics>) -> String {
     let mut rows: Vec<_> = steps.iter().collect();
     rows.sort_by_key(|(_, known)| std::cmp::Reverse(known.durations.total()));
     let longest = rows
@@ -135,7 +135,7 @@ fn table(steps: &BTreeMap<String, Statistics>) -> String {
 }
 
 /// Full to the median, thin to the 99th percentile.
-fn bar(known: &Statistics, longest: u64, width: usize) -> String {
+fn bar(known: &StepStatistics, longest: u64, width: usize) -> String {
     let cells = |millis: u64| {
         let cells = u128::from(millis) * width as u128 / u128::from(longest);
         usize::try_from(cells).unwrap_or(width)

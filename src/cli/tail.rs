@@ -11,9 +11,10 @@ use super::{
     show,
     terminal::{print, width},
 };
+use crate::timeline::Timeline;
 use crate::{
     config::ConnectArgs,
-    model::{Status, Timestamp, span::Timeline},
+    model::{Status, Timestamp},
 };
 
 /// Seconds that a server may wait for an event before it answers that there is none.

@@ -6,10 +6,8 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::model::{
-    Status, Timestamp,
-    span::{Phase, State},
-};
+use crate::model::{Status, Timestamp};
+use crate::timeline::{Phase, SpanState};
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 pub(super) const BAD: Style = AnsiColor::Red.on_default();
@@ -100,25 +98,25 @@ pub(super) fn paint(style: Style, text: &str) -> String {
 }
 
 /// A sign and a style for a state. The signs differ without colours too.
-pub(super) fn sign(state: State) -> (&'static str, Style) {
+pub(super) fn sign(state: SpanState) -> (&'static str, Style) {
     match state {
-        State::Succeeded => ("✓", GOOD),
-        State::Failed | State::TimedOut => ("✗", BAD),
-        State::Stopped => ("■", WAITS),
-        State::Incomplete => ("?", DIM),
-        State::Open(Phase::Waiting) => ("◌", WAITS),
-        State::Open(_) => ("▶", OPEN),
+        SpanState::Succeeded => ("✓", GOOD),
+        SpanState::Failed | SpanState::TimedOut => ("✗", BAD),
+        SpanState::Stopped => ("■", WAITS),
+        SpanState::Incomplete => ("?", DIM),
+        SpanState::Open(Phase::Waiting) => ("◌", WAITS),
+        SpanState::Open(_) => ("▶", OPEN),
     }
 }
 
 /// The state that a status in the vendor's words means.
-pub(super) fn state(status: &str) -> State {
+pub(super) fn state(status: &str) -> SpanState {
     match Status::parse(status) {
-        Some(Status::Succeeded) => State::Succeeded,
-        Some(Status::Failed) => State::Failed,
-        Some(Status::TimedOut) => State::TimedOut,
-        Some(Status::Stopped) => State::Stopped,
-        _ => State::Open(Phase::Working),
+        Some(Status::Succeeded) => SpanState::Succeeded,
+        Some(Status::Failed) => SpanState::Failed,
+        Some(Status::TimedOut) => SpanState::TimedOut,
+        Some(Status::Stopped) => SpanState::Stopped,
+        _ => SpanState::Open(Phase::Working),
     }
 }
 

@@ -6,7 +6,6 @@ pub mod execution;
 pub mod flow;
 pub mod name;
 pub mod nonce;
-pub mod span;
 pub mod timestamp;
 
 pub use cursor::Cursor;

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use serde::de::IgnoredAny;
 
-use super::text::{bytes, escape};
+use crate::text::{bytes, is_hidden};
 
 /// Words beyond which colours are left out: so many elements would make the browser pause.
 const COLOURED_MAX: usize = 5_000;
@@ -47,8 +47,8 @@ fn visible(text: &str, html: &mut String) {
             '>' => html.push_str("&gt;"),
             '"' => html.push_str("&quot;"),
             '\'' => html.push_str("&#39;"),
-            c if escape(c) && c != '\n' && c != '\t' => {
-                let _ = write!(html, "<i>\\u{:04x}</i>", u32::from(c));
+            c if is_hidden(c) && c != '\n' && c != '\t' => {
+                let _ = write!(html, "<i>{}</i>", c.escape_unicode());
             }
             c => html.push(c),
         }
@@ -152,7 +152,7 @@ mod tests {
         }
         assert_eq!(
             html("<b>&\u{202e}\0"),
-            "&lt;b&gt;&amp;<i>\\u202e</i><i>\\u0000</i>"
+            "&lt;b&gt;&amp;<i>\\u{202e}</i><i>\\u{0}</i>"
         );
     }
 

@@ -16,10 +16,11 @@ use super::{
     fault::Fault,
     frame::page as rendered,
     session::{Visitor, named},
-    text::{count, duration, line, time_of_day},
 };
+use crate::text::{count, duration, one_line, time_of_day};
+use crate::timeline::HistoryEvent;
 use crate::{
-    model::{Cursor, Name, Timestamp, span::HistoryEvent},
+    model::{Cursor, Name, Timestamp},
     store::{Pick, Store, picked},
     wire::error::ApiError,
 };
@@ -165,24 +166,20 @@ pub(super) async fn rows(
         let cause = times.get(&event.schedule_event_id).copied().flatten();
         let since = |from: Option<Timestamp>| {
             let (from, to) = (from?, event.time?);
-            let millis = to.millis() - from.millis();
-            Some(if millis < 0 {
-                format!("−{}", duration(-millis))
-            } else {
-                duration(millis)
-            })
+            let sign = if to < from { "−" } else { "" };
+            Some(format!("{sign}{}", duration(to.distance(from))))
         };
         let is_unfolded = unfolded == Some(event.event_id);
         Row {
             id: event.event_id,
             tone: tone(&event.event_type),
-            event_type: line(&event.event_type, LINE_MAX_CHARS),
-            step: line(&event.step_name, LINE_MAX_CHARS),
+            event_type: one_line(&event.event_type, LINE_MAX_CHARS),
+            step: one_line(&event.step_name, LINE_MAX_CHARS),
             time: event.time.map(time_of_day).unwrap_or_default(),
             since_start: since(Some(of.started_at)).unwrap_or_default(),
             cause: event.schedule_event_id,
             since_cause: since(cause).unwrap_or_default(),
-            line: line(&event.event_detail, LINE_MAX_CHARS),
+            line: one_line(&event.event_detail, LINE_MAX_CHARS),
             toggle: if is_unfolded {
                 here.without(&["event"])
             } else {

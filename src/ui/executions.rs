@@ -13,13 +13,14 @@ use super::{
     address::Address,
     fault::Fault,
     frame::{Layout, page as rendered},
+    outcome::{Outcome, outcome},
     scatter::Scatter,
     session::Visitor,
-    text::{Mark, ago, day_time, duration, mark},
 };
 use crate::{
     model::{Execution, Flow, Name, Status, Timestamp, name::NAME_MAX_CHARS},
     store::{ListExecutions, Position},
+    text::{ago, date_time, duration},
     wire::error::{ApiError, shortened},
 };
 
@@ -32,21 +33,21 @@ const DOTS_MAX: usize = 200;
 pub(super) struct Dot {
     pub flow: Name,
     pub name: Name,
-    pub mark: Mark,
+    pub outcome: Outcome,
     pub started_at: Timestamp,
     /// Until now if it is running, in milliseconds.
-    pub millis: i64,
+    pub millis: u64,
     pub took: String,
 }
 
 impl Dot {
     pub fn of(execution: &Execution, now: Timestamp) -> Self {
         let end = execution.stopped_at.unwrap_or(now);
-        let millis = (end.millis() - execution.started_at.millis()).max(0);
+        let millis = end.max(execution.started_at).distance(execution.started_at);
         Dot {
             flow: execution.flow.clone(),
             name: execution.name.clone(),
-            mark: mark(execution.status),
+            outcome: outcome(execution.status),
             started_at: execution.started_at,
             millis,
             took: duration(millis),
@@ -102,8 +103,8 @@ pub(super) async fn page(
     let listed = ui.store.list_executions(list).await?.map_err(refused)?;
     let now = ui.clock.now();
     let row = |execution: &Execution| Row {
-        started: day_time(execution.started_at),
-        started_ago: ago(now, execution.started_at),
+        started: date_time(execution.started_at),
+        started_ago: ago(execution.started_at, now),
         dot: Dot::of(execution, now),
     };
     let text = |name| address.get(name).unwrap_or_default().to_owned();
@@ -119,7 +120,7 @@ pub(super) async fn page(
         filtered: address.without(&["at"]).to_string().contains('?'),
         first: address.get("at").map(|_| address.without(&["at"])),
         next: listed.next.map(place),
-        modified: day_time(described.modified_at),
+        modified: date_time(described.modified_at),
         flow: described,
     })
 }
@@ -132,7 +133,7 @@ fn statuses(chosen: Option<&str>) -> Vec<Choice> {
     };
     let each = Status::ALL.into_iter().map(|status| Choice {
         value: status.as_str(),
-        word: mark(status).word,
+        word: outcome(status).word,
         chosen: chosen == Some(status.as_str()),
     });
     std::iter::once(any).chain(each).collect()

@@ -12,11 +12,11 @@ use super::{
     fault::Fault,
     frame::{Layout, page as rendered},
     session::{Visitor, named},
-    text::ago,
 };
 use crate::{
     model::{Name, Status},
     store::{ListExecutions, ListFlows, Store},
+    text::ago,
 };
 
 /// Flows of one page: each costs two reads.
@@ -109,7 +109,7 @@ async fn row(ui: &Ui, flow: Name) -> Result<Option<Row>, Fault> {
     };
     let newest = last.items.first().map(|execution| execution.started_at);
     Ok(Some(Row {
-        last_start: newest.map_or("never".to_owned(), |at| ago(now, at)),
+        last_start: newest.map_or("never".to_owned(), |at| ago(at, now)),
         last_start_at: newest.map(|at| at.to_string()).unwrap_or_default(),
         strip: last.items.iter().rev().map(|e| Dot::of(e, now)).collect(),
         running: match (running.items.len(), running.next) {

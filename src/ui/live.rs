@@ -26,11 +26,9 @@ use super::{
     session::Visitor,
     summary::Summary,
 };
+use crate::timeline::{HistoryEvent, Timeline};
 use crate::{
-    model::{
-        Execution, Status,
-        span::{HistoryEvent, Timeline},
-    },
+    model::{Execution, Status},
     store::{Changes, Pick, picked},
 };
 

@@ -14,11 +14,11 @@ mod fault;
 mod flows;
 mod frame;
 mod live;
+mod outcome;
 mod picture;
 mod scatter;
 mod session;
 mod summary;
-mod text;
 
 use std::sync::Arc;
 

@@ -5,16 +5,13 @@ use std::collections::HashSet;
 
 use askama::Template;
 
-use super::{
-    address::Address,
-    fault::Fault,
-    text::{count, duration, line, time_of_day},
+use super::{address::Address, fault::Fault, outcome::class};
+use crate::text::{count, duration, glyph, one_line, tick, time_of_day};
+use crate::timeline::{
+    Band, HistoryEvent, Phase, RowItem, Segment, Span, Timeline, TimelineRow, UnknownEvent,
 };
 use crate::{
-    model::{
-        Cursor, Name, Timestamp,
-        span::{Band, HistoryEvent, Item, Mark, Phase, Row, Segment, Span, State, Timeline},
-    },
+    model::{Cursor, Name, Timestamp},
     store::Store,
 };
 
@@ -145,7 +142,10 @@ impl Picture {
             millis: end.distance(begin).max(1),
         };
         let rows = timeline.rows();
-        let longest = timeline.longest(LONGEST).into_iter().map(|span| span.id);
+        let longest = timeline
+            .longest_steps(LONGEST)
+            .into_iter()
+            .map(|span| span.id);
         let pen = Pen {
             scale: &scale,
             here: &here.without(&["event", "at", "type", "step"]),
@@ -216,7 +216,7 @@ impl Scale {
         (0..=self.millis / step)
             .map(|at| Tick {
                 x: self.share(at * step),
-                word: ruler(at * step),
+                word: tick(at * step),
                 anchor: match at * step * 100 / self.millis {
                     0 if at == 0 => "start",
                     ..96 => "middle",
@@ -224,22 +224,6 @@ impl Scale {
                 },
             })
             .collect()
-    }
-}
-
-fn millis(millis: u64) -> String {
-    duration(i64::try_from(millis).unwrap_or(i64::MAX))
-}
-
-/// `1.5 s`, `2 m`
-fn ruler(millis: u64) -> String {
-    let word = self::millis(millis).replace(".0 s", " s");
-    match word.as_str() {
-        "0 ms" => "0".to_owned(),
-        _ => word
-            .trim_end_matches(" 00 s")
-            .trim_end_matches(" 00 m")
-            .to_owned(),
     }
 }
 
@@ -252,11 +236,11 @@ struct Pen<'a> {
 }
 
 impl Pen<'_> {
-    fn draw(&self, y: usize, row: &Row<'_>, outer: bool) -> Drawn {
+    fn draw(&self, y: usize, row: &TimelineRow<'_>, outer: bool) -> Drawn {
         match row.item {
-            Item::Span(span) => self.span(y, row.depth, span, outer),
-            Item::Band(band) => self.band(y, row.depth, band),
-            Item::More(more) => Drawn {
+            RowItem::Span(span) => self.span(y, row.depth, span, outer),
+            RowItem::Band(band) => self.band(y, row.depth, band),
+            RowItem::More(more) => Drawn {
                 id: -1,
                 depth: 1,
                 class: "more",
@@ -276,19 +260,22 @@ impl Pen<'_> {
     }
 
     fn span(&self, y: usize, depth: usize, span: &Span, outer: bool) -> Drawn {
-        let (class, glyph) = look(span.state);
-        let label = line(&span.label(), LABEL_MAX_CHARS);
+        let label = one_line(&span.label(), LABEL_MAX_CHARS);
         let title = self.title(span, &label);
         Drawn {
             id: span.first_event_id,
             depth: depth.min(DEPTH_MAX),
-            class,
-            glyph,
+            class: class(span.state),
+            glyph: glyph(span.state),
             link: self.here.with("event", span.first_event_id.max(1)),
             y,
             bars: self.bars(span, outer, &label, &title),
-            marks: span.marks.iter().map(|mark| self.mark(mark)).collect(),
-            took: millis(span.millis(self.now)),
+            marks: span
+                .unknown_events
+                .iter()
+                .map(|mark| self.unknown_event(mark))
+                .collect(),
+            took: duration(span.millis(self.now)),
             longest: self.longest.contains(&span.id),
             note: match span.attempts {
                 0 | 1 => String::new(),
@@ -306,14 +293,14 @@ impl Pen<'_> {
             0 | 1 => String::new(),
             many => format!(" · {many} attempts"),
         };
-        let fault = span.fault.as_ref().map(|fault| {
+        let fault = span.failure.as_ref().map(|fault| {
             let fault = format!("{} {}", fault.error, fault.cause);
-            format!("\n{}", line(fault.trim(), FAULT_MAX_CHARS))
+            format!("\n{}", one_line(fault.trim(), FAULT_MAX_CHARS))
         });
         format!(
             "{label} · {} · {}{attempts}\n{} – {end} UTC · event {}{}",
             span.state.as_str(),
-            millis(span.millis(self.now)),
+            duration(span.millis(self.now)),
             time_of_day(span.begin),
             span.first_event_id,
             fault.unwrap_or_default(),
@@ -336,10 +323,10 @@ impl Pen<'_> {
         std::iter::once(whole("spine")).chain(pieces).collect()
     }
 
-    fn mark(&self, mark: &Mark) -> Bar {
+    fn unknown_event(&self, mark: &UnknownEvent) -> Bar {
         let title = format!(
             "{} · event {}\n{} UTC",
-            line(&mark.event_type, LABEL_MAX_CHARS),
+            one_line(&mark.event_type, LABEL_MAX_CHARS),
             mark.event_id,
             time_of_day(mark.time)
         );
@@ -354,7 +341,7 @@ impl Pen<'_> {
             (Phase::Waiting, _) => ("waiting", "waiting"),
             _ => ("working", "working"),
         };
-        let took = duration(until.millis() - piece.begin.millis());
+        let took = duration(until.distance(piece.begin));
         let attempt = match (piece.attempt, span.attempts) {
             (0, _) | (_, 1) => String::new(),
             (attempt, of) => format!(" · attempt {attempt} of {of}"),
@@ -372,12 +359,15 @@ impl Pen<'_> {
             0 => String::new(),
             many => format!(" · {} failed", count(many)),
         };
-        let (p50, p99) = (millis(band.durations.p50()), millis(band.durations.p99()));
-        let label = line(&band.label(), LABEL_MAX_CHARS);
+        let (p50, p99) = (
+            duration(band.durations.p50()),
+            duration(band.durations.p99()),
+        );
+        let label = one_line(&band.label(), LABEL_MAX_CHARS);
         let title = format!(
             "{label} · {} in all{failed}\nhalf within {p50}, 99 % within {p99}, longest {}\n{} – {} UTC · events {} to {}",
             count(band.count),
-            millis(band.durations.max()),
+            duration(band.durations.max()),
             time_of_day(band.begin),
             time_of_day(band.end),
             band.first_event_id,
@@ -410,18 +400,5 @@ impl Pen<'_> {
             },
             folded: true,
         }
-    }
-}
-
-/// Class and glyph of a state.
-pub(super) fn look(state: State) -> (&'static str, &'static str) {
-    match state {
-        State::Open(Phase::Waiting) => ("running waits", "◌"),
-        State::Open(_) => ("running", "●"),
-        State::Succeeded => ("succeeded", "✓"),
-        State::Failed => ("failed", "✗"),
-        State::TimedOut => ("timedout", "◷"),
-        State::Stopped => ("stopped", "■"),
-        State::Incomplete => ("incomplete", "?"),
     }
 }

@@ -1,9 +1,7 @@
 //! Executions by start and duration, as points of a picture. Durations stand on a logarithmic scale.
 
-use super::{
-    executions::Dot,
-    text::{day_time, duration},
-};
+use super::executions::Dot;
+use crate::text::{date_time, tick};
 
 /// Height of the picture's inside, in pixels.
 const HEIGHT: f64 = 96.0;
@@ -32,7 +30,7 @@ pub(super) struct Tick {
 }
 
 /// Where lines may be, in milliseconds.
-const LINES: [i64; 13] = [
+const LINES: [u64; 13] = [
     1,
     10,
     100,
@@ -68,7 +66,7 @@ impl Scatter {
             .into_iter()
             .find(|line| *line > longest)
             .unwrap_or(longest);
-        let y = |millis: i64| {
+        let y = |millis: u64| {
             let (low, high) = (ln(low), ln(high));
             format!(
                 "{:.1}",
@@ -90,17 +88,17 @@ impl Scatter {
                 .filter(|line| (low..=high).contains(line))
                 .map(|line| Tick {
                     y: y(line),
-                    word: short(line),
+                    word: tick(line),
                 })
                 .collect(),
-            oldest: day_time(oldest),
-            newest: day_time(newest),
+            oldest: date_time(oldest),
+            newest: date_time(newest),
             points: dots
                 .into_iter()
                 .map(|dot| Point {
                     x: x(&dot),
                     y: y(dot.millis.max(1)),
-                    started: day_time(dot.started_at),
+                    started: date_time(dot.started_at),
                     dot,
                 })
                 .collect(),
@@ -108,19 +106,8 @@ impl Scatter {
     }
 }
 
-/// `10 s` rather than `10.0 s`.
-fn short(millis: i64) -> String {
-    let word = duration(millis);
-    let word = word.replace(".0 s", " s");
-    let round = word.strip_suffix(" 00 s").or(word.strip_suffix(" 00 m"));
-    round
-        .or(word.strip_suffix(" 00 h"))
-        .unwrap_or(&word)
-        .to_owned()
-}
-
 #[expect(clippy::cast_precision_loss, reason = "a picture needs no more")]
-fn ln(millis: i64) -> f64 {
+fn ln(millis: u64) -> f64 {
     (millis as f64).ln()
 }
 

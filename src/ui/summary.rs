@@ -4,13 +4,11 @@ use askama::Template;
 
 use super::{
     address::Address,
-    picture::look,
-    text::{Mark, counted, day_time, duration, line, mark, time_of_day},
+    outcome::{Outcome, class, outcome},
 };
-use crate::model::{
-    Execution, Status, Timestamp,
-    span::{Failure, Kind, Span, State, Timeline},
-};
+use crate::model::{Execution, Status, Timestamp};
+use crate::text::{counted, date_time, duration, one_line, time_of_day};
+use crate::timeline::{Kind, RootCause, Span, SpanState, Timeline};
 
 /// Open spans that are listed; the timeline shows the others.
 const NOW_MAX: usize = 6;
@@ -20,7 +18,7 @@ const CAUSE_MAX_CHARS: usize = 1000;
 #[derive(Template)]
 #[template(path = "summary.html", config = "src/ui/askama.toml")]
 pub(super) struct Summary {
-    pub mark: Mark,
+    pub outcome: Outcome,
     pub started: String,
     pub started_at: Timestamp,
     pub stopped: Option<String>,
@@ -67,18 +65,24 @@ impl Summary {
     ) -> Self {
         let end = execution.stopped_at.unwrap_or(now);
         let running = execution.status == Status::Running;
-        let open = if running { timeline.now() } else { Vec::new() };
+        let open = if running {
+            timeline.innermost_open()
+        } else {
+            Vec::new()
+        };
         let here = here.without(&["event", "at", "type", "step"]);
         Summary {
-            mark: mark(execution.status),
-            started: day_time(execution.started_at),
+            outcome: outcome(execution.status),
+            started: date_time(execution.started_at),
             started_at: execution.started_at,
-            stopped: execution.stopped_at.map(day_time),
-            took: duration(end.millis() - execution.started_at.millis()),
+            stopped: execution.stopped_at.map(date_time),
+            took: since(execution.started_at, end),
             running,
             clock: now.millis(),
-            events: counted(last, "event"),
-            failure: timeline.failure().map(|failure| card(&failure, &here, now)),
+            events: counted(last.unsigned_abs(), "event"),
+            failure: timeline
+                .root_cause()
+                .map(|failure| card(&failure, &here, now)),
             more_now: open.len().saturating_sub(NOW_MAX),
             now: open
                 .into_iter()
@@ -89,27 +93,36 @@ impl Summary {
     }
 }
 
-fn took(span: &Span, now: Timestamp) -> String {
-    duration(i64::try_from(span.millis(now)).unwrap_or(i64::MAX))
+/// Returns the time from `begin` to `end`; zero if the clock stepped back.
+fn since(begin: Timestamp, end: Timestamp) -> String {
+    duration(end.max(begin).distance(begin))
 }
 
-fn card(failure: &Failure<'_>, here: &Address, now: Timestamp) -> FailureCard {
+fn took(span: &Span, now: Timestamp) -> String {
+    duration(span.millis(now))
+}
+
+fn card(failure: &RootCause<'_>, here: &Address, now: Timestamp) -> FailureCard {
     let span = failure.span;
-    let event_id = match (failure.fault, span.result_event_id) {
+    let event_id = match (failure.detail, span.result_event_id) {
         (Some(fault), _) => fault.event_id,
         (None, Some(result)) => result,
         (None, None) => span.last_event_id,
     };
-    let text = |text: Option<&str>| line(text.unwrap_or_default(), CAUSE_MAX_CHARS);
+    let text = |text: Option<&str>| one_line(text.unwrap_or_default(), CAUSE_MAX_CHARS);
     FailureCard {
         word: match span.state {
-            State::TimedOut => "Timed out",
-            State::Failed => "Failed",
+            SpanState::TimedOut => "Timed out",
+            SpanState::Failed => "Failed",
             _ => "Left unfinished",
         },
-        path: failure.path.iter().map(|label| line(label, 120)).collect(),
-        error: text(failure.fault.map(|fault| fault.error.as_str())),
-        cause: text(failure.fault.map(|fault| fault.cause.as_str())),
+        path: failure
+            .path
+            .iter()
+            .map(|label| one_line(label, 120))
+            .collect(),
+        error: text(failure.detail.map(|fault| fault.error.as_str())),
+        cause: text(failure.detail.map(|fault| fault.cause.as_str())),
         took: took(span, now),
         at: span.end.map(time_of_day).unwrap_or_default(),
         attempts: span.attempts,
@@ -128,9 +141,9 @@ fn now_row(span: &Span, timeline: &Timeline, here: &Address, now: Timestamp) -> 
         path: timeline
             .path(span.id)
             .iter()
-            .map(|label| line(label, 120))
+            .map(|label| one_line(label, 120))
             .collect(),
-        class: look(span.state).0,
+        class: class(span.state),
         word: match span.state.as_str() {
             "Waiting" => "waiting for its callback",
             "Queued" => "queued",
@@ -138,7 +151,7 @@ fn now_row(span: &Span, timeline: &Timeline, here: &Address, now: Timestamp) -> 
             _ => "working",
         },
         since,
-        took: duration(now.millis() - since.millis()),
+        took: self::since(since, now),
         event: here.with("event", span.last_event_id.max(1)),
         event_id: span.last_event_id,
     }

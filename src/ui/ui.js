@@ -211,15 +211,29 @@ addEventListener("popstate", () => location.reload());
 let zoom = [0, 1];
 let dragged = false;
 
-function spanOfTime(millis) {
+// The rules of `duration` in text.rs: two units at most, rounded.
+function duration(millis) {
   const two = (number) => String(number).padStart(2, "0");
   const ms = Math.max(0, Math.round(millis));
-  const [s, m, h] = [Math.floor(ms / 1000), Math.floor(ms / 60000), Math.floor(ms / 3600000)];
+  const [s, m, h] = [1e3, 6e4, 36e5].map((unit) => Math.round(ms / unit));
   if (ms < 1000) return `${ms} ms`;
-  if (ms < 60000) return `${s}.${Math.floor((ms % 1000) / 100)} s`;
-  if (ms < 3600000) return `${m} m ${two(s % 60)} s`;
-  if (ms < 86400000) return `${h} h ${two(m % 60)} m`;
+  if (ms < 9995) return `${(Math.round(ms / 10) / 100).toFixed(2)} s`;
+  if (ms < 59950) return `${(Math.round(ms / 100) / 10).toFixed(1)} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${two(s % 60)} s`;
+  if (m < 1440) return `${Math.floor(m / 60)} h ${two(m % 60)} min`;
   return `${Math.floor(h / 24)} d ${two(h % 24)} h`;
+}
+
+// The rules of `tick` in text.rs: exact, without units that are zero.
+function tickLabel(millis) {
+  if (millis > 1e3 && millis < 6e4) return `${millis / 1e3} s`;
+  const words = [];
+  let rest = millis;
+  for (const [unit, name] of [[864e5, "d"], [36e5, "h"], [6e4, "min"], [1e3, "s"], [1, "ms"]]) {
+    if (rest >= unit) words.push(`${Math.floor(rest / unit)} ${name}`);
+    rest %= unit;
+  }
+  return words.join(" ") || "0";
 }
 
 const UNITS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 18e5, 36e5, 108e5, 216e5, 864e5];
@@ -253,9 +267,8 @@ function drawZoom() {
   lines.replaceChildren();
   for (let at = Math.ceil((whole * from) / unit) * unit; at <= whole * to; at += unit) {
     const x = `${(100 * at) / whole}%`;
-    const word = at ? spanOfTime(at).replace(".0 s", " s").replace(/ 00 [sm]$/, "") : "0";
     const anchor = at === 0 ? "start" : (at / whole - from) / share < 0.96 ? "middle" : "end";
-    ticks.append(drawn("text", { x, y: 14, "text-anchor": anchor }, word));
+    ticks.append(drawn("text", { x, y: 14, "text-anchor": anchor }, tickLabel(at)));
     lines.append(drawn("line", { x1: x, x2: x, y1: 0, y2: "100%" }));
   }
 }
@@ -496,7 +509,7 @@ function tick() {
   setInterval(() => {
     if (document.hidden) return;
     for (const element of all("[data-since]")) {
-      element.textContent = spanOfTime(Date.now() + skew - Number(element.dataset.since)).replace(/\.\d s$/, " s");
+      element.textContent = duration(Date.now() + skew - Number(element.dataset.since)).replace(/\.\d+ s$/, " s");
     }
   }, 1000);
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 use crate::support::source::{self, Source};
 
 /// A module names only modules of a lower level, and itself.
-const LEVELS: [(&str, u8); 14] = [
+const LEVELS: [(&str, u8); 16] = [
     ("main", 6),
     ("cli", 5),
     ("server", 4),
@@ -14,7 +14,9 @@ const LEVELS: [(&str, u8); 14] = [
     ("ui", 3),
     ("client", 3),
     ("auth", 2),
+    ("text", 2),
     ("store", 1),
+    ("timeline", 1),
     ("config", 1),
     ("clock", 1),
     ("log", 1),

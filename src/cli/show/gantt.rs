@@ -5,10 +5,8 @@ use anstyle::Style;
 use crate::cli::terminal::{
     self, BAD, DIM, GOOD, OPEN, WAITS, cell, columns, paint, right, safe, took,
 };
-use crate::model::{
-    Timestamp,
-    span::{Band, Item, Phase, Row, Span, State, Timeline},
-};
+use crate::model::Timestamp;
+use crate::timeline::{Band, Phase, RowItem, Span, SpanState, Timeline, TimelineRow};
 
 /// Columns of a label at most, and of the text behind a bar.
 const LABEL_MAX: usize = 36;
@@ -119,9 +117,9 @@ pub(super) fn gantt(timeline: &Timeline, now: Timestamp, width: usize) -> String
     for row in &rows {
         let label = cell(&label(row), label_width);
         let line = match row.item {
-            Item::Span(span) => span_line(timeline, span, &label, &scale, now),
-            Item::Band(band) => band_line(band, &label, &scale),
-            Item::More(_) => paint(DIM, &label),
+            RowItem::Span(span) => span_line(timeline, span, &label, &scale, now),
+            RowItem::Band(band) => band_line(band, &label, &scale),
+            RowItem::More(_) => paint(DIM, &label),
         };
         text.push_str(line.trim_end());
         text.push('\n');
@@ -129,11 +127,11 @@ pub(super) fn gantt(timeline: &Timeline, now: Timestamp, width: usize) -> String
     text + &legend(&rows)
 }
 
-fn label(row: &Row<'_>) -> String {
+fn label(row: &TimelineRow<'_>) -> String {
     let label = match row.item {
-        Item::Span(span) => safe(&span.label()),
-        Item::Band(band) => safe(&band.label()),
-        Item::More(count) => format!("and {count} more, still open"),
+        RowItem::Span(span) => safe(&span.label()),
+        RowItem::Band(band) => safe(&band.label()),
+        RowItem::More(count) => format!("and {count} more, still open"),
     };
     format!(
         "{:indent$}{label}",
@@ -221,7 +219,7 @@ fn bar(span: &Span, scale: &Scale, now: Timestamp) -> String {
     for at in failed.map(|segment| (scale.halves(segment.begin, segment.until(now)).end - 1) / 2) {
         cells[at] = ('✗', BAD);
     }
-    if span.state == State::Failed && !span.segments.iter().any(|segment| segment.failed) {
+    if span.state == SpanState::Failed && !span.segments.iter().any(|segment| segment.failed) {
         cells[(scale.halves(span.begin, span.until(now)).end - 1) / 2] = ('✗', BAD);
     }
     painted(&cells)
@@ -302,10 +300,10 @@ fn even(millis: u64) -> String {
 }
 
 /// What the characters mean, as far as they occur.
-fn legend(rows: &[Row<'_>]) -> String {
+fn legend(rows: &[TimelineRow<'_>]) -> String {
     let spans = || {
         rows.iter().filter_map(|row| match row.item {
-            Item::Span(span) => Some(span),
+            RowItem::Span(span) => Some(span),
             _ => None,
         })
     };
@@ -319,7 +317,7 @@ fn legend(rows: &[Row<'_>]) -> String {
     meanings.extend(failed.then_some("✗ failed"));
     meanings.extend(
         rows.iter()
-            .any(|row| matches!(row.item, Item::Band(_)))
+            .any(|row| matches!(row.item, RowItem::Band(_)))
             .then_some("≡ folded"),
     );
     format!("{}\n", paint(DIM, &meanings.join("   ")))

@@ -3,13 +3,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{
-    cli::remote::Execution,
-    model::{
-        Timestamp,
-        span::{Band, Fault, Item, ROOT, Span, Statistics, Timeline},
-    },
-};
+use crate::timeline::{Band, FailureDetail, ROOT, RowItem, Span, StepStatistics, Timeline};
+use crate::{cli::remote::Execution, model::Timestamp};
 
 pub(super) fn json(
     flow: &str,
@@ -19,21 +14,25 @@ pub(super) fn json(
 ) -> Value {
     let rows = timeline.rows();
     let spans = rows.iter().filter_map(|row| match row.item {
-        Item::Span(span) if span.id != ROOT => Some(self::span(span, now)),
+        RowItem::Span(span) if span.id != ROOT => Some(self::span(span, now)),
         _ => None,
     });
     let bands = rows.iter().filter_map(|row| match row.item {
-        Item::Band(band) => Some(self::band(band)),
+        RowItem::Band(band) => Some(self::band(band)),
         _ => None,
     });
-    let failure = timeline.failure().map(|failure| {
+    let failure = timeline.root_cause().map(|failure| {
         json!({
             "Path": failure.path,
             "Attempts": failure.span.attempts,
-            "Fault": failure.fault.map(fault),
+            "Fault": failure.detail.map(failure_detail),
         })
     });
-    let open: Vec<_> = timeline.now().iter().map(|span| span.id).collect();
+    let open: Vec<_> = timeline
+        .innermost_open()
+        .iter()
+        .map(|span| span.id)
+        .collect();
     let steps: serde_json::Map<_, _> = timeline
         .steps()
         .iter()
@@ -63,7 +62,7 @@ fn span(span: &Span, now: Timestamp) -> Value {
     struct Drawn<'a> {
         id: i64,
         parent: Option<i64>,
-        kind: crate::model::span::Kind,
+        kind: crate::timeline::Kind,
         name: &'a str,
         index: Option<u64>,
         state: &'static str,
@@ -88,12 +87,12 @@ fn span(span: &Span, now: Timestamp) -> Value {
         attempts: span.attempts,
         first_event_id: span.first_event_id,
         last_event_id: span.last_event_id,
-        fault: span.fault.as_ref().map(fault),
+        fault: span.failure.as_ref().map(failure_detail),
     })
 }
 
-fn fault(fault: &Fault) -> Value {
-    json!({"EventId": fault.event_id, "Error": fault.error, "Cause": fault.cause})
+fn failure_detail(detail: &FailureDetail) -> Value {
+    json!({"EventId": detail.event_id, "Error": detail.error, "Cause": detail.cause})
 }
 
 fn band(band: &Band) -> Value {
@@ -112,7 +111,7 @@ fn band(band: &Band) -> Value {
 }
 
 /// Of one step; `stats` answers the same.
-pub(in crate::cli) fn statistics(known: &Statistics) -> Value {
+pub(in crate::cli) fn statistics(known: &StepStatistics) -> Value {
     json!({
         "Count": known.count,
         "Failed": known.failed,

@@ -1,12 +1,7 @@
 //! The timeline as a Mermaid Gantt diagram, to be pasted where that is understood.
 
-use crate::{
-    cli::terminal::safe,
-    model::{
-        Timestamp,
-        span::{Item, Kind, State, Timeline},
-    },
-};
+use crate::timeline::{Kind, RowItem, SpanState, Timeline};
+use crate::{cli::terminal::safe, model::Timestamp};
 
 pub(super) fn mermaid(timeline: &Timeline, title: &str, now: Timestamp) -> String {
     let mut text = format!(
@@ -15,19 +10,19 @@ pub(super) fn mermaid(timeline: &Timeline, title: &str, now: Timestamp) -> Strin
     );
     for row in timeline.rows() {
         let (label, state, id, begin, end) = match row.item {
-            Item::Span(span) if span.kind == Kind::Execution => continue,
-            Item::Span(span) => (
+            RowItem::Span(span) if span.kind == Kind::Execution => continue,
+            RowItem::Span(span) => (
                 span.label(),
                 span.state,
                 format!("e{}", span.id),
                 span.begin,
                 span.until(now),
             ),
-            Item::Band(band) => {
+            RowItem::Band(band) => {
                 let state = if band.failed > 0 {
-                    State::Failed
+                    SpanState::Failed
                 } else {
-                    State::Succeeded
+                    SpanState::Succeeded
                 };
                 (
                     band.label(),
@@ -37,14 +32,14 @@ pub(super) fn mermaid(timeline: &Timeline, title: &str, now: Timestamp) -> Strin
                     band.end,
                 )
             }
-            Item::More(_) => continue,
+            RowItem::More(_) => continue,
         };
         if row.depth == 1 {
             text.push_str(&format!("    section {}\n", plain(&label)));
         }
         let tag = match state {
-            State::Failed | State::TimedOut => "crit, ",
-            State::Open(_) => "active, ",
+            SpanState::Failed | SpanState::TimedOut => "crit, ",
+            SpanState::Open(_) => "active, ",
             _ => "done, ",
         };
         let (begin, end) = (begin.millis(), end.millis().max(begin.millis() + 1));

@@ -11,13 +11,8 @@ use super::{
     remote::{self, Event, Execution, History, connect, told},
     terminal::{self, BAD, BOLD, DIM, WAITS, ago, clock, cut, paint, print, safe, took, width},
 };
-use crate::{
-    config::ConnectArgs,
-    model::{
-        Timestamp,
-        span::{Fault, Phase, ROOT, State, Timeline},
-    },
-};
+use crate::timeline::{FailureDetail, Phase, ROOT, SpanState, Timeline};
+use crate::{config::ConnectArgs, model::Timestamp};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -131,9 +126,12 @@ pub(super) fn head(
 
 /// What failed, where, why; or why it was stopped.
 pub(super) fn failure(timeline: &Timeline) -> String {
-    let Some(failure) = timeline.failure() else {
+    let Some(failure) = timeline.root_cause() else {
         let root = timeline.root();
-        let stopped = root.fault.as_ref().filter(|_| root.state == State::Stopped);
+        let stopped = root
+            .failure
+            .as_ref()
+            .filter(|_| root.state == SpanState::Stopped);
         return match stopped.map(why) {
             Some(why) if !why.is_empty() => format!("\n  {}\n", paint(WAITS, &format!("■ {why}"))),
             _ => String::new(),
@@ -144,26 +142,26 @@ pub(super) fn failure(timeline: &Timeline) -> String {
         path => safe(&path.join(" › ")),
     };
     let what = match (failure.span.state, failure.span.attempts) {
-        (State::Incomplete, _) => "was not finished".to_owned(),
-        (State::TimedOut, _) => "timed out".to_owned(),
+        (SpanState::Incomplete, _) => "was not finished".to_owned(),
+        (SpanState::TimedOut, _) => "timed out".to_owned(),
         (_, 0 | 1) => "failed".to_owned(),
         (_, attempts) => format!("failed after {attempts} attempts"),
     };
     let mut text = format!("\n  {}\n", paint(BAD, &format!("✗ {path} {what}")));
-    if let Some(fault) = failure.fault {
-        let why = match why(fault) {
+    if let Some(detail) = failure.detail {
+        let why = match why(detail) {
             why if why.is_empty() => "no reason was given".to_owned(),
             why => why,
         };
-        let event = paint(DIM, &format!("event {}", fault.event_id));
+        let event = paint(DIM, &format!("event {}", detail.event_id));
         text.push_str(&format!("    {why}\n    {event}\n"));
     }
     text
 }
 
 /// `error: cause`, as far as they are there.
-fn why(fault: &Fault) -> String {
-    let parts = [&fault.error, &fault.cause].map(|part| safe(part));
+fn why(detail: &FailureDetail) -> String {
+    let parts = [&detail.error, &detail.cause].map(|part| safe(part));
     let parts = parts.into_iter().filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join(": ")
 }
@@ -174,7 +172,7 @@ const OPEN_LISTED_MAX: usize = 5;
 /// What goes on now, and since when.
 fn open(timeline: &Timeline, now: Timestamp) -> String {
     let open: Vec<_> = timeline
-        .now()
+        .innermost_open()
         .into_iter()
         .filter(|span| span.id != ROOT)
         .collect();
@@ -182,9 +180,9 @@ fn open(timeline: &Timeline, now: Timestamp) -> String {
     for span in open.iter().take(OPEN_LISTED_MAX) {
         let (sign, style) = terminal::sign(span.state);
         let does = match span.state {
-            State::Open(Phase::Waiting) => "waits for a report",
-            State::Open(Phase::Queued) => "is queued",
-            State::Open(Phase::Pausing) => "waits for its next attempt",
+            SpanState::Open(Phase::Waiting) => "waits for a report",
+            SpanState::Open(Phase::Queued) => "is queued",
+            SpanState::Open(Phase::Pausing) => "waits for its next attempt",
             _ => "works",
         };
         let since = span

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
-    DEPTH_MAX, Durations, HistoryEvent, Kind, MARKS_MAX, Mark, Phase, ROOT, STEPS_MAX, Span, State,
-    node::Node, owners::Owners,
+    DEPTH_MAX, Histogram, HistoryEvent, Kind, Phase, ROOT, STEPS_MAX, Span, SpanState,
+    UNKNOWN_EVENTS_MAX, UnknownEvent, node::Node, owners::Owners,
 };
 use crate::model::{Status, Timestamp};
 
@@ -13,7 +13,7 @@ const SEARCHED_MAX: usize = 1_000;
 
 /// What is known of all visits of a step.
 #[derive(Clone, Debug, Default)]
-pub struct Statistics {
+pub struct StepStatistics {
     /// Visits that are over.
     pub count: u64,
     /// Those of them that failed.
@@ -23,12 +23,12 @@ pub struct Statistics {
     /// Attempts that failed, whatever came of the visit.
     pub attempts_failed: u64,
     /// How long the visits took that are over, each from begin to end.
-    pub durations: Durations,
+    pub durations: Histogram,
 }
 
-impl Statistics {
+impl StepStatistics {
     /// Takes in what is known of the same step in another execution.
-    pub fn merge(&mut self, other: &Statistics) {
+    pub fn merge(&mut self, other: &StepStatistics) {
         self.count += other.count;
         self.failed += other.failed;
         self.open += other.open;
@@ -59,7 +59,7 @@ pub struct Timeline {
     innermost: i64,
     /// Names of steps that were left without an exit: one that comes late is none of another visit.
     exits_owed: HashSet<String>,
-    steps: BTreeMap<String, Statistics>,
+    steps: BTreeMap<String, StepStatistics>,
     last_event_id: i64,
     events: u64,
     earliest: Option<Timestamp>,
@@ -145,7 +145,7 @@ impl Timeline {
     }
 
     /// What is known of each step, by name; names beyond `STEPS_MAX` share the name `…`.
-    pub fn steps(&self) -> &BTreeMap<String, Statistics> {
+    pub fn steps(&self) -> &BTreeMap<String, StepStatistics> {
         &self.steps
     }
 
@@ -191,15 +191,15 @@ impl Timeline {
             return ROOT;
         };
         let state = match status {
-            Status::Running => State::Open(Phase::Working),
-            Status::Succeeded => State::Succeeded,
-            Status::Failed => State::Failed,
-            Status::Stopped => State::Stopped,
-            Status::TimedOut => State::TimedOut,
+            Status::Running => SpanState::Open(Phase::Working),
+            Status::Succeeded => SpanState::Succeeded,
+            Status::Failed => SpanState::Failed,
+            Status::Stopped => SpanState::Stopped,
+            Status::TimedOut => SpanState::TimedOut,
         };
         root.result(state, event.event_id, root.seen);
         if status != Status::Succeeded {
-            root.span.fault = Some(event.fault());
+            root.span.failure = Some(event.failure_detail());
         }
         ROOT
     }
@@ -345,16 +345,16 @@ impl Timeline {
                 node.phase(Phase::Working, at);
                 node.attempting = false;
             }
-            "StepSucceeded" => node.result(State::Succeeded, event.event_id, at),
+            "StepSucceeded" => node.result(SpanState::Succeeded, event.event_id, at),
             "StepFailed" => {
-                let fault = event.fault();
-                if node.span.fault.is_none() || fault.error.len() + fault.cause.len() > 0 {
-                    node.span.fault = Some(fault);
+                let detail = event.failure_detail();
+                if node.span.failure.is_none() || detail.error.len() + detail.cause.len() > 0 {
+                    node.span.failure = Some(detail);
                 }
-                node.result(State::Failed, event.event_id, at);
+                node.result(SpanState::Failed, event.event_id, at);
             }
             _ => {
-                node.attempt_failed(event.fault(), at);
+                node.attempt_failed(event.failure_detail(), at);
                 self.statistics(&event.step_name).attempts_failed += 1;
             }
         }
@@ -394,9 +394,9 @@ impl Timeline {
         let id = named.flatten().unwrap_or_else(|| self.cause(event));
         self.touch(id, event.event_id, time);
         if let Some(node) = self.nodes.get_mut(&id) {
-            node.span.marks_count += 1;
-            if node.span.marks.len() < MARKS_MAX {
-                node.span.marks.push(Mark {
+            node.span.unknown_events_count += 1;
+            if node.span.unknown_events.len() < UNKNOWN_EVENTS_MAX {
+                node.span.unknown_events.push(UnknownEvent {
                     event_id: event.event_id,
                     event_type: event.event_type.clone(),
                     step_name: event.step_name.clone(),
@@ -427,12 +427,12 @@ impl Timeline {
         let Some(node) = self.nodes.get_mut(&id) else {
             return ROOT;
         };
-        let failed = node.child_failed || node.span.state == State::Open(Phase::Pausing);
+        let failed = node.child_failed || node.span.state == SpanState::Open(Phase::Pausing);
         let state = match node.span.state {
-            State::Open(_) if exited.is_some() && failed => State::Failed,
-            State::Open(_) if exited.is_some() && node.begun => State::Succeeded,
-            State::Open(_) => State::Incomplete,
-            State::Succeeded if !node.begun => State::Incomplete,
+            SpanState::Open(_) if exited.is_some() && failed => SpanState::Failed,
+            SpanState::Open(_) if exited.is_some() && node.begun => SpanState::Succeeded,
+            SpanState::Open(_) => SpanState::Incomplete,
+            SpanState::Succeeded if !node.begun => SpanState::Incomplete,
             known => known,
         };
         let at = node.seen;
@@ -474,7 +474,7 @@ impl Timeline {
         parent
     }
 
-    fn statistics(&mut self, step: &str) -> &mut Statistics {
+    fn statistics(&mut self, step: &str) -> &mut StepStatistics {
         let known = self.steps.contains_key(step) || self.steps.len() < STEPS_MAX;
         let name = if known { step } else { "…" };
         self.steps.entry(name.to_owned()).or_default()

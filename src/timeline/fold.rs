@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Band, Durations, Kind, ROOT, Timeline, node::Node};
+use super::{Band, Histogram, Kind, ROOT, Timeline, node::Node};
 
 /// Alike siblings of which fewer than this are left alone as long as there are others to fold.
 const ALIKE_MIN: usize = 3;
@@ -43,7 +43,7 @@ impl Band {
             end: first.seen,
             count: 0,
             failed: 0,
-            durations: Durations::default(),
+            durations: Histogram::default(),
             failed_kept: Vec::new(),
             slowest_kept: Vec::new(),
         }

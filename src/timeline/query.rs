@@ -2,18 +2,18 @@
 
 use std::cmp::Reverse;
 
-use super::{Band, Fault, Kind, ROOT, Span, State, Timeline, node::Node};
+use super::{Band, FailureDetail, Kind, ROOT, Span, SpanState, Timeline, node::Node};
 
 /// A row of the drawn tree, from top to bottom.
 #[derive(Clone, Copy, Debug)]
-pub struct Row<'a> {
+pub struct TimelineRow<'a> {
     /// 0 for the execution.
     pub depth: usize,
-    pub item: Item<'a>,
+    pub item: RowItem<'a>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum Item<'a> {
+pub enum RowItem<'a> {
     Span(&'a Span),
     Band(&'a Band),
     /// So many more open spans, for which there is no room.
@@ -22,13 +22,13 @@ pub enum Item<'a> {
 
 /// Why an execution failed: the innermost span to blame.
 #[derive(Clone, Debug)]
-pub struct Failure<'a> {
+pub struct RootCause<'a> {
     pub span: &'a Span,
     /// Labels from the outermost step to the span: `prepare`, `branch 1`, `charge-card`. Empty if the
     /// execution failed by itself.
     pub path: Vec<String>,
     /// The span's own, or that of the nearest one around it.
-    pub fault: Option<&'a Fault>,
+    pub detail: Option<&'a FailureDetail>,
 }
 
 impl Timeline {
@@ -50,22 +50,22 @@ impl Timeline {
 
     /// The tree from top to bottom, siblings by first EventId, a band before those that it keeps apart. At
     /// most twice as many rows as the budget says, and one that counts the rest.
-    pub fn rows(&self) -> Vec<Row<'_>> {
+    pub fn rows(&self) -> Vec<TimelineRow<'_>> {
         let mut rows = Vec::new();
-        let mut stack = vec![Row {
+        let mut stack = vec![TimelineRow {
             depth: 0,
-            item: Item::Span(self.root()),
+            item: RowItem::Span(self.root()),
         }];
         while let Some(row) = stack.pop() {
             if rows.len() >= 2 * self.budget {
                 let more = 1 + stack.len();
-                rows.push(Row {
+                rows.push(TimelineRow {
                     depth: 0,
-                    item: Item::More(more),
+                    item: RowItem::More(more),
                 });
                 break;
             }
-            if let Item::Span(span) = row.item {
+            if let RowItem::Span(span) = row.item {
                 let mut below = self.below(&self.nodes[&span.id]);
                 below.reverse();
                 stack.extend(below);
@@ -75,15 +75,15 @@ impl Timeline {
         rows
     }
 
-    fn below<'a>(&'a self, node: &'a Node) -> Vec<Row<'a>> {
+    fn below<'a>(&'a self, node: &'a Node) -> Vec<TimelineRow<'a>> {
         let depth = node.depth + 1;
         let spans = node.children.iter().filter_map(|id| self.span(*id));
         let spans = spans.map(|span| {
             (
                 (span.id, 1),
-                Row {
+                TimelineRow {
                     depth,
-                    item: Item::Span(span),
+                    item: RowItem::Span(span),
                 },
             )
         });
@@ -91,9 +91,9 @@ impl Timeline {
         let bands = bands.map(|band| {
             (
                 (band.first_event_id, 0),
-                Row {
+                TimelineRow {
                     depth,
-                    item: Item::Band(band),
+                    item: RowItem::Band(band),
                 },
             )
         });
@@ -116,18 +116,18 @@ impl Timeline {
     }
 
     /// What made the execution fail or time out; None if it did neither.
-    pub fn failure(&self) -> Option<Failure<'_>> {
+    pub fn root_cause(&self) -> Option<RootCause<'_>> {
         let mut span = self.root();
         if !span.state.is_failure() {
             return None;
         }
-        let mut fault = span.fault.as_ref();
+        let mut detail = span.failure.as_ref();
         while let Some(inner) = self.blamed(span) {
             span = inner;
-            fault = span.fault.as_ref().or(fault);
+            detail = span.failure.as_ref().or(detail);
         }
         let path = self.path(span.id);
-        Some(Failure { span, path, fault })
+        Some(RootCause { span, path, detail })
     }
 
     /// The child that made a span fail: in a parallel or foreach the first that failed, elsewhere the last;
@@ -144,13 +144,13 @@ impl Timeline {
         } else {
             failed.next_back()
         };
-        let unfinished = |span: &&Span| span.state == State::Incomplete;
+        let unfinished = |span: &&Span| span.state == SpanState::Incomplete;
         blamed.or_else(|| children.iter().copied().rfind(unfinished))
     }
 
     /// What goes on now: the innermost open spans, in the order in which they were entered. The execution
     /// itself if there are no others.
-    pub fn now(&self) -> Vec<&Span> {
+    pub fn innermost_open(&self) -> Vec<&Span> {
         if !self.root().state.is_open() {
             return Vec::new();
         }
@@ -165,7 +165,7 @@ impl Timeline {
     }
 
     /// The longest of the drawn steps that have no steps inside and are over, the longest first.
-    pub fn longest(&self, count: usize) -> Vec<&Span> {
+    pub fn longest_steps(&self, count: usize) -> Vec<&Span> {
         let inner = |node: &&Node| {
             node.span.kind == Kind::Step
                 && !node.open

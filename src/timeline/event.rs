@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::{FAULT_MAX_CHARS, Fault};
+use super::{FAILURE_MAX_CHARS, FailureDetail};
 use crate::model::Timestamp;
 
 /// An event of a history. Fields that are absent or null are empty, unknown ones are passed over.
@@ -54,7 +54,7 @@ impl HistoryEvent {
     }
 
     /// What the detail says of a failure.
-    pub(super) fn fault(&self) -> Fault {
+    pub(super) fn failure_detail(&self) -> FailureDetail {
         let detail = self.detail();
         let given = |names: &[&str]| {
             let value = names.iter().find_map(|name| detail.as_ref()?.get(*name))?;
@@ -66,7 +66,7 @@ impl HistoryEvent {
         };
         let text = detail.is_none().then(|| self.event_detail.clone());
         let cause = given(&["cause", "Cause", "errorMessage", "ErrorMessage"]).or(text);
-        Fault {
+        FailureDetail {
             event_id: self.event_id,
             error: shortened(given(&["error", "Error", "errorCode", "ErrorCode"])),
             cause: shortened(cause),
@@ -76,7 +76,7 @@ impl HistoryEvent {
 
 fn shortened(text: Option<String>) -> String {
     let mut text = text.unwrap_or_default();
-    if let Some((end, _)) = text.char_indices().nth(FAULT_MAX_CHARS) {
+    if let Some((end, _)) = text.char_indices().nth(FAILURE_MAX_CHARS) {
         text.truncate(end);
     }
     text

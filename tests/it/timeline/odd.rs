@@ -1,8 +1,8 @@
 //! Histories as they should not be: something is drawn, and it says what is not known.
 
-use flowledger::model::{
-    Timestamp,
-    span::{FAULT_MAX_CHARS, HistoryEvent, MARKS_MAX, SEGMENTS_MAX, State},
+use flowledger::model::Timestamp;
+use flowledger::timeline::{
+    FAILURE_MAX_CHARS, HistoryEvent, SEGMENTS_MAX, SpanState, UNKNOWN_EVENTS_MAX,
 };
 use insta::assert_snapshot;
 
@@ -27,9 +27,9 @@ fn what_is_open_when_the_execution_ends_is_incomplete() {
         branch 0 Incomplete 3–7
           b Incomplete 4–7 [queued 4–5, works 5–6, 1: queued 6–7]
     "#);
-    let failure = timeline.failure().unwrap();
+    let failure = timeline.root_cause().unwrap();
     assert_eq!(failure.path, ["a", "branch 0", "b"]);
-    assert_eq!(failure.fault.unwrap().error, "FnF.Timeout");
+    assert_eq!(failure.detail.unwrap().error, "FnF.Timeout");
 }
 
 #[test]
@@ -111,10 +111,13 @@ fn unknown_types_are_marks() {
     execution Running 0– ^0 StateEnter ^1 StateExec
       a Running 2– [queued 2–5, works 5–] ^3 Note ^4 Note ^6 Note ^7 StateSucceeded
     "#);
-    let many = draw(&"Note\n".repeat(MARKS_MAX + 5));
+    let many = draw(&"Note\n".repeat(UNKNOWN_EVENTS_MAX + 5));
     assert_eq!(
-        (many.root().marks.len(), many.root().marks_count),
-        (MARKS_MAX, 69)
+        (
+            many.root().unknown_events.len(),
+            many.root().unknown_events_count
+        ),
+        (UNKNOWN_EVENTS_MAX, 69)
     );
 }
 
@@ -145,30 +148,30 @@ fn a_bar_has_a_bounded_number_of_pieces_and_counts_every_attempt() {
     let a = timeline.span(1).unwrap();
     assert_eq!(
         (a.segments.len(), a.attempts, a.state),
-        (SEGMENTS_MAX, 100, State::Failed)
+        (SEGMENTS_MAX, 100, SpanState::Failed)
     );
     assert_eq!(timeline.steps()["a"].attempts_failed, 100);
 }
 
 #[test]
-fn a_fault_is_read_from_what_is_there() {
-    let fault = |detail: &str| {
+fn failure_detail_is_read_from_what_is_there() {
+    let detail = |detail: &str| {
         let timeline = draw(&format!("ExecutionStarted\nExecutionFailed {detail}"));
-        let fault = timeline.root().fault.clone().unwrap();
-        (fault.error, fault.cause)
+        let detail = timeline.root().failure.clone().unwrap();
+        (detail.error, detail.cause)
     };
     let owned = |error: &str, cause: &str| (error.to_owned(), cause.to_owned());
-    assert_eq!(fault(r#"{"error":"E","cause":"why"}"#), owned("E", "why"));
+    assert_eq!(detail(r#"{"error":"E","cause":"why"}"#), owned("E", "why"));
     assert_eq!(
-        fault(r#"{"errorCode":7,"errorMessage":["a"]}"#),
+        detail(r#"{"errorCode":7,"errorMessage":["a"]}"#),
         owned("7", r#"["a"]"#)
     );
-    assert_eq!(fault(r#"{"error":null}"#), owned("null", ""));
-    assert_eq!(fault(r#"{"what":1}"#), owned("", ""));
-    assert_eq!(fault("{broken"), owned("", "{broken"));
-    let long = "步".repeat(FAULT_MAX_CHARS + 1);
-    let (_, cause) = fault(&format!("{{\"cause\":\"{long}\"}}"));
-    assert_eq!(cause.chars().count(), FAULT_MAX_CHARS);
+    assert_eq!(detail(r#"{"error":null}"#), owned("null", ""));
+    assert_eq!(detail(r#"{"what":1}"#), owned("", ""));
+    assert_eq!(detail("{broken"), owned("", "{broken"));
+    let long = "步".repeat(FAILURE_MAX_CHARS + 1);
+    let (_, cause) = detail(&format!("{{\"cause\":\"{long}\"}}"));
+    assert_eq!(cause.chars().count(), FAILURE_MAX_CHARS);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use flowledger::model::{
-    Timestamp,
-    span::{DEPTH_MAX, HistoryEvent, Item, MARKS_MAX, SEGMENTS_MAX, Timeline},
+use flowledger::model::Timestamp;
+use flowledger::timeline::{
+    DEPTH_MAX, HistoryEvent, RowItem, SEGMENTS_MAX, Timeline, UNKNOWN_EVENTS_MAX,
 };
 use proptest::prelude::*;
 
@@ -97,7 +97,7 @@ fn check(timeline: &Timeline, budget: usize) -> Result<(), TestCaseError> {
     for row in &rows {
         prop_assert!(row.depth <= DEPTH_MAX + 1);
         match row.item {
-            Item::Span(span) => {
+            RowItem::Span(span) => {
                 let before = siblings.insert(span.parent, span.id);
                 prop_assert!(before.is_none_or(|before| before < span.id), "by EventId");
                 prop_assert!(span.parent.is_none_or(|parent| parent < span.id));
@@ -107,7 +107,10 @@ fn check(timeline: &Timeline, budget: usize) -> Result<(), TestCaseError> {
                 path.push(span.id);
                 prop_assert!(span.first_event_id <= span.last_event_id || timeline.events() == 0);
                 prop_assert!(span.until(now) >= span.begin);
-                prop_assert!(span.segments.len() <= SEGMENTS_MAX && span.marks.len() <= MARKS_MAX);
+                prop_assert!(
+                    span.segments.len() <= SEGMENTS_MAX
+                        && span.unknown_events.len() <= UNKNOWN_EVENTS_MAX
+                );
                 let mut at = span.begin;
                 for segment in &span.segments {
                     prop_assert!(segment.begin >= at && segment.until(now) >= segment.begin);
@@ -117,7 +120,7 @@ fn check(timeline: &Timeline, budget: usize) -> Result<(), TestCaseError> {
                 prop_assert_eq!(span.state.is_open(), span.end.is_none(), "{:?}", span);
                 ended += usize::from(!span.state.is_open());
             }
-            Item::Band(band) => {
+            RowItem::Band(band) => {
                 prop_assert_eq!(Some(band.parent), path.get(row.depth - 1).copied());
                 prop_assert!(band.first_event_id <= band.last_event_id && band.begin <= band.end);
                 prop_assert!(band.failed <= band.count && band.hidden() > 0);
@@ -129,23 +132,23 @@ fn check(timeline: &Timeline, budget: usize) -> Result<(), TestCaseError> {
                     );
                 }
             }
-            Item::More(count) => prop_assert!(count > 0),
+            RowItem::More(count) => prop_assert!(count > 0),
         }
     }
     // One that has its result and has not been left is no longer open, and not yet to be folded.
     let settled = rows
         .iter()
-        .filter(|row| matches!(row.item, Item::Span(span) if span.result_event_id.is_some()));
+        .filter(|row| matches!(row.item, RowItem::Span(span) if span.result_event_id.is_some()));
     prop_assert!(
         ended <= budget + settled.count() + 1,
         "{ended} spans have ended"
     );
     prop_assert!(rows.len() <= 2 * budget + 1);
-    for span in timeline.now() {
+    for span in timeline.innermost_open() {
         prop_assert!(span.state.is_open());
     }
-    timeline.failure();
-    timeline.longest(3);
+    timeline.root_cause();
+    timeline.longest_steps(3);
     Ok(())
 }
 
@@ -165,17 +168,17 @@ proptest! {
     fn nothing_is_lost_by_folding(events in history()) {
         let [whole, folded] = [10_000, 8].map(|budget| super::drawn(&events, budget));
         let counts = |timeline: &Timeline| {
-            let of = |steps: &flowledger::model::span::Statistics| (steps.count, steps.failed, steps.open);
+            let of = |steps: &flowledger::timeline::StepStatistics| (steps.count, steps.failed, steps.open);
             timeline.steps().iter().map(|(name, steps)| (name.clone(), of(steps))).collect::<Vec<_>>()
         };
         prop_assert_eq!(counts(&whole), counts(&folded));
-        prop_assert_eq!(whole.now().len(), folded.now().len());
+        prop_assert_eq!(whole.innermost_open().len(), folded.innermost_open().len());
         prop_assert_eq!(whole.root().state, folded.root().state);
     }
 
     #[test]
     fn a_percentile_is_near_the_exact_one(mut millis in prop::collection::vec(0..10_000_000_u64, 1..300)) {
-        let mut durations = flowledger::model::span::Durations::default();
+        let mut durations = flowledger::timeline::Histogram::default();
         millis.iter().for_each(|millis| durations.record(*millis));
         millis.sort_unstable();
         for (percent, found) in [(50, durations.p50()), (99, durations.p99())] {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Band, Fault, Kind, Phase, SEGMENTS_MAX, Segment, Span, State};
+use super::{Band, FailureDetail, Kind, Phase, SEGMENTS_MAX, Segment, Span, SpanState};
 use crate::model::Timestamp;
 
 pub(super) struct Node {
@@ -41,7 +41,7 @@ impl Node {
             kind,
             name: name.to_owned(),
             index: None,
-            state: State::Open(phase),
+            state: SpanState::Open(phase),
             first_event_id: id,
             last_event_id: id,
             result_event_id: None,
@@ -55,9 +55,9 @@ impl Node {
                 end: None,
             }],
             attempts: 0,
-            fault: None,
-            marks: Vec::new(),
-            marks_count: 0,
+            failure: None,
+            unknown_events: Vec::new(),
+            unknown_events_count: 0,
         };
         Node {
             span,
@@ -116,7 +116,7 @@ impl Node {
 
     /// Also after a result, which then was none.
     fn goes_on(&mut self, phase: Phase) {
-        self.span.state = State::Open(phase);
+        self.span.state = SpanState::Open(phase);
         (self.span.end, self.span.result_event_id) = (None, None);
     }
 
@@ -139,7 +139,7 @@ impl Node {
     }
 
     /// The attempt that goes on has failed.
-    pub(super) fn attempt_failed(&mut self, fault: Fault, at: Timestamp) {
+    pub(super) fn attempt_failed(&mut self, detail: FailureDetail, at: Timestamp) {
         self.attempt();
         let attempt = self.span.attempts;
         if let Some(last) = self
@@ -152,12 +152,12 @@ impl Node {
         }
         self.pause(at);
         self.attempting = false;
-        self.span.fault = Some(fault);
+        self.span.failure = Some(detail);
         self.goes_on(Phase::Pausing);
     }
 
     /// What the step came to.
-    pub(super) fn result(&mut self, state: State, event_id: i64, at: Timestamp) {
+    pub(super) fn result(&mut self, state: SpanState, event_id: i64, at: Timestamp) {
         self.pause(at);
         self.span.state = state;
         self.span.result_event_id = Some(event_id);

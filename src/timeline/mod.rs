@@ -6,7 +6,7 @@
 //! [`Band`]s. Order is EventId; no width is ever negative.
 //!
 //! ```
-//! use flowledger::model::span::{HistoryEvent, Item, Timeline};
+//! use flowledger::timeline::{HistoryEvent, RowItem, Timeline};
 //!
 //! let mut timeline = Timeline::new(2_000);
 //! for json in [
@@ -16,27 +16,27 @@
 //!     timeline.push(&HistoryEvent::parse(json).expect("an event"));
 //! }
 //! for row in timeline.rows() {
-//!     if let Item::Span(span) = row.item {
+//!     if let RowItem::Span(span) = row.item {
 //!         println!("{:indent$}{}", "", span.label(), indent = row.depth * 2);
 //!     }
 //! }
-//! assert_eq!(timeline.now()[0].name, "pay");
+//! assert_eq!(timeline.innermost_open()[0].name, "pay");
 //! ```
 
-mod durations;
+mod build;
 mod event;
 mod fold;
+mod histogram;
 mod node;
 mod owners;
-mod timeline;
-mod view;
+mod query;
 
 use serde::Serialize;
 
-pub use durations::Durations;
+pub use build::{StepStatistics, Timeline};
 pub use event::HistoryEvent;
-pub use timeline::{Statistics, Timeline};
-pub use view::{Failure, Item, Row};
+pub use histogram::Histogram;
+pub use query::{RootCause, RowItem, TimelineRow};
 
 use crate::model::Timestamp;
 
@@ -47,11 +47,11 @@ pub const DEPTH_MAX: usize = 64;
 /// Pieces of one bar; the last takes in what follows. More than that many retries fit into no bar.
 pub const SEGMENTS_MAX: usize = 64;
 /// Marks of one span that are kept; the others are counted.
-pub const MARKS_MAX: usize = 64;
+pub const UNKNOWN_EVENTS_MAX: usize = 64;
 /// Step names with statistics of their own; the others share one. Real flows have tens.
 pub const STEPS_MAX: usize = 1_000;
 /// Characters of a failure's error and of its cause that are kept; the vendor's limit of a cause.
-pub const FAULT_MAX_CHARS: usize = 4_096;
+pub const FAILURE_MAX_CHARS: usize = 4_096;
 
 /// What a span is a visit of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -76,7 +76,7 @@ pub enum Phase {
 
 /// How a span stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum State {
+pub enum SpanState {
     /// It goes on, and how.
     Open(Phase),
     Succeeded,
@@ -89,29 +89,29 @@ pub enum State {
     Incomplete,
 }
 
-impl State {
+impl SpanState {
     pub fn is_open(self) -> bool {
-        matches!(self, State::Open(_))
+        matches!(self, SpanState::Open(_))
     }
 
     /// `Failed` or `TimedOut`.
     pub fn is_failure(self) -> bool {
-        matches!(self, State::Failed | State::TimedOut)
+        matches!(self, SpanState::Failed | SpanState::TimedOut)
     }
 
     /// One word: `Running`, `Queued`, `Waiting`, `Pausing`, `Succeeded`, `Failed`, `TimedOut`, `Stopped`
     /// or `Incomplete`.
     pub fn as_str(self) -> &'static str {
         match self {
-            State::Open(Phase::Queued) => "Queued",
-            State::Open(Phase::Working) => "Running",
-            State::Open(Phase::Waiting) => "Waiting",
-            State::Open(Phase::Pausing) => "Pausing",
-            State::Succeeded => "Succeeded",
-            State::Failed => "Failed",
-            State::TimedOut => "TimedOut",
-            State::Stopped => "Stopped",
-            State::Incomplete => "Incomplete",
+            SpanState::Open(Phase::Queued) => "Queued",
+            SpanState::Open(Phase::Working) => "Running",
+            SpanState::Open(Phase::Waiting) => "Waiting",
+            SpanState::Open(Phase::Pausing) => "Pausing",
+            SpanState::Succeeded => "Succeeded",
+            SpanState::Failed => "Failed",
+            SpanState::TimedOut => "TimedOut",
+            SpanState::Stopped => "Stopped",
+            SpanState::Incomplete => "Incomplete",
         }
     }
 }
@@ -138,7 +138,7 @@ impl Segment {
 
 /// Why something failed, as the event's detail says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct FailureDetail {
     /// The event that says so.
     pub event_id: i64,
     /// The detail's `error`; may be empty.
@@ -149,7 +149,7 @@ pub struct Fault {
 
 /// An event of a type that has no meaning here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct UnknownEvent {
     pub event_id: i64,
     pub event_type: String,
     pub step_name: String,
@@ -168,7 +168,7 @@ pub struct Span {
     pub name: String,
     /// Which branch or iteration it is: as its detail says, else counted from 0.
     pub index: Option<u64>,
-    pub state: State,
+    pub state: SpanState,
     /// EventIds of the first and the last event of its own (not of its children).
     pub first_event_id: i64,
     pub last_event_id: i64,
@@ -182,11 +182,11 @@ pub struct Span {
     /// Attempts that have begun; 0 for what is no task.
     pub attempts: u32,
     /// Its failure, or that of its last attempt that failed, also if a later one succeeded.
-    pub fault: Option<Fault>,
-    /// At most `MARKS_MAX`, the first ones.
-    pub marks: Vec<Mark>,
+    pub failure: Option<FailureDetail>,
+    /// At most `UNKNOWN_EVENTS_MAX`, the first ones.
+    pub unknown_events: Vec<UnknownEvent>,
     /// How many there are.
-    pub marks_count: u64,
+    pub unknown_events_count: u64,
 }
 
 impl Span {
@@ -230,7 +230,7 @@ pub struct Band {
     /// How many of them failed.
     pub failed: u64,
     /// How long they took, each from begin to end.
-    pub durations: Durations,
+    pub durations: Histogram,
     /// Ids of those kept apart because they failed: the first ones.
     pub failed_kept: Vec<i64>,
     /// Ids of those kept apart because they took longest.

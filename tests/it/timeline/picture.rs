@@ -22,7 +22,7 @@ fn a_step_has_a_span_and_a_task_its_phases() {
     execution Succeeded 0–121
       pay Succeeded 1–120 [queued 1–2, works 2–3, 1: queued 3–8, 1: works 8–18, 1: waits 18–118, 1: works 118–119]
     "#);
-    assert!(timeline.now().is_empty() && timeline.failure().is_none());
+    assert!(timeline.innermost_open().is_empty() && timeline.root_cause().is_none());
 }
 
 #[test]
@@ -118,11 +118,15 @@ fn branches_that_take_turns_keep_their_steps() {
         branch 1 Failed 4–80
           b1 Failed 6–79 [queued 6–8, works 8–9, 1: queued 9–12, 1: works 12–75 failed] !18 E: no
     "#);
-    let failure = timeline.failure().unwrap();
+    let failure = timeline.root_cause().unwrap();
     assert_eq!(failure.path, ["both", "branch 1", "b1"]);
-    let fault = failure.fault.unwrap();
+    let detail = failure.detail.unwrap();
     assert_eq!(
-        (fault.event_id, fault.error.as_str(), fault.cause.as_str()),
+        (
+            detail.event_id,
+            detail.error.as_str(),
+            detail.cause.as_str()
+        ),
         (18, "E", "no")
     );
 }
@@ -139,7 +143,7 @@ fn without_causes_names_tell_steps_apart() {
           b1 Failed 6–79 [queued 6–8, works 8–9, 1: queued 9–12, 1: works 12–75 failed] !18 E: no
           a2 Succeeded 65–78 [queued 65–76, works 76–78]
     "#);
-    assert_eq!(timeline.failure().unwrap().span.name, "b1");
+    assert_eq!(timeline.root_cause().unwrap().span.name, "b1");
 }
 
 /// A foreach whose iterations run at the same time, all steps of one name.
@@ -180,7 +184,7 @@ fn iterations_of_one_name_are_told_apart_by_their_causes() {
           item Failed 8–17 [queued 8–11, works 11–17] !18 E:
     "#);
     let now: Vec<_> = timeline
-        .now()
+        .innermost_open()
         .iter()
         .map(|span| timeline.path(span.id))
         .collect();
@@ -216,9 +220,13 @@ fn a_loop_visits_its_steps_again_and_the_longest_are_found() {
         (steps["look"].count, steps["sleep"].durations.total()),
         (3, 186)
     );
-    let longest: Vec<_> = timeline.longest(2).iter().map(|span| span.id).collect();
+    let longest: Vec<_> = timeline
+        .longest_steps(2)
+        .iter()
+        .map(|span| span.id)
+        .collect();
     assert_eq!(longest, [6, 14]);
-    assert_eq!(timeline.now()[0].label(), "execution");
+    assert_eq!(timeline.innermost_open()[0].label(), "execution");
 }
 
 #[test]

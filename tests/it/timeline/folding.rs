@@ -1,6 +1,6 @@
 //! Many spans in little room.
 
-use flowledger::model::span::{Item, STEPS_MAX, Timeline};
+use flowledger::timeline::{RowItem, STEPS_MAX, Timeline};
 use insta::assert_snapshot;
 
 use super::{draw, drawn, history, text};
@@ -106,7 +106,7 @@ fn a_band_unfolds_from_any_place() {
         .rows()
         .iter()
         .filter_map(|row| match row.item {
-            Item::Span(span) => span.index,
+            RowItem::Span(span) => span.index,
             _ => None,
         })
         .collect();
@@ -153,17 +153,17 @@ fn different_steps_fold_into_one_mixed_band_the_oldest_first() {
     let timeline = drawn(&history(&lines), 20);
     let rows = timeline.rows();
     assert!(rows.len() <= 25, "{}", text(&timeline));
-    let Item::Band(band) = rows[1].item else {
+    let RowItem::Band(band) = rows[1].item else {
         panic!("{}", text(&timeline))
     };
     assert_eq!((band.of.as_ref(), band.parent), (None, 0));
-    let Item::Span(last) = rows[rows.len() - 1].item else {
+    let RowItem::Span(last) = rows[rows.len() - 1].item else {
         panic!("{}", text(&timeline))
     };
     assert_eq!(last.name, "s1999");
     let spans = rows
         .iter()
-        .filter(|row| matches!(row.item, Item::Span(_)))
+        .filter(|row| matches!(row.item, RowItem::Span(_)))
         .count()
         - 1;
     assert_eq!(
@@ -182,11 +182,11 @@ fn more_open_spans_than_there_is_room_for_are_counted() {
     );
     let timeline = drawn(&history(&lines), 20);
     let rows = timeline.rows();
-    let Item::More(more) = rows[rows.len() - 1].item else {
+    let RowItem::More(more) = rows[rows.len() - 1].item else {
         panic!()
     };
     assert_eq!((rows.len(), more), (41, 1_002 - 40));
-    assert_eq!(timeline.now().len(), 1_000);
+    assert_eq!(timeline.innermost_open().len(), 1_000);
 }
 
 #[test]
@@ -200,5 +200,5 @@ fn deep_nesting_is_drawn_at_a_bounded_depth() {
         .collect();
     let timeline = draw(&format!("{enter}{exit}"));
     assert!(timeline.rows().iter().all(|row| row.depth <= 66));
-    assert_eq!(timeline.now()[0].label(), "execution");
+    assert_eq!(timeline.innermost_open()[0].label(), "execution");
 }

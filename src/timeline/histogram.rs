@@ -8,7 +8,7 @@ const PRECISION_BITS: u32 = 8;
 /// A distribution of durations in milliseconds. It has a few hundred numbers at most, however many
 /// durations it takes.
 #[derive(Clone, Debug, Default)]
-pub struct Durations {
+pub struct Histogram {
     /// The count of durations by the least that falls into the same bucket.
     buckets: BTreeMap<u64, u64>,
     count: u64,
@@ -16,7 +16,7 @@ pub struct Durations {
     max: u64,
 }
 
-impl Durations {
+impl Histogram {
     pub fn record(&mut self, millis: u64) {
         let dropped = (u64::BITS - millis.leading_zeros()).saturating_sub(PRECISION_BITS);
         *self
@@ -28,7 +28,7 @@ impl Durations {
         self.max = self.max.max(millis);
     }
 
-    pub fn merge(&mut self, other: &Durations) {
+    pub fn merge(&mut self, other: &Histogram) {
         for (bucket, count) in &other.buckets {
             *self.buckets.entry(*bucket).or_default() += count;
         }

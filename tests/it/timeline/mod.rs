@@ -5,10 +5,8 @@ mod odd;
 mod picture;
 mod properties;
 
-use flowledger::model::{
-    Timestamp,
-    span::{Fault, HistoryEvent, Item, Phase, Segment, Span, Timeline},
-};
+use flowledger::model::Timestamp;
+use flowledger::timeline::{FailureDetail, HistoryEvent, Phase, RowItem, Segment, Span, Timeline};
 
 use crate::support::NOW;
 
@@ -61,8 +59,8 @@ fn text(timeline: &Timeline) -> String {
     let mut text = String::new();
     for row in timeline.rows() {
         let line = match row.item {
-            Item::Span(span) => span_text(span),
-            Item::Band(band) => format!(
+            RowItem::Span(span) => span_text(span),
+            RowItem::Band(band) => format!(
                 "{} ({}–{}): {} failed of {}, p50 {} p99 {}",
                 band.label(),
                 band.first_event_id,
@@ -72,7 +70,7 @@ fn text(timeline: &Timeline) -> String {
                 band.durations.p50(),
                 band.durations.p99()
             ),
-            Item::More(count) => format!("and {count} more"),
+            RowItem::More(count) => format!("and {count} more"),
         };
         text.push_str(&format!("{:indent$}{line}\n", "", indent = row.depth * 2));
     }
@@ -93,15 +91,15 @@ fn span_text(span: &Span) -> String {
         let pieces: Vec<_> = span.segments.iter().map(segment_text).collect();
         text.push_str(&format!(" [{}]", pieces.join(", ")));
     }
-    if let Some(Fault {
+    if let Some(FailureDetail {
         event_id,
         error,
         cause,
-    }) = &span.fault
+    }) = &span.failure
     {
         text.push_str(&format!(" !{event_id} {error}: {cause}"));
     }
-    for mark in &span.marks {
+    for mark in &span.unknown_events {
         text.push_str(&format!(" ^{} {}", millis(mark.time), mark.event_type));
     }
     text
