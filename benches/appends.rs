@@ -1,5 +1,5 @@
-//! Durable appends of several sizes at several concurrencies, against a plain SQLite writer with the same
-//! group commit, and against the disk.
+//! Durable appends of several sizes at several concurrencies, compared with a plain SQLite writer that has the
+//! same group commit, and with the disk's `fdatasync`.
 
 use crate::{
     floor::writer,
@@ -18,8 +18,8 @@ pub fn run() {
             "connections",
             "appends/s",
             "events/s",
-            "of a plain writer",
-            "of fdatasync",
+            "/ plain writer",
+            "/ fdatasync",
             "plain writer/s",
             "fdatasync/s",
         ],
@@ -27,7 +27,7 @@ pub fn run() {
     for events in [1, 10, 100] {
         for at_once in [1, 16, 64, 256] {
             let mut client = server.connect(at_once);
-            // As many executions as connections, here and in the floor.
+            // One execution for each connection, as in the floor.
             let appends = if events == 100 { 640 } else { 2560 };
             let per_client = (appends / at_once).clamp(4, 200);
             let names: Vec<_> = (0..at_once)

@@ -1,14 +1,15 @@
-//! Requests that the server answers under valgrind's callgrind, and what that counts: nothing else that
-//! the machine does changes it.
+//! Runs the server under valgrind's callgrind and reads its counts, which do not depend on the clock or on the
+//! load of the machine.
 
 use std::{collections::HashSet, fs, path::Path, process::Command};
 
 use crate::served::Served;
 
-/// What callgrind wrote when the server had answered `requests`, one after the other.
+/// Callgrind's output for one run of the server.
 pub struct Profile(String);
 
 impl Profile {
+    /// Runs the server on the database in `folder` while it answers `requests`, one after the other.
     pub fn of(folder: &Path, requests: &[Vec<u8>]) -> Self {
         let out = folder.join("callgrind.out");
         let mut command = Command::new("valgrind");
@@ -22,7 +23,7 @@ impl Profile {
         Profile(fs::read_to_string(out).unwrap())
     }
 
-    /// All instructions.
+    /// Returns the number of all instructions.
     pub fn instructions(&self) -> u64 {
         let totals = self
             .0
@@ -31,12 +32,12 @@ impl Profile {
         totals.expect("totals").parse().unwrap()
     }
 
-    /// How often functions were called whose names begin so, and the instructions of these calls, with those
-    /// of all that they call. Calls from within themselves are no others, nor are their closures.
+    /// Returns how often functions whose names begin with `function` were called, and the instructions of these
+    /// calls, including those of their callees. Closures in these functions are not counted as calls.
     pub fn calls(&self, function: &str) -> (u64, u64) {
-        // A function is named `(NUMBER) NAME` the first time, `(NUMBER)` after that.
+        // Callgrind writes `(NUMBER) NAME` for the first mention of a function, and `(NUMBER)` afterwards.
         let mut numbers = HashSet::new();
-        let mut wanted = |name: &'_ str| {
+        let mut matches = |name: &'_ str| {
             let (number, name) = name.split_once(' ').unwrap_or((name, ""));
             if name.starts_with(function) && !name.contains(['\'', '{']) {
                 numbers.insert(number.to_owned());
@@ -44,16 +45,16 @@ impl Profile {
             numbers.contains(number)
         };
         let (mut calls, mut instructions) = (0, 0);
-        let mut is_wanted = false;
+        let mut is_counted = false;
         let mut lines = self.0.lines();
         while let Some(line) = lines.next() {
             if let Some(name) = line.strip_prefix("fn=") {
-                wanted(name);
+                matches(name);
             } else if let Some(name) = line.strip_prefix("cfn=") {
-                is_wanted = wanted(name);
+                is_counted = matches(name);
             } else if let Some(call) = line.strip_prefix("calls=") {
                 let cost = lines.next().and_then(|line| line.split(' ').next_back());
-                if is_wanted {
+                if is_counted {
                     calls += number(call.split(' ').next());
                     instructions += number(cost);
                 }
@@ -61,7 +62,7 @@ impl Profile {
         }
         assert!(
             calls > 0,
-            "{function} was not called, or has no symbol any more"
+            "{function} was not called, or its symbol was renamed or inlined"
         );
         (calls, instructions)
     }

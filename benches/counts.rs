@@ -1,5 +1,5 @@
-//! What a request costs in units that need no clock: instructions, statements, changes of threads. Fails
-//! when one of them passes its bound.
+//! Counts what a request costs in units that need no clock: instructions, SQLite statements, context switches.
+//! Fails when a count exceeds its bound.
 
 use std::{fs, path::Path};
 
@@ -9,24 +9,24 @@ use crate::{
     served::{self, EXECUTION, Served},
 };
 
-/// What is counted of one request.
+/// The quantities that are counted for one request.
 const COUNTED: [&str; 5] = [
-    "instructions but for the signature",
-    "instructions for the signature",
+    "instructions without the signature",
+    "instructions of the signature check",
     "statements compiled",
-    "steps of statements",
-    "changes of threads",
+    "statement steps",
+    "context switches",
 ];
 
-/// Makes a request of some kind, another one each time.
+/// Makes a request of one kind, with a new nonce each time.
 type Request = fn() -> Vec<u8>;
 
-/// In the order of `COUNTED`.
+/// One number for each of `COUNTED`, in its order.
 type Counts = [f64; COUNTED.len()];
 
-/// A request, and the most of each that it may cost: 10 to 15 % above what was counted, half above the most that
-/// was ever counted for changes of threads, which vary. Whoever makes a request dearer for a good reason moves
-/// its bound; whoever makes one cheaper, too.
+/// Each kind of request with its bounds: 10 to 15 % above what was counted. Context switches vary, so their bound
+/// is half above the most that was ever counted. A change that makes a request cheaper lowers its bound; one that
+/// makes it dearer for a good reason raises it.
 const BOUNDS: [(&str, Request, Counts); 5] = [
     ("page of 1", || page(1), [140e3, 24e3, 0.1, 2.1, 12.]),
     ("page of 100", || page(100), [515e3, 24e3, 0.1, 2.1, 12.]),
@@ -35,28 +35,28 @@ const BOUNDS: [(&str, Request, Counts); 5] = [
     ("append of 10", || append(10), [690e3, 155e3, 0.1, 3.1, 30.]),
 ];
 
-/// Requests of each kind that every profile has, so that what the first ones cost is in none.
-const BEFORE: usize = 20;
-/// Requests of the kind that is counted.
+/// Warm-up requests of each kind in every profile, so that the cost of first requests cancels out.
+const WARM_UP: usize = 20;
+/// Counted requests of one kind.
 const REQUESTS: usize = 200;
-/// Rounds in which changes of threads are counted; the least of them counts, because a crowded machine adds some.
+/// Rounds in which context switches are counted. The least of them counts, because other load adds some.
 const ROUNDS: usize = 3;
 
-/// The execution that is written to.
-const WRITTEN: &str = "written";
+/// The execution that appends go to.
+const APPENDED: &str = "written";
 
 fn page(limit: i64) -> Vec<u8> {
     served::page(EXECUTION, 1, limit)
 }
 
 fn append(count: i64) -> Vec<u8> {
-    served::append(WRITTEN, 2, count)
+    served::append(APPENDED, 2, count)
 }
 
-/// What callgrind counts, in the order of `COUNTED`, when `request` follows those of `BEFORE`.
+/// Returns callgrind's counts, in the order of `COUNTED`, for the warm-up and then [`REQUESTS`] times `request`.
 fn profile(folder: &Path, request: Option<Request>) -> [f64; 4] {
     fs::copy(folder.join("filled.db"), folder.join("bench.db")).unwrap();
-    let of_each = BOUNDS.map(|(_, request, _)| [request; BEFORE]);
+    let of_each = BOUNDS.map(|(_, request, _)| [request; WARM_UP]);
     let counted = request.map_or(vec![], |request| vec![request; REQUESTS]);
     let requests = of_each.as_flattened().iter().chain(&counted);
     let requests: Vec<_> = requests.map(|request| request()).collect();
@@ -68,7 +68,7 @@ fn profile(folder: &Path, request: Option<Request>) -> [f64; 4] {
     [others, signature, compiled, steps].map(|count| count as f64)
 }
 
-/// How often one of the server's threads waits or is put aside for one request, on the machine itself.
+/// Returns the context switches of the server's threads for one request, counted without valgrind.
 fn switches(server: &Served, request: Request) -> f64 {
     let mut client = server.connect(1);
     let mut round = || {
@@ -85,12 +85,12 @@ fn switches(server: &Served, request: Request) -> f64 {
 pub fn run() {
     let folder = served::filled("counts");
     let server = Served::start(&folder);
-    served::start_execution(&mut server.connect(1), WRITTEN);
+    served::start_execution(&mut server.connect(1), APPENDED);
     server.stop();
     fs::copy(folder.join("bench.db"), folder.join("filled.db")).unwrap();
 
     let before = profile(&folder, None);
-    let mut passed = Vec::new();
+    let mut exceeded = Vec::new();
     report::head(
         "Counts of a request, and their bounds",
         &[&["request"][..], &COUNTED].concat(),
@@ -111,14 +111,14 @@ pub fn run() {
         for ((count, bound), what) in counts.into_iter().zip(bounds).zip(COUNTED) {
             let cell = format!("{} (≤ {})", short(count), short(bound));
             if count > bound {
-                passed.push(format!("{name}: {what} {cell}"));
+                exceeded.push(format!("{name}: {what} {cell}"));
             }
             cells.push(cell);
         }
         report::line(&cells);
     }
-    let passed = passed.join("\n");
-    assert!(passed.is_empty(), "bounds are passed:\n{passed}");
+    let exceeded = exceeded.join("\n");
+    assert!(exceeded.is_empty(), "bounds exceeded:\n{exceeded}");
 }
 
 fn short(count: f64) -> String {

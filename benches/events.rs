@@ -1,12 +1,12 @@
-//! The events that the benches write and read: steps of a task, with details of a usual size.
+//! The events that the benches append and read: the events of task steps, with details of a usual size.
 
 use flowledger::model::NewEvent;
 use serde_json::{Value, json};
 
-/// The flow of all executions that the benches write.
+/// The flow of every execution in the benches.
 pub const FLOW: &str = "bench";
 
-/// Types in the order in which a task step writes them.
+/// Event types in the order in which a task step has them.
 const TYPES: [&str; 6] = [
     "StepEntered",
     "StepStarted",
@@ -16,7 +16,7 @@ const TYPES: [&str; 6] = [
     "StepExited",
 ];
 
-/// Event number `id` as the store takes it: about 270 bytes once it is stored.
+/// Returns event number `id` as the store takes it; stored as JSON it has about 270 bytes.
 pub fn new_event(id: i64) -> NewEvent {
     let kind = usize::try_from(id).unwrap() % TYPES.len();
     let detail = json!({
@@ -33,13 +33,13 @@ pub fn new_event(id: i64) -> NewEvent {
     }
 }
 
-/// The same as it is sent.
+/// Returns event number `id` as a client sends it.
 pub fn event(id: i64) -> Value {
     let event = new_event(id);
     json!({"Type": event.event_type, "StepName": event.step_name, "EventDetail": event.event_detail})
 }
 
-/// `count` events from `first` on, as the parameter `Events`.
+/// Returns the parameter `Events` with `count` events from number `first` on.
 pub fn batch(first: i64, count: i64) -> String {
     let events: Vec<_> = (first..first + count).map(event).collect();
     Value::from(events).to_string()

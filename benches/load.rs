@@ -1,4 +1,5 @@
-//! The client: many connections, each of which sends its next request when it has its answer.
+//! The load generator: one thread with many keep-alive connections, each of which sends its next request when it
+//! has the response to the last one (a closed loop).
 
 use std::{
     cell::RefCell,
@@ -21,7 +22,7 @@ pub struct Connections {
 
 struct Stream {
     stream: TcpStream,
-    /// What has arrived and was not looked at.
+    /// Received bytes that were not parsed yet.
     bytes: Vec<u8>,
 }
 
@@ -45,8 +46,8 @@ impl Connections {
         Connections { runtime, streams }
     }
 
-    /// Sends all `requests`, each over whichever connection is free first, and answers how long that took.
-    /// All must be answered 200.
+    /// Sends all `requests`, each over the first free connection, and returns the time until the last response.
+    /// Panics at a status other than 200.
     pub fn send(&mut self, requests: &[Vec<u8>]) -> Duration {
         let next = RefCell::new(requests.iter());
         let each = self.streams.iter_mut().map(async |stream| {
@@ -62,8 +63,8 @@ impl Connections {
         report::timed(|| drop(self.runtime.block_on(all)))
     }
 
-    /// Sends until `end`: each connection, when it has its answer and has paused, the request that `make` makes
-    /// of the connection's number and the request's. `answered` hears how long each took.
+    /// Sends requests until `end`. Each connection waits for its response, pauses, and sends the request that `make`
+    /// returns for the numbers of connection and request. `answered` gets the latency of each request.
     pub fn until(
         &mut self,
         end: Instant,
@@ -91,7 +92,7 @@ impl Connections {
         self.runtime.block_on(all);
     }
 
-    /// The body of the answer to one request.
+    /// Sends one request and returns the body of its response.
     pub fn body(&mut self, request: &[u8]) -> Vec<u8> {
         let stream = &mut self.streams[0];
         self.runtime.block_on(async {
@@ -103,7 +104,7 @@ impl Connections {
 }
 
 impl Stream {
-    /// Reads one answer, which must be 200 and announce its length; `bytes` then holds its body.
+    /// Reads one response into `bytes`, without its head. Panics if it is not 200 or has no Content-Length.
     async fn answer(&mut self) {
         self.bytes.clear();
         let head = loop {
@@ -127,7 +128,7 @@ impl Stream {
         while self.bytes.len() < end {
             assert!(self.stream.read_buf(&mut self.bytes).await.unwrap() > 0);
         }
-        assert_eq!(self.bytes.len(), end, "one answer, no more");
+        assert_eq!(self.bytes.len(), end, "one response, no more");
         self.bytes.drain(..head);
     }
 }

@@ -1,4 +1,5 @@
-//! Readers and appenders together for minutes: whether anything degrades. Writes docs/mixed.svg.
+//! Readers and appenders together for minutes: shows whether throughput, latency or memory degrades. Writes
+//! docs/mixed.svg.
 
 use std::{fs, path::Path, sync::Mutex, thread, time::Duration};
 
@@ -9,23 +10,23 @@ use crate::{
     served::{self, Served},
 };
 
-/// Connections of each kind. A reader asks again when it has its page; an appender pauses, so that the disk
-/// holds what ten minutes bring.
+/// Connections of each kind. A reader sends its next request when it has its page; an appender pauses between
+/// appends, so that the events of ten minutes fit on the disk.
 const EACH: usize = 16;
 const PAUSE: Duration = Duration::from_millis(30);
-/// Events that each history has before it begins, and that are read.
+/// Events that each history has before the run; readers read these.
 const HISTORY: i64 = 1000;
-/// Points of a line.
+/// Samples of a run: the points of each line of the plot.
 const SAMPLES: u64 = 120;
 
-/// How many milliseconds each request took that was answered since the last sample.
+/// The latency, in milliseconds, of each request that was answered since the last sample.
 #[derive(Default)]
 struct Window {
     pages: Vec<f64>,
     appends: Vec<f64>,
 }
 
-/// What is seen at one time: what `QUANTITIES` names.
+/// One value for each of `QUANTITIES`, in its order.
 type Sample = [f64; 6];
 const QUANTITIES: [&str; 6] = [
     "pages of 100 a second",
@@ -75,7 +76,7 @@ pub fn run(seconds: u64) {
         };
         (1..=u32::try_from(count).unwrap()).map(sample).collect()
     });
-    tell(seconds, &samples);
+    print(seconds, &samples);
     draw(seconds, &samples);
 }
 
@@ -104,8 +105,8 @@ fn percentile_99(mut values: Vec<f64>) -> f64 {
         .unwrap_or(f64::NAN)
 }
 
-/// The beginning, the end, and the most between them.
-fn tell(seconds: u64, samples: &[Sample]) {
+/// Prints the medians of the first and the last tenth of the run, and the maximum.
+fn print(seconds: u64, samples: &[Sample]) {
     let tenth = samples.len().div_ceil(10);
     let title = format!("Readers and appenders together, {seconds} seconds");
     report::head(&title, &["", "first tenth", "last tenth", "most"]);
@@ -123,7 +124,7 @@ fn draw(seconds: u64, samples: &[Sample]) {
     let of = |at: usize| samples.iter().map(|sample| sample[at]).collect();
     let panels = [
         Panel {
-            title: "time within which 99 of 100 are answered, ms",
+            title: "p99 latency, ms",
             lines: vec![("page of 100", of(1)), ("append of 10", of(3))],
         },
         Panel {

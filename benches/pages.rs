@@ -73,11 +73,11 @@ pub fn run() {
             "events",
             "connections",
             "pages/s",
-            "of SQLite behind HTTP",
-            "of fixed bytes",
-            "of SQLite",
-            "of fetch_all",
-            "store of SQLite",
+            "/ SQLite behind HTTP",
+            "/ fixed bytes",
+            "/ SQLite",
+            "/ fetch_all",
+            "store / SQLite",
         ],
     );
     for limit in [1, 60, 100, 1000] {

@@ -1,15 +1,15 @@
-//! Numbers over time as an SVG picture: panels below each other. Its colours are of middle brightness, so that
-//! it can be read on light and on dark pages.
+//! Plots values over time as an SVG of stacked panels. The colours have medium brightness, so that the plot is
+//! readable on light and on dark pages.
 
 pub struct Panel {
-    /// What is drawn, with its unit.
+    /// The plotted quantity, with its unit.
     pub title: &'static str,
-    /// Names, and values at equal distances in time.
+    /// The label of each line, and its values at equal intervals.
     pub lines: Vec<(&'static str, Vec<f64>)>,
 }
 
 const WIDTH: f64 = 760.;
-/// Of one panel with its title and the times below it.
+/// Height of one panel, with its title and the time axis.
 const HEIGHT: f64 = 180.;
 const LEFT: f64 = 50.;
 const RIGHT: f64 = WIDTH - 20.;
@@ -18,7 +18,7 @@ const BOTTOM: f64 = HEIGHT - 30.;
 const GREY: &str = "#7d828a";
 const COLOURS: [&str; 2] = ["#2f81f7", "#d9730d"];
 
-/// `panels` of what happened in `seconds`.
+/// Returns the SVG of `panels`, whose time axis is `seconds` long.
 pub fn svg(seconds: f64, panels: &[Panel]) -> String {
     let height = HEIGHT * panels.len() as f64;
     let mut svg = format!(
@@ -59,7 +59,7 @@ impl Panel {
         }
         for (nth, (name, values)) in self.lines.iter().enumerate() {
             let (colour, right) = (COLOURS[nth], RIGHT - 110. * nth as f64);
-            // Each value is of the time before it.
+            // Each value stands at the end of its interval.
             let share = |nth: usize| (nth + 1) as f64 / values.len() as f64;
             let point =
                 |(nth, value): (usize, &f64)| format!("{:.1},{:.1} ", x(share(nth)), y(*value));
@@ -73,7 +73,7 @@ impl Panel {
     }
 }
 
-/// Round numbers from 0 to `most` or a little more, some `count` of them.
+/// Returns about `count` round numbers from 0 to `most` or a little more.
 fn ticks(most: f64, count: f64) -> Vec<f64> {
     let least = (most / count).max(1e-3);
     let power = 10_f64.powf(least.log10().floor());

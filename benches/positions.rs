@@ -1,4 +1,5 @@
-//! Pages near the end of a long history and of a long list, against the first ones.
+//! Compares pages near the end of a long history and of a long list with first pages: keyset pagination must not
+//! slow down with the position.
 
 use std::{cell::RefCell, path::Path};
 
@@ -12,14 +13,14 @@ use crate::{
 
 /// Events of the history, and executions of the list.
 const LENGTH: i64 = 100_000;
-/// How many of them come before the far page.
+/// Events or executions before the far page.
 const FAR: i64 = 99_000;
 
 const CONNECTIONS: usize = 4;
 const PAGES: usize = 200;
 
-/// Copies of the one execution, each started a millisecond after the one before. Rows of the table are
-/// enough: lists do not look at events.
+/// Copies the one execution, each copy started a millisecond after the one before. Rows in `executions` suffice,
+/// because lists do not read events.
 const COPIES: &str = "
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
     INSERT INTO executions (flow, name, status, last_event_id, history_bytes, started_at, definition, input)
@@ -30,7 +31,7 @@ const COPIES: &str = "
 const NEWEST: &str = "
     SELECT started_at, id FROM executions ORDER BY started_at DESC, id DESC LIMIT 1 OFFSET ?1";
 
-/// A list or a history as it is asked for, and the token of its far page.
+/// A request for a list or a history, and the `NextToken` of its far page.
 struct Case {
     name: String,
     action: &'static str,
@@ -49,7 +50,7 @@ impl Case {
     }
 }
 
-/// Both ways, whole and filtered.
+/// Returns the cases of GetExecutionHistory: both directions, with and without a filter.
 fn histories() -> Vec<Case> {
     let filters = [
         ("", "", 100),
@@ -57,7 +58,7 @@ fn histories() -> Vec<Case> {
         ("StepName", "step-7", 10),
     ];
     let mut cases = Vec::new();
-    for (way, reverse, far) in [
+    for (direction, reverse, far) in [
         ("", "false", FAR + 1),
         (", newest first", "true", LENGTH - FAR),
     ] {
@@ -67,7 +68,7 @@ fn histories() -> Vec<Case> {
                 ("Reverse", reverse.to_owned()),
                 ("Limit", limit.to_string()),
             ];
-            let mut name = format!("history{way}");
+            let mut name = format!("history{direction}");
             if !filter.is_empty() {
                 parameters.push((filter, value.to_owned()));
                 name = format!("{name}, `{filter}`, {limit} events");
@@ -84,16 +85,17 @@ fn histories() -> Vec<Case> {
     cases
 }
 
-/// Newest first, which is the only way; whole and filtered.
+/// Returns the cases of ListExecutions, which is always newest first: with and without a filter.
 fn lists(file: &Path) -> Vec<Case> {
     let database = Connection::open(file).unwrap();
     database.execute(COPIES, (LENGTH - 1, EXECUTION)).unwrap();
-    let place = |nth: i64| {
+    let position = |nth: i64| {
         let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        let place: rusqlite::Result<(i64, i64)> = database.query_row(NEWEST, [nth], row);
-        place.unwrap()
+        let position: rusqlite::Result<(i64, i64)> = database.query_row(NEWEST, [nth], row);
+        position.unwrap()
     };
-    let ((newest, _), (far, far_id), (oldest, _)) = (place(0), place(FAR), place(LENGTH - 1));
+    let ((newest, _), (far, far_id), (oldest, _)) =
+        (position(0), position(FAR), position(LENGTH - 1));
     let filters = [
         vec![],
         vec![("Status", "Failed".to_owned())],
@@ -135,8 +137,8 @@ pub fn run() {
     let server = Served::start(&folder);
     let client = RefCell::new(server.connect(CONNECTIONS));
     report::head(
-        "Pages of 100 behind 99,000 others",
-        &["page", "first, µs", "far, µs", "far of first"],
+        "Pages of 100 after 99,000 others",
+        &["page", "first, µs", "far, µs", "far / first"],
     );
     for case in cases {
         let send = |far| {

@@ -1,4 +1,4 @@
-//! What the kernel says of a process.
+//! Reads memory and context switches of a process from `/proc`.
 
 use std::{
     fs,
@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
-/// Bytes of its own memory that are in use: no pages of files.
+/// Returns the anonymous memory of a process in bytes (`RssAnon`, without mapped files).
 pub fn anonymous_bytes(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     field(&status, "RssAnon") * 1024
 }
 
-/// The most of them while `work` was done.
+/// Returns the peak of [`anonymous_bytes`] while `work` runs.
 pub fn peak_while(process: u32, work: impl FnOnce()) -> u64 {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -31,7 +31,7 @@ pub fn peak_while(process: u32, work: impl FnOnce()) -> u64 {
     })
 }
 
-/// How often its threads have waited, or another one took their core.
+/// Returns the voluntary and involuntary context switches of all threads of a process.
 pub fn switches(process: u32) -> u64 {
     let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
     let of_one = |thread: std::io::Result<fs::DirEntry>| {

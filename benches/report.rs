@@ -1,24 +1,24 @@
-//! Contenders in turn, medians, and the lines of a table.
+//! Runs contenders in turn, and prints medians as Markdown tables.
 
 use std::time::{Duration, Instant};
 
-/// Rounds of a comparison; the median of them counts.
+/// Measured rounds of a comparison; results are the median over them.
 pub const ROUNDS: usize = 5;
 
-/// Something that is measured: how many units of work it did in what time.
+/// Something to measure. Each call returns the units of work done and the time they took.
 pub type Contender<'a> = Box<dyn FnMut() -> (usize, Duration) + 'a>;
 
-/// Units a second of each contender, round by round.
+/// Units a second of each contender in each round.
 pub struct Rates(Vec<Vec<f64>>);
 
-/// Lets the contenders take turns, so that what disturbs the machine disturbs all of them.
+/// Runs the contenders in turn, so that other load on the machine affects all of them alike.
 pub fn alternate(contenders: &mut [Contender<'_>]) -> Rates {
     let mut rates = vec![Vec::new(); contenders.len()];
     for round in 0..=ROUNDS {
         for (contender, rates) in contenders.iter_mut().zip(&mut rates) {
             let (units, elapsed) = contender();
             if round > 0 {
-                // The first round warms up.
+                // The first round is the warm-up.
                 rates.push(units as f64 / elapsed.as_secs_f64());
             }
         }
@@ -27,17 +27,17 @@ pub fn alternate(contenders: &mut [Contender<'_>]) -> Rates {
 }
 
 impl Rates {
-    /// The median rate of one contender.
+    /// Returns the median rate of one contender, in units a second.
     pub fn of(&self, contender: usize) -> f64 {
         median(self.0[contender].clone())
     }
 
-    /// The same as the cost of a unit, in microseconds.
+    /// Returns the median cost of a unit, in microseconds.
     pub fn micros(&self, contender: usize) -> f64 {
         1e6 / self.of(contender)
     }
 
-    /// The median over the rounds of one rate divided by another.
+    /// Returns the median, over the rounds, of one contender's rate divided by another's in the same round.
     pub fn ratio(&self, contender: usize, floor: usize) -> f64 {
         let pairs = self.0[contender].iter().zip(&self.0[floor]);
         median(pairs.map(|(rate, floor)| rate / floor).collect())
@@ -49,7 +49,7 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// How long `work` takes.
+/// Returns how long `work` takes.
 pub fn timed(work: impl FnOnce()) -> Duration {
     let begun = now();
     work();
@@ -61,13 +61,13 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Prints the head of a Markdown table.
+/// Prints the title and the head of a Markdown table.
 pub fn head(title: &str, columns: &[&str]) {
     println!("\n### {title}\n\n| {} |", columns.join(" | "));
     println!("|{}", "---|".repeat(columns.len()));
 }
 
-/// Prints a line of it.
+/// Prints a line of a Markdown table.
 pub fn line(cells: &[String]) {
     println!("| {} |", cells.join(" | "));
 }

@@ -1,5 +1,5 @@
-//! What grows with the stored events and what does not: one database, filled to a hundred thousand, a million
-//! and ten million events, beside a small one.
+//! Shows what grows with the number of stored events: a database of a hundred thousand, a million and ten million
+//! events, compared with a small one.
 
 use std::{fs, path::Path};
 
@@ -17,34 +17,34 @@ use crate::{
 
 /// Events of each execution.
 const HISTORY: i64 = 1000;
-/// Executions of the small database, and of the other one as it grows.
+/// Executions of the small database, and of the large one in each step.
 const SMALL: i64 = 10;
 const SIZES: [i64; 3] = [100, 1_000, 10_000];
 
-/// Executions that are filled at once: more wait for the one writer.
+/// Executions that are filled in parallel. There is one writer, so more would only queue.
 const FILLED_AT_ONCE: i64 = 8;
 
 const CONNECTIONS: usize = 16;
 const REQUESTS: i64 = 640;
 
-/// Goes up to so many `events`.
+/// Runs the steps of at most `events` stored events.
 pub fn run(events: i64) {
     let [small, large] = ["scale-small", "scale"].map(served::folder);
     begin(&large);
     let mut filled = 0;
     report::head(
-        "The size of the database",
+        "Database size",
         &[
             "stored events",
             "page of 100, µs",
-            "of small",
+            "/ small",
             "append of 10, µs",
-            "of small",
+            "/ small",
             "start to first answer, ms",
             "memory idle, MiB",
             "under load",
-            "bytes an event",
-            "bytes a byte of detail",
+            "bytes per event",
+            "bytes per byte of detail",
         ],
     );
     for size in SIZES.into_iter().filter(|size| size * HISTORY <= events) {
@@ -75,7 +75,7 @@ pub fn run(events: i64) {
     fs::remove_dir_all(large).unwrap();
 }
 
-/// A new database with the flow.
+/// Creates a new database with the flow.
 fn begin(folder: &Path) {
     fs::remove_dir_all(folder).unwrap();
     fs::create_dir_all(folder).unwrap();
@@ -84,7 +84,7 @@ fn begin(folder: &Path) {
     server.stop();
 }
 
-/// Adds the executions of these numbers, by the store itself: over HTTP it would take several times as long.
+/// Adds the executions of these numbers through the store, because HTTP would take several times as long.
 #[tokio::main]
 async fn fill(folder: &Path, executions: std::ops::Range<i64>) {
     let url = format!("sqlite://{}", folder.join("bench.db").display());
@@ -145,8 +145,8 @@ fn appends(executions: i64, events: i64) -> Vec<Vec<u8>> {
     (0..REQUESTS).map(append).collect()
 }
 
-/// Milliseconds from the start of the process to its first page; its memory then, and the most of it under
-/// load, in MiB. So few requests leave no nonces to speak of.
+/// Returns the milliseconds from the start of the process to its first page, its anonymous memory in MiB then, and
+/// the peak of that under load. The requests are so few that their nonces do not count.
 fn alone(folder: &Path, executions: i64) -> [f64; 3] {
     let first = served::page(&any(1, executions), 1, 100);
     let start = || {
@@ -174,7 +174,7 @@ fn alone(folder: &Path, executions: i64) -> [f64; 3] {
     [first_answer, mib(idle), mib(loaded)]
 }
 
-/// What a page and an append cost in microseconds, each with its ratio to the same in the small database.
+/// Returns the cost of a page and of an append in microseconds, each followed by its ratio to the small database.
 fn beside(small: &Path, large: &Path, executions: i64) -> [f64; 4] {
     let servers = [small, large].map(Served::start);
     let [mut small, mut large] = servers.each_ref().map(|server| server.connect(CONNECTIONS));

@@ -1,4 +1,4 @@
-//! The program itself, serving a database in a folder of its own, and requests for it.
+//! Starts the real binary on a database in a folder of its own, and makes requests for it.
 
 use std::{
     fs,
@@ -16,18 +16,18 @@ use crate::{
 
 const KEY: (&str, &str) = ("bench", "bench-secret");
 
-/// A running server. It is killed when it is dropped.
+/// A running server. Dropping it kills the process.
 pub struct Served {
     pub address: SocketAddr,
     process: Child,
 }
 
-/// Where the benches keep their databases: on the disk of the checkout, not in memory.
+/// Returns the folder for the benches' databases: on the disk of the checkout, because `/tmp` may be in memory.
 pub fn folders() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench")
 }
 
-/// An empty one.
+/// Returns an empty folder for one bench.
 pub fn folder(name: &str) -> PathBuf {
     let folder = folders().join(name);
     let _ = fs::remove_dir_all(&folder);
@@ -36,12 +36,12 @@ pub fn folder(name: &str) -> PathBuf {
 }
 
 impl Served {
-    /// Serves `FOLDER/bench.db` with the program as it is.
+    /// Starts the binary on `FOLDER/bench.db`.
     pub fn start(folder: &Path) -> Self {
         Served::start_by(Command::new(env!("CARGO_BIN_EXE_flowledger")), folder)
     }
 
-    /// The same, with `command` before the arguments: the program, or what runs it.
+    /// Starts `command`, which is the binary or a program that runs it, on `FOLDER/bench.db`.
     pub fn start_by(mut command: Command, folder: &Path) -> Self {
         let url = format!("sqlite://{}", folder.join("bench.db").display());
         command
@@ -61,7 +61,7 @@ impl Served {
         Connections::open(self.address, count)
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Sends SIGTERM and waits until the process has exited. Panics if it failed.
     pub fn stop(mut self) {
         let term = Command::new("kill")
             .arg(self.process.id().to_string())
@@ -78,7 +78,7 @@ impl Drop for Served {
     }
 }
 
-/// Starts a server, and reads the address from the end of the line that it prints.
+/// Starts a server and reads its address from the end of its first line of output.
 pub fn announced(mut command: Command) -> (Child, SocketAddr) {
     let program = command.get_program().to_owned();
     let process = command.stdout(Stdio::piped()).spawn();
@@ -94,7 +94,7 @@ pub fn announced(mut command: Command) -> (Child, SocketAddr) {
     (process, address)
 }
 
-/// A call as SDKs send it, but for its parameters.
+/// Returns a signed call like an SDK's, without parameters of its own.
 fn call(action: &str) -> Call {
     let millis = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
     let mut call = Call::new(action)
@@ -106,7 +106,7 @@ fn call(action: &str) -> Call {
     call
 }
 
-/// Creates the flow and an execution of it.
+/// Starts an execution of the flow.
 pub fn start_execution(connections: &mut Connections, execution: &str) {
     let start = call("StartExecution").form("FlowName", FLOW);
     connections.body(&start.form("ExecutionName", execution).bytes());
@@ -119,7 +119,7 @@ pub fn create_flow(connections: &mut Connections) {
     connections.body(&create.form("Type", "FDL").bytes());
 }
 
-/// The request for a page of `limit` events from `first` on.
+/// Returns the request for a page of `limit` events from EventId `first` on.
 pub fn page(execution: &str, first: i64, limit: i64) -> Vec<u8> {
     let [first, limit] = [first, limit].map(|number| number.to_string());
     let mut parameters = vec![("ExecutionName", execution), ("Limit", &limit)];
@@ -129,14 +129,14 @@ pub fn page(execution: &str, first: i64, limit: i64) -> Vec<u8> {
     read("GetExecutionHistory", &parameters)
 }
 
-/// The request that reads something of the flow.
+/// Returns a request that reads something of the flow.
 pub fn read(action: &str, parameters: &[(&str, &str)]) -> Vec<u8> {
     let call = call(action).query("FlowName", FLOW);
     let named = |call: Call, (name, value): &(&str, &str)| call.query(name, value);
     parameters.iter().fold(call, named).bytes()
 }
 
-/// The request that appends events numbered from `first` on, wherever the history ends.
+/// Returns a request that appends `count` events, numbered from `first` on, at the end of the history.
 pub fn append(execution: &str, first: i64, count: i64) -> Vec<u8> {
     call("AppendExecutionEvents")
         .form("FlowName", FLOW)
@@ -145,11 +145,11 @@ pub fn append(execution: &str, first: i64, count: i64) -> Vec<u8> {
         .bytes()
 }
 
-/// The execution of a filled database, and how many events it has.
+/// The execution of a filled database, which has [`EVENTS`] events.
 pub const EXECUTION: &str = "e";
 const EVENTS: i64 = 2000;
 
-/// A folder whose database holds the execution, written by the server itself.
+/// Returns a folder with a database that holds the execution, written by the server.
 pub fn filled(name: &str) -> PathBuf {
     let folder = folder(name);
     let server = Served::start(&folder);
@@ -161,7 +161,7 @@ pub fn filled(name: &str) -> PathBuf {
     folder
 }
 
-/// Appends until the execution, which has event 1, has `last` events.
+/// Appends to an execution that has event 1 until it has `last` events.
 pub fn fill(connections: &mut Connections, execution: &str, last: i64) {
     let mut first = 2;
     while first <= last {

@@ -1,4 +1,4 @@
-//! Checking a signature, against hashing as many bytes and nothing else; and what it allocates.
+//! Compares the check of a signature with hashing as many bytes and nothing else, and counts its allocations.
 
 use std::cell::RefCell;
 
@@ -23,11 +23,11 @@ use crate::{
 
 const KEY: (&str, &str) = ("bench", "bench-secret");
 
-/// Times that the requests are checked in a round. There are few of them, so that they are in the cache, as a
-/// request is that has just arrived.
+/// How often the requests are checked in a round. They are few, so that they are in the CPU's cache like a request
+/// that has just arrived.
 const PASSES: usize = 100;
 
-/// In place of a hash: keeps what it is fed.
+/// A substitute for a hash that keeps its input.
 #[derive(Default)]
 struct Text(Vec<u8>);
 
@@ -56,13 +56,13 @@ fn check(request: &Arrived, params: &mut Params<'_>, authenticator: &Authenticat
     std::hint::black_box(caller.unwrap());
 }
 
-/// Somebody who has seen no nonce yet.
+/// Returns an authenticator that has seen no nonce yet.
 fn authenticator() -> Authenticator {
     let admin = (KEY.0.to_owned(), KEY.1.to_owned());
     Authenticator::new(Keys::load(None, Some(admin)).unwrap())
 }
 
-/// What is hashed to check a request: by SHA-256 first, and then with the key.
+/// The bytes that the check of a request hashes: first those of plain SHA-256, then those of the HMAC.
 struct Hashed {
     plain: Vec<Vec<u8>>,
     keyed: Vec<u8>,
@@ -95,7 +95,7 @@ impl Hashed {
         self.plain.iter().map(Vec::len).sum::<usize>() + self.keyed.len()
     }
 
-    /// Hashes as many bytes, with HMACs that have taken in the key.
+    /// Hashes the same bytes, with HMACs that are already initialised with the key.
     fn hash(&self, rpc_v1: &Hmac<Sha1>, sha256: &Hmac<Sha256>) {
         for text in &self.plain {
             std::hint::black_box(Sha256::digest(text));
@@ -135,15 +135,15 @@ fn as_sdks_send(call: Call) -> Call {
 
 pub fn run() {
     report::head(
-        "Checking a signature",
+        "Signature check",
         &[
             "request",
             "scheme",
             "bytes hashed",
-            "hashing, µs",
-            "checking, µs",
-            "of hashing",
-            "and reading parameters, µs",
+            "hash, µs",
+            "check, µs",
+            "check / hash",
+            "with parameters, µs",
         ],
     );
     for (name, call, count) in [("history", history(), 64), ("100 events", append(), 8)] {
@@ -154,7 +154,7 @@ pub fn run() {
             let hashed: Vec<_> = requests.iter().map(Hashed::of).collect();
             let rpc_v1 = Hmac::new_from_slice(format!("{}&", KEY.1).as_bytes()).unwrap();
             let sha256 = Hmac::new_from_slice(KEY.1.as_bytes()).unwrap();
-            // Each time somebody else, so that nonces are new.
+            // A new authenticator for each pass, because it refuses a nonce that it has seen.
             let each = |work: &dyn Fn(usize, &Authenticator)| {
                 let authenticators: Vec<_> = (0..PASSES).map(|_| authenticator()).collect();
                 let elapsed = timed(|| {
@@ -195,7 +195,7 @@ pub fn run() {
 
 fn allocations() {
     report::head(
-        "Allocations to read a request's parameters and check its signature",
+        "Allocations to parse parameters and check the signature",
         &["more parameters", "RPC v1", "ACS3"],
     );
     for count in [5, 20, 85] {

@@ -1,4 +1,4 @@
-//! The floors: the least that the same work could cost, each made of as little as possible.
+//! The floors: minimal implementations of the same work, as references for the server's cost.
 
 pub mod http;
 pub mod rows;

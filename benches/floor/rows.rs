@@ -1,4 +1,5 @@
-//! The obvious way: a column a field, `fetch_all`, and serde_json. What the one-row form is measured by.
+//! The floor of the obvious implementation, in this process: one column for each field, sqlx's `fetch_all`, and
+//! serde_json.
 
 use std::{path::Path, time::Duration};
 
@@ -23,7 +24,7 @@ struct Event {
     step_name: String,
 }
 
-/// The fields of the events of execution 1 up to this one, as columns.
+/// Copies the first 2,000 events of execution 1 into a table with one column for each field.
 const COPY: &str = "
     CREATE TABLE columns AS
     SELECT execution, event_id, json ->> 'Type' AS event_type, json ->> 'Time' AS time,
@@ -32,14 +33,14 @@ const COPY: &str = "
     FROM events WHERE execution = 1 AND event_id <= 2000;
     CREATE UNIQUE INDEX columns_page ON columns (execution, event_id)";
 
-/// A pool as large as the store's.
+/// A connection pool of the same size as the store's.
 pub struct Rows {
     runtime: Runtime,
     pool: SqlitePool,
 }
 
 impl Rows {
-    /// Adds the table of columns to `file`.
+    /// Opens `file` and adds the table `columns` to it.
     pub fn open(file: &Path) -> Self {
         let runtime = Runtime::new().unwrap();
         let options = SqliteConnectOptions::new()
@@ -58,7 +59,7 @@ impl Rows {
         Rows { runtime, pool }
     }
 
-    /// Reads the first `limit` events `pages` times in all, so many at once.
+    /// Reads the first `limit` events `pages` times, split between `at_once` tasks.
     pub fn read(&self, limit: i64, pages: usize, at_once: usize) -> (usize, Duration) {
         let share = pages / at_once;
         let elapsed = timed(|| {

@@ -1,4 +1,4 @@
-//! A plain SQLite writer with group commit, and the disk alone: the floors of durable appends.
+//! The floors of durable appends, in this process: a plain SQLite writer with group commit, and the disk alone.
 
 use std::{
     fs::File,
@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use crate::{events, report::timed};
 
-/// Appends of one transaction; as many as the server's.
+/// Maximum appends of one transaction, the same as the server's.
 const GROUP_MAX: usize = 256;
 
 const SCHEMA: &str = "
@@ -23,7 +23,7 @@ const SCHEMA: &str = "
     ) STRICT;
     CREATE UNIQUE INDEX events_page ON events (execution, event_id)";
 
-/// What is appended, and whom to tell that it is on the disk.
+/// A batch to append, and the channel that reports its commit.
 struct Append {
     execution: i64,
     first: i64,
@@ -31,8 +31,8 @@ struct Append {
     done: mpsc::Sender<()>,
 }
 
-/// Appends `per_client` batches of `count` events from each of `clients` threads, each waiting for its own
-/// batch before the next; answers how many appends that were.
+/// Appends `per_client` batches of `count` events from each of `clients` threads. Each thread waits for the commit
+/// of its batch before the next one. Returns the number of appends and the time they took.
 pub fn append(folder: &Path, clients: i64, per_client: i64, count: i64) -> (usize, Duration) {
     let file = folder.join("floor.db");
     let _ = std::fs::remove_file(&file);
@@ -67,7 +67,7 @@ fn client(queue: &mpsc::Sender<Append>, execution: i64, batches: i64, count: i64
     }
 }
 
-/// Gathers what is waiting into one transaction, and answers after its commit.
+/// Group commit: writes the queued batches in one transaction and reports them after its commit.
 fn write(connection: Connection, waiting: &mpsc::Receiver<Append>) {
     let sql = "INSERT INTO events VALUES (?1, ?2, ?3, ?4)";
     let mut insert = connection.prepare(sql).unwrap();
@@ -90,7 +90,7 @@ fn write(connection: Connection, waiting: &mpsc::Receiver<Append>) {
     }
 }
 
-/// Writes 4 KiB and syncs them, so many times.
+/// Writes 4 KiB and calls `fdatasync`, `times` times.
 pub fn fdatasync(folder: &Path, times: usize) -> (usize, Duration) {
     let mut file = File::create(folder.join("synced")).unwrap();
     file.write_all(&[0; 1 << 20]).unwrap();
