@@ -3,8 +3,8 @@
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use flowledger::{
-    model::{Cursor, Name},
-    store,
+    model::Name,
+    store::{self, HistoryQuery},
 };
 use tokio::runtime::Runtime;
 
@@ -39,8 +39,8 @@ impl InProcess {
             let flow = Name::parse(FLOW).unwrap();
             let execution = Name::parse(EXECUTION).unwrap();
             for _ in 0..share {
-                let cursor = Cursor::new(1, limit);
-                let page = store.get_execution_history(&flow, &execution, cursor).await;
+                let query = HistoryQuery::range(1, limit);
+                let page = store.get_execution_history(&flow, &execution, &query).await;
                 std::hint::black_box(page.unwrap().unwrap());
             }
         };

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use flowledger::{
     model::{Name, Timestamp, event::Batch},
-    store::{self, AppendEvents, StartExecution},
+    store::{self, AppendRequest, StartExecution},
 };
 
 use crate::{
@@ -106,7 +106,7 @@ async fn fill(folder: &Path, executions: std::ops::Range<i64>) {
             };
             store.start_execution(start, None).await.unwrap().unwrap();
             let events = (2..=HISTORY).map(new_event).collect();
-            let append = AppendEvents {
+            let append = AppendRequest {
                 flow,
                 execution: name,
                 batch: Batch::new(events, Some(2)).unwrap(),

@@ -10,9 +10,9 @@ use crate::{
     model::{
         Name, NewEvent, Timestamp,
         event::{BATCH_MAX_EVENTS, Batch, TASK_SUBMITTED},
+        task_token::TaskToken,
     },
-    store::AppendEvents,
-    wire::task_token::TaskToken,
+    store::AppendRequest,
 };
 
 struct Params {
@@ -122,7 +122,7 @@ pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     } = Params::read(&context)?;
     context.allow(Action::AppendExecutionEvents, &flow_name)?;
     let submitted: Vec<i64> = batch.offsets_of(TASK_SUBMITTED).collect();
-    let append = AppendEvents {
+    let append = AppendRequest {
         flow: flow_name.clone(),
         execution: execution_name.clone(),
         batch,

@@ -68,7 +68,7 @@ pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     let execution_name = context.name("ExecutionName")?;
     let deadline = context.deadline()?;
     context.allow(Action::DescribeExecution, &flow_name)?;
-    let mut changes = context.store.changes(&flow_name, &execution_name);
+    let mut changes = context.store.subscribe(&flow_name, &execution_name);
     let mut waits = deadline;
     loop {
         let execution = context

@@ -7,15 +7,15 @@ use tokio::time::Instant;
 
 use super::{Action, Answer, ApiError, Context, refused};
 use crate::{
-    model::{Cursor, Name},
-    store::{Page, Pick, picked},
+    model::Name,
+    store::{HISTORY_LIMIT_DEFAULT, HISTORY_LIMIT_MAX, HistoryQuery},
 };
 
 struct Params {
     flow_name: Name,
     execution_name: Name,
     /// Begins with the EventId of the token, inclusive.
-    pick: Pick,
+    query: HistoryQuery,
     deadline: Option<Instant>,
 }
 
@@ -26,15 +26,15 @@ impl Params {
         let execution_name = context.name("ExecutionName")?;
         let reverse = params.boolean("Reverse")?;
         let limit = params
-            .integer("Limit", 1..=Cursor::LIMIT_MAX)?
-            .unwrap_or(Cursor::LIMIT_DEFAULT);
+            .integer("Limit", 1..=HISTORY_LIMIT_MAX)?
+            .unwrap_or(HISTORY_LIMIT_DEFAULT);
         let types = params
             .optional("EventTypes")
             .map(|types| types.split(',').map(str::to_owned).collect());
         Ok(Params {
             flow_name,
             execution_name,
-            pick: Pick {
+            query: HistoryQuery {
                 from: params.integer("NextToken", 1..=i64::MAX)?,
                 limit,
                 reverse,
@@ -46,49 +46,28 @@ impl Params {
     }
 }
 
-/// `Events`, always there, and `NextToken`, absent when nothing follows.
+/// Answers `Events`, always present, and `NextToken`, absent when nothing follows. With `WaitTimeSeconds` it is a
+/// long poll: a query that begins beyond the end of a running execution waits for the next append.
 pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     let params = Params::read(&context)?;
-    context.allow(Action::GetExecutionHistory, &params.flow_name)?;
-    let cursor = Cursor::new(params.pick.from.unwrap_or(1), params.pick.limit);
-    let page = if params.pick.chooses() {
-        if params.deadline.is_some() {
-            read(&context, &params, cursor).await?; // to wait for it
-        }
-        let (flow, execution) = (&params.flow_name, &params.execution_name);
-        picked(context.store, flow, execution, &params.pick)
-            .await?
-            .map_err(|refusal| refused(refusal, flow, Some(execution)))?
-    } else {
-        read(&context, &params, cursor).await?
-    };
-    Ok(Answer::list("Events", &page.events, page.next))
-}
-
-/// Reads a page; beyond the end of a history that goes on, waits for it if it may.
-async fn read(context: &Context<'_>, params: &Params, cursor: Cursor) -> Result<Page, ApiError> {
-    let Params {
-        flow_name,
-        execution_name,
-        ..
-    } = params;
-    let mut waits = params
+    let (flow, execution, query) = (&params.flow_name, &params.execution_name, &params.query);
+    context.allow(Action::GetExecutionHistory, flow)?;
+    // Subscribes before it reads, so that no append between the two is missed.
+    let mut wait = params
         .deadline
-        .map(|deadline| (deadline, context.store.changes(flow_name, execution_name)));
+        .map(|deadline| (deadline, context.store.subscribe(flow, execution)));
     loop {
         let page = context
             .store
-            .get_execution_history(flow_name, execution_name, cursor)
+            .get_execution_history(flow, execution, query)
             .await?
-            .map_err(|refusal| refused(refusal, flow_name, Some(execution_name)))?;
-        let beyond = page.running && cursor.first() > page.last_event_id;
-        match waits.take_if(|_| beyond) {
-            None => return Ok(page),
-            Some((deadline, mut changes)) => {
-                if context.happened(changes.grown(), deadline).await {
-                    waits = Some((deadline, changes));
-                } // else it is read once more: it may be gone
-            }
-        }
+            .map_err(|refusal| refused(refusal, flow, Some(execution)))?;
+        let beyond_end = page.running && query.from.unwrap_or(1) > page.last_event_id;
+        let Some((deadline, mut subscription)) = wait.take_if(|_| beyond_end) else {
+            return Ok(Answer::list("Events", &page.json, page.next));
+        };
+        if context.happened(subscription.changed(), deadline).await {
+            wait = Some((deadline, subscription));
+        } // else it reads a last time: the flow may have been deleted meanwhile
     }
 }

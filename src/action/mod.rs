@@ -218,7 +218,7 @@ fn refused(refusal: Refusal, flow: &Name, execution: Option<&Name>) -> ApiError 
             Code::ConcurrentUpdateError,
             &[&format_args!("The next EventId is {next_event_id}.")],
         ),
-        Refusal::Misfit(index) => ApiError::invalid(
+        Refusal::InvalidScheduleEventId(index) => ApiError::invalid(
             &format!("Events[{index}].ScheduleEventId"),
             Batch::SCHEDULE_RULE,
         ),

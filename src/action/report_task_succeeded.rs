@@ -7,9 +7,10 @@ use crate::{
     model::{
         Name,
         event::{EVENT_DETAIL_MAX_BYTES, TASK_SUCCEEDED},
+        task_token::TaskToken,
     },
     store::ReportTask,
-    wire::{json, task_token::TaskToken},
+    wire::json,
 };
 
 /// The EventId of the event that was appended.

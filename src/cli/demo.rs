@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     model::{Flow, Name, NewEvent, Timestamp, event::Batch},
     server::App,
-    store::{AppendEvents, StartExecution, Store},
+    store::{AppendRequest, StartExecution, Store},
 };
 
 pub(super) const KEY_ID: &str = "demo";
@@ -331,7 +331,7 @@ async fn append(
     at: Timestamp,
 ) -> Result<i64, String> {
     let batch = Batch::new(events, expected).map_err(|(_, fault)| fault.rule)?;
-    let append = AppendEvents {
+    let append = AppendRequest {
         flow: name(FLOW),
         execution: name(execution),
         batch,

@@ -1,14 +1,13 @@
-//! The nouns and the pure rules: names, times, flows, executions, events, cursors and nonces.
+//! The nouns and the pure rules: names, times, flows, executions, events, task tokens and nonces.
 
-pub mod cursor;
 pub mod event;
 pub mod execution;
 pub mod flow;
 pub mod name;
 pub mod nonce;
+pub mod task_token;
 pub mod timestamp;
 
-pub use cursor::Cursor;
 pub use event::NewEvent;
 pub use execution::{Execution, Status};
 pub use flow::Flow;

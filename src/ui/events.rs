@@ -20,8 +20,8 @@ use super::{
 use crate::text::{count, duration, one_line, time_of_day};
 use crate::timeline::HistoryEvent;
 use crate::{
-    model::{Cursor, Name, Timestamp},
-    store::{Pick, Store, picked},
+    model::{Name, Timestamp},
+    store::{HistoryQuery, Store},
     wire::error::ApiError,
 };
 
@@ -97,21 +97,19 @@ impl Events {
         let at = address.number("at").filter(|at| *at >= 1);
         let context = if newest_first { CONTEXT } else { -CONTEXT };
         let from = at.or(event.map(|id| id.saturating_add(context).max(1)));
-        let pick = Pick {
+        let query = HistoryQuery {
             from,
             limit: EVENTS_MAX,
             reverse: newest_first,
-            types: address.get("type").map(|text| vec![text.to_owned()]),
+            types: address.get("type").map(|text| [text.to_owned()].into()),
             step: address.get("step").map(str::to_owned),
         };
-        let page = picked(store, of.flow, of.execution, &pick).await?;
+        let page = store
+            .get_execution_history(of.flow, of.execution, &query)
+            .await?;
         let page = page.map_err(|refusal| Fault::refused(&refusal, of.flow, Some(of.execution)))?;
-        let events: Vec<_> = page
-            .each()
-            .into_iter()
-            .filter_map(HistoryEvent::parse)
-            .collect();
-        let filtered = pick.types.is_some() || pick.step.is_some();
+        let events: Vec<_> = page.events().filter_map(HistoryEvent::parse).collect();
+        let filtered = query.filters();
         let shown = (
             events.first().map(|e| e.event_id),
             events.last().map(|e| e.event_id),
@@ -228,10 +226,10 @@ async fn one(
     id: i64,
 ) -> Result<Option<HistoryEvent>, Fault> {
     let page = store
-        .get_execution_history(flow, execution, Cursor::new(id, 1))
+        .get_execution_history(flow, execution, &HistoryQuery::range(id, 1))
         .await?;
     let page = page.map_err(|refusal| Fault::refused(&refusal, flow, Some(execution)))?;
-    Ok(HistoryEvent::parse(&page.events))
+    Ok(HistoryEvent::parse(&page.json))
 }
 
 #[derive(Template)]

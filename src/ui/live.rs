@@ -29,7 +29,7 @@ use super::{
 use crate::timeline::{HistoryEvent, Timeline};
 use crate::{
     model::{Execution, Status},
-    store::{Changes, Pick, picked},
+    store::{HistoryQuery, Subscription},
 };
 
 /// Without news, so often a word that the line still holds; the server ends idle connections, and a session
@@ -54,7 +54,7 @@ struct Follower {
     cookie: String,
     execution: Execution,
     here: Address,
-    changes: Changes,
+    changes: Subscription,
     stopping: watch::Receiver<bool>,
     timeline: Timeline,
     /// The EventId told last.
@@ -74,7 +74,7 @@ pub(super) async fn follow(
     let execution = found(&ui, &visitor, &place).await?;
     let (flow, name) = (&execution.flow, &execution.name);
     let follower = Follower {
-        changes: ui.store.changes(flow, name),
+        changes: ui.store.subscribe(flow, name),
         stopping: ui.stopping.clone(),
         cookie: visitor.visit.cookie.clone(),
         here: address.under(path(flow, name)).without(&["after"]),
@@ -111,7 +111,7 @@ impl Follower {
                 }
             }
             let grown = tokio::select! {
-                () = self.changes.grown() => true,
+                () = self.changes.changed() => true,
                 () = sleep(HEARTBEAT) => false,
                 _ = self.stopping.wait_for(|stopping| *stopping) => return None,
             };
@@ -140,20 +140,20 @@ impl Follower {
         self.execution =
             described.map_err(|refusal| Fault::refused(&refusal, &flow, Some(&name)))?;
         picture::catch_up(&mut self.timeline, store, &flow, &name).await?;
-        let latest = Pick {
+        let latest = HistoryQuery {
             limit: EVENTS_MAX,
             reverse: true,
-            types: self.here.get("type").map(|text| vec![text.to_owned()]),
+            types: self.here.get("type").map(|text| [text.to_owned()].into()),
             step: self.here.get("step").map(str::to_owned),
             from: None,
         };
-        let page = picked(store, &flow, &name, &latest).await?;
+        let page = store.get_execution_history(&flow, &name, &latest).await?;
         let page = page.map_err(|refusal| Fault::refused(&refusal, &flow, Some(&name)))?;
         self.over = self.execution.status != Status::Running;
         if page.last_event_id <= self.told && !self.over {
             return Ok(None);
         }
-        let events = page.each().into_iter().filter_map(HistoryEvent::parse);
+        let events = page.events().filter_map(HistoryEvent::parse);
         let events: Vec<_> = events.filter(|event| event.event_id > self.told).collect();
         let now = self.ui.clock.now();
         let here = self.here.clone();

@@ -11,8 +11,8 @@ use crate::timeline::{
     Band, HistoryEvent, Phase, RowItem, Segment, Span, Timeline, TimelineRow, UnknownEvent,
 };
 use crate::{
-    model::{Cursor, Name, Timestamp},
-    store::Store,
+    model::{Name, Timestamp},
+    store::{HISTORY_LIMIT_MAX, HistoryQuery, Store},
 };
 
 /// Spans drawn one by one; siblings beyond them are folded into bands.
@@ -116,10 +116,10 @@ pub(super) async fn catch_up(
 ) -> Result<(), Fault> {
     let mut at = timeline.last_event_id() + 1;
     while at <= DRAWN_MAX {
-        let cursor = Cursor::new(at, Cursor::LIMIT_MAX);
-        let page = store.get_execution_history(flow, execution, cursor).await?;
+        let query = HistoryQuery::range(at, HISTORY_LIMIT_MAX);
+        let page = store.get_execution_history(flow, execution, &query).await?;
         let page = page.map_err(|refusal| Fault::refused(&refusal, flow, Some(execution)))?;
-        for event in page.each().into_iter().filter_map(HistoryEvent::parse) {
+        for event in page.events().filter_map(HistoryEvent::parse) {
             timeline.push(&event);
         }
         let Some(next) = page.next else { break };

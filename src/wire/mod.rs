@@ -6,7 +6,6 @@ pub mod json;
 pub mod params;
 pub mod response;
 pub mod signature;
-pub mod task_token;
 
 /// The API version that all clients name.
 pub const VERSION: &str = "2019-03-15";

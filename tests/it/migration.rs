@@ -218,7 +218,7 @@ pub async fn its_rows_are_served(database: &TestDatabase) {
         .map(|line| line.split('\'').nth(1).unwrap())
         .collect();
     let page = store.page(1, 1000).await;
-    assert_eq!((page.events, page.next), (events.join(","), None));
+    assert_eq!((page.json, page.next), (events.join(","), None));
     assert_eq!(
         store.append(&[event("A")], 4).await,
         Err(Refusal::ExecutionAlreadyCompleted)

@@ -11,13 +11,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
-use super::job::Job;
+use super::request::Request;
 use crate::{
     model::{Name, NewEvent, Nonce, Status, Timestamp, event::Batch},
-    store::{AppendEvents, Appended, Error, Refusal, checksum},
+    store::{AppendRequest, Appended, Error, Refusal, checksum},
 };
 
-type Append = Job<AppendEvents, Appended>;
+type Append = Request<AppendRequest, Appended>;
 
 /// Where an append goes: a row of `look_up`.
 #[derive(Deserialize)]
@@ -55,25 +55,28 @@ struct Pending {
     nonces: HashSet<NonceKey>,
 }
 
-/// Does all `jobs`, in order, and fills in their outcomes. All is written by one statement, or nothing.
+/// Does all `requests`, in order, and fills in their outcomes. All is written by one statement, or nothing.
 pub(super) async fn append_all(
     connection: &mut SqliteConnection,
-    jobs: Vec<&mut Append>,
+    requests: Vec<&mut Append>,
 ) -> Result<(), Error> {
-    let keys: Vec<_> = jobs.iter().map(|job| job.nonce.map(key)).collect();
-    let places = look_up(connection, &jobs, &keys).await?;
+    let keys: Vec<_> = requests
+        .iter()
+        .map(|request| request.nonce.map(key))
+        .collect();
+    let places = look_up(connection, &requests, &keys).await?;
     let mut states: HashMap<i64, State> = HashMap::new();
     let mut pending = Pending::default();
-    for ((job, place), nonce) in jobs.into_iter().zip(places).zip(keys) {
+    for ((request, place), nonce) in requests.into_iter().zip(places).zip(keys) {
         // Used by an earlier transaction, or by an earlier append of this one.
         if place.nonce_used != 0 || nonce.is_some_and(|nonce| !pending.nonces.insert(nonce)) {
-            job.outcome = Some(Ok(Err(Refusal::NonceUsed)));
+            request.outcome = Some(Ok(Err(Refusal::NonceUsed)));
             continue;
         }
         let result = match place {
             Place { damaged: 1.., .. } => Err(Error::Corrupt(format!(
                 "execution {}/{}: its row is not its own, or does not know its end",
-                job.ask.flow, job.ask.execution
+                request.command.flow, request.command.execution
             ))),
             Place {
                 flow: Some(flow),
@@ -90,17 +93,17 @@ pub(super) async fn append_all(
                     history_bytes,
                     changed: false,
                 });
-                append(connection, &job.ask, flow, state, &mut pending).await
+                append(connection, &request.command, flow, state, &mut pending).await
             }
             Place { flow: Some(_), .. } => Ok(Err(Refusal::ExecutionNotExists)),
             Place { .. } => Ok(Err(Refusal::FlowNotExists)),
         };
-        job.settle(result)?;
+        request.record(result)?;
     }
     pending.write(connection, states.values()).await
 }
 
-/// Appends one event of our own, within the transaction of a job that has used its nonce.
+/// Appends one event of our own, within the transaction of a request that has used its nonce.
 pub(super) async fn append_one(
     connection: &mut SqliteConnection,
     flow: &Name,
@@ -109,14 +112,16 @@ pub(super) async fn append_one(
     at: Timestamp,
 ) -> Result<Result<Appended, Refusal>, Error> {
     let batch = Batch::new(vec![event], None).expect("our own events keep the rules");
-    let mut job = Job::part(AppendEvents {
+    let mut request = Request::nested(AppendRequest {
         flow: flow.clone(),
         execution: execution.clone(),
         batch,
         at,
     });
-    append_all(connection, vec![&mut job]).await?;
-    job.outcome.unwrap_or(Ok(Err(Refusal::ExecutionNotExists)))
+    append_all(connection, vec![&mut request]).await?;
+    request
+        .outcome
+        .unwrap_or(Ok(Err(Refusal::ExecutionNotExists)))
 }
 
 /// Writes event 1 of a new execution.
@@ -141,16 +146,16 @@ pub(super) async fn append_first(
 /// One append on top of what `state` and `pending` hold already.
 async fn append(
     connection: &mut SqliteConnection,
-    ask: &AppendEvents,
+    command: &AppendRequest,
     flow_id: String,
     state: &mut State,
     pending: &mut Pending,
 ) -> Result<Result<Appended, Refusal>, Error> {
     let next = state.last_event_id + 1;
-    let first = ask.batch.expected().unwrap_or(next);
+    let first = command.batch.expected().unwrap_or(next);
     let appended = Appended {
         first,
-        last: ask.batch.last(first),
+        last: command.batch.last(first),
         flow_id,
     };
     // Whoever is late for an execution that has ended should hear that, wherever he thought to append.
@@ -161,26 +166,26 @@ async fn append(
         _ => Refusal::ExecutionAlreadyCompleted,
     };
     if first < next && appended.last <= state.last_event_id {
-        let same = stands(connection, state.id, ask, &appended, pending).await?;
+        let same = matches_stored(connection, state.id, command, &appended, pending).await?;
         return Ok(if same { Ok(appended) } else { Err(refusal) });
     }
     if first != next || state.status != Status::Running {
         return Ok(Err(refusal));
     }
-    if let Some(index) = ask.batch.misfit(first) {
-        return Ok(Err(Refusal::Misfit(index)));
+    if let Some(index) = command.batch.misfit(first) {
+        return Ok(Err(Refusal::InvalidScheduleEventId(index)));
     }
-    for event in ask.batch.events() {
-        pending.push(state, event, ask.at);
+    for event in command.batch.events() {
+        pending.push(state, event, command.at);
     }
     Ok(Ok(appended))
 }
 
-/// Whether the events of `ask` are those that have the ids of `place`, written or pending.
-async fn stands(
+/// Whether the events of `command` are those that have the ids of `place`, written or pending.
+async fn matches_stored(
     connection: &mut SqliteConnection,
     execution: i64,
-    ask: &AppendEvents,
+    command: &AppendRequest,
     place: &Appended,
     pending: &Pending,
 ) -> Result<bool, Error> {
@@ -197,12 +202,13 @@ async fn stands(
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
     let pending = pending.within(execution, place.first..=place.last).map(Ok);
     let found: Vec<(&[u8], i64)> = written.chain(pending).collect::<Result<_, sqlx::Error>>()?;
-    if found.len() != ask.batch.events().len() {
+    if found.len() != command.batch.events().len() {
         return Err(Error::Corrupt(format!(
             "an event of execution {execution} is missing"
         )));
     }
-    for ((event_id, event), (json, checksum)) in (place.first..).zip(ask.batch.events()).zip(found)
+    for ((event_id, event), (json, checksum)) in
+        (place.first..).zip(command.batch.events()).zip(found)
     {
         if !checksum::holds(execution, event_id, json, checksum) {
             return Err(Error::Corrupt(format!(
@@ -341,20 +347,20 @@ const LOOK_UP: &str = "
     LEFT JOIN executions x ON x.id = k.id
     LEFT JOIN nonces u ON u.signed_at = j.value ->> 2 AND u.digest = unhex(j.value ->> 3)";
 
-/// Answers a place for each job, in order.
+/// Answers a place for each request, in order.
 async fn look_up(
     connection: &mut SqliteConnection,
-    jobs: &[&mut Append],
+    requests: &[&mut Append],
     nonces: &[Option<NonceKey>],
 ) -> Result<Vec<Place>, Error> {
-    let keys: Vec<_> = jobs
+    let keys: Vec<_> = requests
         .iter()
         .zip(nonces)
-        .map(|(job, nonce)| {
+        .map(|(request, nonce)| {
             let (signed_at, digest) = nonce.as_ref().map(|(at, digest)| (at, digest)).unzip();
-            let AppendEvents {
+            let AppendRequest {
                 flow, execution, ..
-            } = &job.ask;
+            } = &request.command;
             (flow.as_str(), execution.as_str(), signed_at, digest)
         })
         .collect();
@@ -364,7 +370,7 @@ async fn look_up(
         .await?;
     let places: Vec<Place> =
         serde_json::from_str(row.try_get(0)?).map_err(|e| Error::Corrupt(e.to_string()))?;
-    if places.len() != jobs.len() {
+    if places.len() != requests.len() {
         return Err(Error::Corrupt("an append has no place, or two".to_owned()));
     }
     Ok(places)

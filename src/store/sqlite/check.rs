@@ -5,12 +5,12 @@ use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteRow}
 
 use super::{
     columns::{damaged, name_at, time_at},
-    history::{self, Wanted},
+    history::{self, RangeQuery},
     open,
 };
 use crate::{
-    model::{Cursor, NewEvent, Status, Timestamp, execution::started_detail},
-    store::{Checked, Error, Progress, checksum},
+    model::{NewEvent, Status, Timestamp, execution::started_detail},
+    store::{CheckReport, Error, Progress, checksum, types::EventRange},
 };
 
 /// Executions of a sample: some milliseconds, however large the file is.
@@ -29,9 +29,9 @@ pub(in crate::store) async fn check(
     url: &str,
     quick: bool,
     progress: &mut Progress<'_>,
-) -> Result<Checked, String> {
+) -> Result<CheckReport, String> {
     let options = open::options(url)?;
-    let say = |fault: String| open::told(options.get_filename(), &fault);
+    let say = |fault: String| open::describe_error(options.get_filename(), &fault);
     loop {
         let unlogged = !open::has_log(&options);
         let aside = open::aside(&options);
@@ -67,7 +67,7 @@ pub(super) async fn sample(connection: &mut SqliteConnection) -> Vec<String> {
 
 struct Check<'a, 'b> {
     connection: &'a mut SqliteConnection,
-    checked: Checked,
+    checked: CheckReport,
     progress: &'a mut Progress<'b>,
     /// Events that there are, roughly.
     total: u64,
@@ -77,7 +77,7 @@ impl<'a, 'b> Check<'a, 'b> {
     fn new(connection: &'a mut SqliteConnection, progress: &'a mut Progress<'b>) -> Self {
         Check {
             connection,
-            checked: Checked::default(),
+            checked: CheckReport::default(),
             progress,
             total: 0,
         }
@@ -117,13 +117,13 @@ impl<'a, 'b> Check<'a, 'b> {
     async fn end(&mut self, row: &SqliteRow) -> Result<(), Error> {
         let last: i64 = row.try_get(3)?;
         let first = last.saturating_sub(SAMPLE_EVENTS - 1).max(1);
-        let wanted = Wanted {
+        let query = RangeQuery {
             flow: name_at(row, 1)?,
             execution: name_at(row, 2)?,
-            cursor: Cursor::new(first, SAMPLE_EVENTS),
+            range: EventRange::new(first, SAMPLE_EVENTS),
         };
         let pages =
-            history::get_execution_histories(self.connection, std::iter::once(&wanted)).await?;
+            history::get_execution_histories(self.connection, std::iter::once(&query)).await?;
         self.checked.executions += 1;
         for page in pages {
             let page =

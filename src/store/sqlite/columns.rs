@@ -20,7 +20,7 @@ pub(super) fn damaged(what: &str) -> Error {
 }
 
 /// What an index says of this name is another's.
-pub(super) fn misled(name: &Name) -> Error {
+pub(super) fn index_mismatch(name: &Name) -> Error {
     Error::Corrupt(format!(
         "the index leads from {name} to a row of another name"
     ))

@@ -4,9 +4,9 @@ use sqlx::{Row, SqliteConnection, SqliteExecutor, SqlitePool, sqlite::SqliteRow}
 
 use super::{
     append,
-    columns::{damaged, misled, name_at, time_at},
-    job::Job,
+    columns::{damaged, index_mismatch, name_at, time_at},
     nonces,
+    request::Request,
 };
 use crate::{
     model::{
@@ -18,10 +18,10 @@ use crate::{
 /// Within the transaction of a group.
 pub(super) async fn start_execution(
     connection: &mut SqliteConnection,
-    job: &Job<StartExecution, Execution>,
+    request: &Request<StartExecution, Execution>,
 ) -> Result<Result<Execution, Refusal>, Error> {
-    let start = &job.ask;
-    if !nonces::use_one(connection, job.nonce).await? {
+    let start = &request.command;
+    if !nonces::use_one(connection, request.nonce).await? {
         return Ok(Err(Refusal::NonceUsed));
     }
     if let Some(execution) = find_execution(&mut *connection, &start.flow, &start.name).await? {
@@ -83,7 +83,7 @@ pub(super) async fn find_execution(
     .await?;
     let Some(row) = row else { return Ok(None) };
     if !row.try_get::<bool, _>(8)? {
-        return Err(misled(name));
+        return Err(index_mismatch(name));
     }
     execution_in(&row, flow).map(Some)
 }
@@ -110,10 +110,10 @@ pub(super) fn execution_in(row: &SqliteRow, flow: &Name) -> Result<Execution, Er
 /// Within the transaction of a group.
 pub(super) async fn stop_execution(
     connection: &mut SqliteConnection,
-    job: &Job<StopExecution, Execution>,
+    request: &Request<StopExecution, Execution>,
 ) -> Result<Result<Execution, Refusal>, Error> {
-    let stop = &job.ask;
-    if !nonces::use_one(connection, job.nonce).await? {
+    let stop = &request.command;
+    if !nonces::use_one(connection, request.nonce).await? {
         return Ok(Err(Refusal::NonceUsed));
     }
     let stopped = NewEvent::ours("ExecutionStopped", stop.at, stop.detail.clone());

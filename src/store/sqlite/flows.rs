@@ -4,9 +4,9 @@ use futures_util::TryStreamExt;
 use sqlx::{Row, SqliteConnection, SqliteExecutor, SqlitePool, sqlite::SqliteRow};
 
 use super::{
-    columns::{misled, name_at, time_at},
-    job::Job,
+    columns::{index_mismatch, name_at, time_at},
     nonces,
+    request::Request,
 };
 use crate::{
     model::{Flow, Name},
@@ -18,10 +18,10 @@ use crate::{
 /// Within the transaction of a group.
 pub(super) async fn create_flow(
     connection: &mut SqliteConnection,
-    job: &Job<Flow, Flow>,
+    request: &Request<Flow, Flow>,
 ) -> Result<Result<Flow, Refusal>, Error> {
-    let flow = &job.ask;
-    if !nonces::use_one(connection, job.nonce).await? {
+    let flow = &request.command;
+    if !nonces::use_one(connection, request.nonce).await? {
         return Ok(Err(Refusal::NonceUsed));
     }
     if describe_flow(&mut *connection, &flow.name).await?.is_ok() {
@@ -67,10 +67,10 @@ async fn define(
 /// Within the transaction of a group.
 pub(super) async fn update_flow(
     connection: &mut SqliteConnection,
-    job: &Job<FlowChange, Flow>,
+    request: &Request<FlowChange, Flow>,
 ) -> Result<Result<Flow, Refusal>, Error> {
-    let change = &job.ask;
-    if !nonces::use_one(connection, job.nonce).await? {
+    let change = &request.command;
+    if !nonces::use_one(connection, request.nonce).await? {
         return Ok(Err(Refusal::NonceUsed));
     }
     if let Err(refusal) = describe_flow(&mut *connection, &change.name).await? {
@@ -99,17 +99,17 @@ pub(super) async fn update_flow(
 /// Within the transaction of a group.
 pub(super) async fn delete_flow(
     connection: &mut SqliteConnection,
-    job: &Job<FlowDeletion, ()>,
+    request: &Request<FlowDeletion, ()>,
 ) -> Result<Result<(), Refusal>, Error> {
-    if !nonces::use_one(connection, job.nonce).await? {
+    if !nonces::use_one(connection, request.nonce).await? {
         return Ok(Err(Refusal::NonceUsed));
     }
-    if let Err(refusal) = describe_flow(&mut *connection, &job.ask.name).await? {
+    if let Err(refusal) = describe_flow(&mut *connection, &request.command.name).await? {
         return Ok(Err(refusal));
     }
     sqlx::query("UPDATE flows SET deleted_at = ?2 WHERE name = ?1 AND deleted_at IS NULL")
-        .bind(job.ask.name.as_str())
-        .bind(job.ask.at.millis())
+        .bind(request.command.name.as_str())
+        .bind(request.command.at.millis())
         .execute(connection)
         .await?;
     Ok(Ok(()))
@@ -140,7 +140,7 @@ pub(super) async fn describe_flow(executor: impl SqliteExecutor<'_>, name: &Name
     };
     let flow = flow_in(&row)?;
     if flow.name != *name {
-        return Err(misled(name));
+        return Err(index_mismatch(name));
     }
     Ok(Ok(flow))
 }

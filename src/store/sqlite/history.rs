@@ -5,15 +5,17 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{append::to_json, columns::damaged};
 use crate::{
-    model::{Cursor, Name, Status},
-    store::{Error, Outcome, PAGE_MAX_BYTES, Page, Refusal, checksum::checksum},
+    model::{Name, Status},
+    store::{
+        Error, HistoryPage, Outcome, PAGE_MAX_BYTES, Refusal, checksum::checksum, types::EventRange,
+    },
 };
 
-/// A page that somebody waits for.
-pub(super) struct Wanted {
+/// A range of an execution's events.
+pub(super) struct RangeQuery {
     pub flow: Name,
     pub execution: Name,
-    pub cursor: Cursor,
+    pub range: EventRange,
 }
 
 /// A row for each page that is wanted, because each row costs more than its events. Its last column is
@@ -59,18 +61,13 @@ const HISTORIES: &str = "
 /// Answers each page that is wanted, in order.
 pub(super) async fn get_execution_histories(
     connection: &mut SqliteConnection,
-    wanted: impl Iterator<Item = &Wanted> + Clone,
-) -> Result<Vec<Outcome<Page>>, Error> {
-    let keys: Vec<_> = wanted
+    queries: impl Iterator<Item = &RangeQuery> + Clone,
+) -> Result<Vec<Outcome<HistoryPage>>, Error> {
+    let keys: Vec<_> = queries
         .clone()
-        .map(|page| {
-            let cursor = page.cursor;
-            (
-                page.flow.as_str(),
-                page.execution.as_str(),
-                cursor.first(),
-                cursor.last(),
-            )
+        .map(|query| {
+            let EventRange { first, last } = query.range;
+            (query.flow.as_str(), query.execution.as_str(), first, last)
         })
         .collect();
     let rows = sqlx::query(HISTORIES)
@@ -81,18 +78,18 @@ pub(super) async fn get_execution_histories(
     if rows.len() != keys.len() {
         return Err(Error::Corrupt("a page has no row, or two".to_owned()));
     }
-    Ok(wanted
+    Ok(queries
         .zip(rows)
-        .map(|(wanted, row)| page(wanted, &row))
+        .map(|(query, row)| page(query, &row))
         .collect())
 }
 
-fn page(wanted: &Wanted, row: &SqliteRow) -> Outcome<Page> {
-    let Wanted {
+fn page(query: &RangeQuery, row: &SqliteRow) -> Outcome<HistoryPage> {
+    let RangeQuery {
         flow,
         execution,
-        cursor,
-    } = wanted;
+        range,
+    } = query;
     let corrupt = |fault: String| Error::Corrupt(format!("execution {flow}/{execution}: {fault}"));
     if row.try_get::<Option<i64>, _>(0)?.is_none() {
         return Ok(Err(Refusal::FlowNotExists));
@@ -109,21 +106,21 @@ fn page(wanted: &Wanted, row: &SqliteRow) -> Outcome<Page> {
     if row.try_get::<Option<bool>, _>(5)? == Some(true) {
         return Err(corrupt(format!("event {last_event_id} is not the last")));
     }
-    let (events, ends) = match row.try_get::<Option<&str>, _>(6)? {
+    let (json, ends) = match row.try_get::<Option<&str>, _>(6)? {
         None => (String::new(), Vec::new()),
-        Some(lines) => verified(id, cursor.first(), lines)?,
+        Some(lines) => verified(id, range.first, lines)?,
     };
-    let next = cursor
-        .first()
+    let next = range
+        .first
         .saturating_add(i64::try_from(ends.len()).unwrap_or(i64::MAX));
-    let ends_early = next <= cursor.last().min(last_event_id);
-    if ends_early && i64::try_from(events.len()).unwrap_or(i64::MAX) < PAGE_MAX_BYTES / 32 {
+    let ends_early = next <= range.last.min(last_event_id);
+    if ends_early && i64::try_from(json.len()).unwrap_or(i64::MAX) < PAGE_MAX_BYTES / 32 {
         // One more event is far below the byte limit: it did not stop this page, so the event is gone.
         return Err(corrupt(format!("event {next} is missing")));
     }
     let status = Status::parse(row.try_get(3)?).ok_or_else(|| damaged("status"))?;
-    Ok(Ok(Page {
-        events,
+    Ok(Ok(HistoryPage {
+        json,
         ends,
         last_event_id,
         running: status == Status::Running,

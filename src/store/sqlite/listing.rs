@@ -3,7 +3,7 @@
 use futures_util::TryStreamExt;
 use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
 
-use super::{columns::misled, executions::execution_in};
+use super::{columns::index_mismatch, executions::execution_in};
 use crate::{
     model::{Execution, Timestamp},
     store::{Error, ListExecutions, Listed, Outcome, Position, Refusal, exceeds_page},
@@ -47,7 +47,7 @@ pub(super) async fn list_executions(
         return Ok(Err(Refusal::FlowNotExists));
     };
     if !flow.try_get::<bool, _>(1)? {
-        return Err(misled(&list.flow));
+        return Err(index_mismatch(&list.flow));
     }
     let flow: i64 = flow.try_get(0)?;
     let (from, oldest) = bounds(list);

@@ -7,11 +7,11 @@ mod deletion;
 mod executions;
 mod flows;
 mod history;
-mod job;
 mod listing;
 mod nonces;
 mod open;
 mod reader;
+mod request;
 mod tasks;
 mod writer;
 
@@ -19,16 +19,13 @@ use async_trait::async_trait;
 use sqlx::SqlitePool;
 
 use super::{
-    AppendEvents, Appended, Changes, Error, FlowChange, FlowDeletion, ListExecutions, ListFlows,
-    Listed, Outcome, Page, Position, ReportTask, StartExecution, StopExecution, Store, Visible,
-    changes::Hub,
+    AppendRequest, Appended, Error, FlowChange, FlowDeletion, HistoryPage, HistoryQuery,
+    ListExecutions, ListFlows, Listed, Outcome, Position, ReportTask, StartExecution,
+    StopExecution, Store, Subscription, Visible, notify::Notifier, scan::Scan,
 };
-use crate::{
-    model::{Cursor, Execution, Flow, Name, Nonce},
-    wire::signature::SecretKey,
-};
+use crate::model::{Execution, Flow, Name, Nonce, task_token::TaskKey};
 pub(super) use check::check;
-use history::Wanted;
+use history::RangeQuery;
 use reader::Readers;
 use writer::{Write, Writer};
 
@@ -37,8 +34,8 @@ pub struct Sqlite {
     readers: SqlitePool,
     histories: Readers,
     writer: Writer,
-    changes: Hub,
-    task_key: SecretKey,
+    notifier: Notifier,
+    task_key: TaskKey,
     /// Held as long as the store is open; a second process finds it taken.
     lock: std::fs::File,
 }
@@ -97,17 +94,17 @@ impl Store for Sqlite {
         self.writer.write(Write::ReportTask, report, nonce).await
     }
 
-    fn task_key(&self) -> &SecretKey {
+    fn task_key(&self) -> &TaskKey {
         &self.task_key
     }
 
-    fn changes(&self, flow: &Name, execution: &Name) -> Changes {
-        self.changes.subscribe(flow, execution)
+    fn subscribe(&self, flow: &Name, execution: &Name) -> Subscription {
+        self.notifier.subscribe(flow, execution)
     }
 
     async fn append_execution_events(
         &self,
-        append: AppendEvents,
+        append: AppendRequest,
         nonce: Option<Nonce>,
     ) -> Outcome<Appended> {
         self.writer.write(Write::Append, append, nonce).await
@@ -117,14 +114,29 @@ impl Store for Sqlite {
         &self,
         flow: &Name,
         execution: &Name,
-        cursor: Cursor,
-    ) -> Outcome<Page> {
-        let wanted = Wanted {
-            flow: flow.clone(),
-            execution: execution.clone(),
-            cursor,
+        query: &HistoryQuery,
+    ) -> Outcome<HistoryPage> {
+        let read = |range| {
+            self.histories.read(RangeQuery {
+                flow: flow.clone(),
+                execution: execution.clone(),
+                range,
+            })
         };
-        self.histories.read(wanted).await
+        let mut scan = Scan::new(query);
+        if !query.filters() && !query.reverse {
+            return read(scan.range()).await; // the slice is the page
+        }
+        loop {
+            let slice = match read(scan.range()).await? {
+                Ok(slice) => slice,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            if let Some(page) = scan.push(&slice) {
+                return Ok(Ok(page));
+            }
+            tokio::task::yield_now().await; // a long scan lets other requests run between its slices
+        }
     }
 
     async fn ready(&self) -> Result<(), Error> {

@@ -23,8 +23,8 @@ use super::{
     writer::{self, Writer},
 };
 use crate::{
-    store::{Error, changes::Hub},
-    wire::signature::SecretKey,
+    model::task_token::TaskKey,
+    store::{Error, notify::Notifier},
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -59,7 +59,7 @@ impl Sqlite {
     pub async fn open(url: &str) -> Result<Self, String> {
         let options = options(url)?;
         let file = options.get_filename().to_owned();
-        let say = |fault: String| told(&file, &fault);
+        let say = |fault: String| describe_error(&file, &fault);
         // What is not ours is refused before anything is made beside it, or folded into it.
         if let Ok(Err(refusal)) = look(&aside(&options)).await {
             return Err(say(refusal));
@@ -110,13 +110,13 @@ impl Sqlite {
             .max_lifetime(None)
             .test_before_acquire(false) // a ping costs as much as a small page
             .connect_lazy_with(options);
-        let changes = Hub::default();
+        let notifier = Notifier::default();
         Ok(Sqlite {
             readers,
             histories,
-            writer: Writer::start(writer, changes.clone(), lock_path),
-            changes,
-            task_key: SecretKey::new(task_key),
+            writer: Writer::start(writer, notifier.clone(), lock_path),
+            notifier,
+            task_key: TaskKey::new(task_key),
             lock,
         })
     }
@@ -262,7 +262,7 @@ pub(super) async fn is_current(options: &SqliteConnectOptions) -> Result<(), Str
 }
 
 /// A line for the operator. SQLite quotes what it cannot read, with all that stands there.
-pub(super) fn told(file: &Path, fault: &str) -> String {
+pub(super) fn describe_error(file: &Path, fault: &str) -> String {
     let fault = fault.replace(char::is_control, " ");
     format!("{}: {fault}", file.display())
 }

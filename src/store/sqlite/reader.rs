@@ -15,10 +15,10 @@ use tokio::{
 };
 
 use super::{
-    history::{self, Wanted},
-    job::Job,
+    history::{self, RangeQuery},
+    request::Request,
 };
-use crate::store::{Error, Outcome, Page};
+use crate::store::{Error, HistoryPage, Outcome};
 
 /// Pages that wait for a reader. More would wait longer than their clients do.
 const QUEUE_MAX: usize = 1024;
@@ -28,7 +28,7 @@ const QUEUE_WAIT: Duration = Duration::from_secs(1);
 /// last and the memory for all: as many of the largest details fill one page.
 const GROUP_MAX_EVENTS: i64 = 256;
 
-type Read = Job<Wanted, Page>;
+type Read = Request<RangeQuery, HistoryPage>;
 
 /// What waits for the tasks.
 struct Queue {
@@ -81,12 +81,12 @@ impl Readers {
         })
     }
 
-    pub(super) async fn read(&self, wanted: Wanted) -> Outcome<Page> {
+    pub(super) async fn read(&self, query: RangeQuery) -> Outcome<HistoryPage> {
         let queue = self.queue.lock().expect("no panic holds this lock").clone();
         let queue = queue.ok_or_else(closed)?;
-        let (job, answer) = Job::new(wanted, None);
+        let (request, answer) = Request::new(query, None);
         queue
-            .send_timeout(job, QUEUE_WAIT)
+            .send_timeout(request, QUEUE_WAIT)
             .await
             .map_err(|error| match error {
                 SendTimeoutError::Timeout(_) => Error::Busy("too many reads wait".to_owned()),
@@ -133,15 +133,15 @@ impl Queue {
             None => self.waiting.recv().await,
             left => left,
         };
-        while let Some(job) = next {
+        while let Some(request) = next {
             // What nobody reads any more costs the others their time.
-            if job.is_awaited() {
-                events += job.ask.cursor.limit();
+            if request.is_awaited() {
+                events += request.command.range.len();
                 if events > GROUP_MAX_EVENTS && !group.is_empty() {
-                    self.next = Some(job);
+                    self.next = Some(request);
                     break;
                 }
-                group.push(job);
+                group.push(request);
             }
             next = match self.waiting.try_recv() {
                 Err(_) if group.is_empty() => self.waiting.recv().await,
@@ -153,22 +153,24 @@ impl Queue {
 }
 
 async fn read(connection: &mut SqliteConnection, group: Vec<Read>) {
-    match history::get_execution_histories(connection, group.iter().map(|job| &job.ask)).await {
+    match history::get_execution_histories(connection, group.iter().map(|request| &request.command))
+        .await
+    {
         Ok(pages) => {
-            for (mut job, page) in group.into_iter().zip(pages) {
-                job.outcome = Some(page);
-                job.answer(&Ok(()));
+            for (mut request, page) in group.into_iter().zip(pages) {
+                request.outcome = Some(page);
+                request.answer(&Ok(()));
             }
         }
         Err(error) if group.len() == 1 => {
-            for job in group {
-                job.answer(&Err(error.clone()));
+            for request in group {
+                request.answer(&Err(error.clone()));
             }
         }
         // A page that cannot be read must not take the others with it.
         Err(_) => {
-            for job in group {
-                Box::pin(read(connection, vec![job])).await;
+            for request in group {
+                Box::pin(read(connection, vec![request])).await;
             }
         }
     }
@@ -179,7 +181,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::model::{Cursor, Name};
+    use crate::{model::Name, store::types::EventRange};
 
     #[tokio::test]
     async fn a_panic_of_a_task_is_told_and_its_end_is_not() {
@@ -196,19 +198,22 @@ mod tests {
         }
     }
 
-    fn page(limit: i64) -> (Read, oneshot::Receiver<Outcome<Page>>) {
+    fn page(limit: i64) -> (Read, oneshot::Receiver<Outcome<HistoryPage>>) {
         let name = Name::parse("n").expect("a name");
-        let wanted = Wanted {
+        let query = RangeQuery {
             flow: name.clone(),
             execution: name,
-            cursor: Cursor::new(1, limit),
+            range: EventRange::new(1, limit),
         };
-        Job::new(wanted, None)
+        Request::new(query, None)
     }
 
     async fn limits(queue: &mut Queue) -> Vec<i64> {
         let group = queue.gather().await;
-        group.iter().map(|job| job.ask.cursor.limit()).collect()
+        group
+            .iter()
+            .map(|request| request.command.range.len())
+            .collect()
     }
 
     #[tokio::test]
@@ -218,8 +223,8 @@ mod tests {
         let mut queue = Queue { waiting, next };
         let mut answers = Vec::new();
         for limit in [100, 156, 7, 1, 1000, 1000, 256, 1, 9] {
-            let (job, answer) = page(limit);
-            sender.send(job).await.ok();
+            let (request, answer) = page(limit);
+            sender.send(request).await.ok();
             answers.extend((limit != 7).then_some(answer)); // nobody waits for that one
         }
         drop(sender);
@@ -235,10 +240,10 @@ mod tests {
         let next = None;
         let mut queue = Queue { waiting, next };
         sender.send(page(7).0).await.ok();
-        let (job, _answer) = page(1);
+        let (request, _answer) = page(1);
         let (group, _) = tokio::join!(limits(&mut queue), async {
             tokio::task::yield_now().await;
-            sender.send(job).await.ok();
+            sender.send(request).await.ok();
         });
         assert_eq!(group, [1]);
     }

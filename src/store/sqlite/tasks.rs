@@ -2,7 +2,7 @@
 
 use sqlx::{Row, SqliteConnection};
 
-use super::{append, columns::damaged, job::Job, nonces};
+use super::{append, columns::damaged, nonces, request::Request};
 use crate::{
     model::{NewEvent, Status},
     store::{Error, Refusal, ReportTask, checksum},
@@ -11,10 +11,10 @@ use crate::{
 /// Within the transaction of a group.
 pub(super) async fn report_task(
     connection: &mut SqliteConnection,
-    job: &Job<ReportTask, i64>,
+    request: &Request<ReportTask, i64>,
 ) -> Result<Result<i64, Refusal>, Error> {
-    let report = &job.ask;
-    if !nonces::use_one(connection, job.nonce).await? {
+    let report = &request.command;
+    if !nonces::use_one(connection, request.nonce).await? {
         return Ok(Err(Refusal::NonceUsed));
     }
     let row = sqlx::query(

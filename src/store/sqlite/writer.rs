@@ -14,12 +14,12 @@ use tokio::sync::{
     watch,
 };
 
-use super::{append, deletion, executions, flows, job::Job, nonces, tasks};
+use super::{append, deletion, executions, flows, nonces, request::Request, tasks};
 use crate::{
     model::{Execution, Flow, Nonce},
     store::{
-        AppendEvents, Appended, Error, FlowChange, FlowDeletion, Outcome, ReportTask,
-        StartExecution, StopExecution, changes::Hub,
+        AppendRequest, Appended, Error, FlowChange, FlowDeletion, Outcome, ReportTask,
+        StartExecution, StopExecution, notify::Notifier,
     },
 };
 
@@ -39,15 +39,15 @@ const DELETION_PAUSE: Duration = Duration::from_millis(2);
 
 /// A kind of write: each variant but the last is a method of the store.
 pub(super) enum Write {
-    CreateFlow(Box<Job<Flow, Flow>>),
-    UpdateFlow(Box<Job<FlowChange, Flow>>),
-    DeleteFlow(Box<Job<FlowDeletion, ()>>),
-    StartExecution(Box<Job<StartExecution, Execution>>),
-    StopExecution(Box<Job<StopExecution, Execution>>),
-    ReportTask(Box<Job<ReportTask, i64>>),
-    Append(Box<Job<AppendEvents, Appended>>),
+    CreateFlow(Box<Request<Flow, Flow>>),
+    UpdateFlow(Box<Request<FlowChange, Flow>>),
+    DeleteFlow(Box<Request<FlowDeletion, ()>>),
+    StartExecution(Box<Request<StartExecution, Execution>>),
+    StopExecution(Box<Request<StopExecution, Execution>>),
+    ReportTask(Box<Request<ReportTask, i64>>),
+    Append(Box<Request<AppendRequest, Appended>>),
     /// Writes something that changes nothing.
-    Probe(Box<Job<(), ()>>),
+    Probe(Box<Request<(), ()>>),
 }
 
 /// The task's handle.
@@ -62,7 +62,7 @@ struct State {
     /// The last transaction could not be written, for example because the disk is full.
     refusing: AtomicBool,
     failure: watch::Sender<Option<String>>,
-    changes: Hub,
+    notifier: Notifier,
     /// The lock file, which can be changed as long as the database can be.
     lock: PathBuf,
 }
@@ -97,13 +97,13 @@ impl State {
 }
 
 impl Writer {
-    /// Whoever waits in `changes` hears of what is committed.
-    pub(super) fn start(connection: SqliteConnection, changes: Hub, lock: PathBuf) -> Self {
+    /// Starts the task. After a commit it notifies the subscribers of `notifier`.
+    pub(super) fn start(connection: SqliteConnection, notifier: Notifier, lock: PathBuf) -> Self {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let state = Arc::new(State {
             refusing: AtomicBool::default(),
             failure: watch::Sender::default(),
-            changes,
+            notifier,
             lock,
         });
         let (ending, ended) = watch::channel(false);
@@ -126,15 +126,15 @@ impl Writer {
     /// Asks the task to write, and waits until it is committed.
     pub(super) async fn write<C, T>(
         &self,
-        kind: fn(Box<Job<C, T>>) -> Write,
-        ask: C,
+        kind: fn(Box<Request<C, T>>) -> Write,
+        command: C,
         nonce: Option<Nonce>,
     ) -> Outcome<T> {
         let queue = self.queue.lock().expect("no panic holds this lock").clone();
         let queue = queue.ok_or_else(closed)?;
-        let (job, answer) = Job::new(ask, nonce);
+        let (request, answer) = Request::new(command, nonce);
         queue
-            .send_timeout(kind(Box::new(job)), QUEUE_WAIT)
+            .send_timeout(kind(Box::new(request)), QUEUE_WAIT)
             .await
             .map_err(|error| match error {
                 SendTimeoutError::Timeout(_) => Error::Busy("too many writes wait".to_owned()),
@@ -211,7 +211,7 @@ async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Write>,
                     }
                     // Before the answer: whoever was refused may ask at once whether we are ready.
                     state.refusing.store(committed.is_err(), Relaxed);
-                    write.answer(&committed, &state.changes);
+                    write.answer(&committed, &state.notifier);
                 }
                 committed
             }
@@ -246,47 +246,49 @@ impl Write {
         matches!(self, Write::Append(_))
     }
 
-    /// Answers whoever asked, and tells whoever waits for the execution.
-    fn answer(self, committed: &Result<(), Error>, changes: &Hub) {
+    /// Answers the caller and notifies the execution's subscribers.
+    fn answer(self, committed: &Result<(), Error>, notifier: &Notifier) {
         if committed.is_ok() {
-            self.announce(changes);
+            self.notify(notifier);
         }
         match self {
-            Write::CreateFlow(job) => job.answer(committed),
-            Write::UpdateFlow(job) => job.answer(committed),
-            Write::DeleteFlow(job) => job.answer(committed),
-            Write::StartExecution(job) => job.answer(committed),
-            Write::StopExecution(job) => job.answer(committed),
-            Write::ReportTask(job) => job.answer(committed),
-            Write::Append(job) => job.answer(committed),
-            Write::Probe(job) => job.answer(committed),
+            Write::CreateFlow(request) => request.answer(committed),
+            Write::UpdateFlow(request) => request.answer(committed),
+            Write::DeleteFlow(request) => request.answer(committed),
+            Write::StartExecution(request) => request.answer(committed),
+            Write::StopExecution(request) => request.answer(committed),
+            Write::ReportTask(request) => request.answer(committed),
+            Write::Append(request) => request.answer(committed),
+            Write::Probe(request) => request.answer(committed),
         }
     }
 
-    fn announce(&self, changes: &Hub) {
+    fn notify(&self, notifier: &Notifier) {
         match self {
-            Write::DeleteFlow(job) if job.succeeded() => changes.announce_deletion(&job.ask.name),
-            Write::Append(job) if job.succeeded() => {
-                let AppendEvents {
+            Write::DeleteFlow(request) if request.succeeded() => {
+                notifier.notify_deleted(&request.command.name)
+            }
+            Write::Append(request) if request.succeeded() => {
+                let AppendRequest {
                     flow,
                     execution,
                     batch,
                     ..
-                } = &job.ask;
-                changes.announce(flow, execution, batch.ends());
+                } = &request.command;
+                notifier.notify(flow, execution, batch.ends());
             }
-            Write::StopExecution(job) if job.succeeded() => {
-                changes.announce(&job.ask.flow, &job.ask.execution, true);
+            Write::StopExecution(request) if request.succeeded() => {
+                notifier.notify(&request.command.flow, &request.command.execution, true);
             }
-            Write::ReportTask(job) if job.succeeded() => {
-                changes.announce(&job.ask.flow, &job.ask.execution, false);
+            Write::ReportTask(request) if request.succeeded() => {
+                notifier.notify(&request.command.flow, &request.command.execution, false);
             }
             _ => {}
         }
     }
 }
 
-/// Does all of `group` in one transaction. Each job's outcome counts only if this answers Ok.
+/// Does all of `group` in one transaction. Each request's outcome counts only if this answers Ok.
 async fn transaction(
     connection: &mut SqliteConnection,
     group: &mut [Write],
@@ -317,31 +319,31 @@ async fn transaction(
 async fn perform(connection: &mut SqliteConnection, group: &mut [Write]) -> Result<(), Error> {
     for run in group.chunk_by_mut(|a, b| a.is_append() && b.is_append()) {
         match run {
-            [Write::CreateFlow(job)] => {
-                let result = flows::create_flow(connection, job).await;
-                job.settle(result)?
+            [Write::CreateFlow(request)] => {
+                let result = flows::create_flow(connection, request).await;
+                request.record(result)?
             }
-            [Write::UpdateFlow(job)] => {
-                let result = flows::update_flow(connection, job).await;
-                job.settle(result)?
+            [Write::UpdateFlow(request)] => {
+                let result = flows::update_flow(connection, request).await;
+                request.record(result)?
             }
-            [Write::DeleteFlow(job)] => {
-                let result = flows::delete_flow(connection, job).await;
-                job.settle(result)?
+            [Write::DeleteFlow(request)] => {
+                let result = flows::delete_flow(connection, request).await;
+                request.record(result)?
             }
-            [Write::StartExecution(job)] => {
-                let result = executions::start_execution(connection, job).await;
-                job.settle(result)?;
+            [Write::StartExecution(request)] => {
+                let result = executions::start_execution(connection, request).await;
+                request.record(result)?;
             }
-            [Write::StopExecution(job)] => {
-                let result = executions::stop_execution(connection, job).await;
-                job.settle(result)?;
+            [Write::StopExecution(request)] => {
+                let result = executions::stop_execution(connection, request).await;
+                request.record(result)?;
             }
-            [Write::ReportTask(job)] => {
-                let result = tasks::report_task(connection, job).await;
-                job.settle(result)?
+            [Write::ReportTask(request)] => {
+                let result = tasks::report_task(connection, request).await;
+                request.record(result)?
             }
-            [Write::Probe(job)] => {
+            [Write::Probe(request)] => {
                 // SQLite leaves a page alone that would stay the same.
                 for sql in [
                     "UPDATE task_key SET key = key || ' '",
@@ -349,14 +351,14 @@ async fn perform(connection: &mut SqliteConnection, group: &mut [Write]) -> Resu
                 ] {
                     sqlx::query(sql).execute(&mut *connection).await?;
                 }
-                job.outcome = Some(Ok(Ok(())));
+                request.outcome = Some(Ok(Ok(())));
             }
             appends => {
-                let jobs = appends.iter_mut().filter_map(|write| match write {
-                    Write::Append(job) => Some(&mut **job),
+                let requests = appends.iter_mut().filter_map(|write| match write {
+                    Write::Append(request) => Some(&mut **request),
                     _ => None,
                 });
-                append::append_all(connection, jobs.collect()).await?;
+                append::append_all(connection, requests.collect()).await?;
             }
         }
     }

@@ -3,9 +3,12 @@
 
 use flowledger::{
     auth::{Authenticator, keys::Keys, session::Credentials},
-    model::Timestamp,
+    model::{
+        Timestamp,
+        task_token::{TaskKey, TaskToken},
+    },
     store::Position,
-    wire::{params::Params, signature::SecretKey, task_token::TaskToken},
+    wire::{params::Params, signature::SecretKey},
 };
 
 use super::{request, spec};
@@ -64,7 +67,7 @@ fn position(text: &str) {
 
 /// What was not signed is not accepted, and what was signed has one spelling.
 fn task_token(text: &str, edits: &[u8]) {
-    let key = SecretKey::new("task key".to_owned());
+    let key = TaskKey::new("task key".to_owned());
     if let Some(token) = TaskToken::verify(text, &key) {
         assert_eq!(token.sign(&key), text);
     }
@@ -83,7 +86,7 @@ fn task_token(text: &str, edits: &[u8]) {
     if let Some(forged) = changed(&signed, edits) {
         assert_eq!(TaskToken::verify(&forged, &key), None, "{forged}");
     }
-    let other = SecretKey::new("another key".to_owned());
+    let other = TaskKey::new("another key".to_owned());
     assert_eq!(TaskToken::verify(&signed, &other), None);
 }
 

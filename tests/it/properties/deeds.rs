@@ -5,10 +5,13 @@ use std::{cell::Cell, sync::Arc};
 
 use flowledger::{
     model::{
-        Cursor, Flow, NewEvent, Status, Timestamp,
+        Flow, NewEvent, Status, Timestamp,
         event::{Batch, TASK_FAILED, TASK_SUCCEEDED},
     },
-    store::{AppendEvents, FlowChange, FlowDeletion, ReportTask, StartExecution, StopExecution},
+    store::{
+        AppendRequest, FlowChange, FlowDeletion, HISTORY_LIMIT_MAX, HistoryQuery, ReportTask,
+        StartExecution, StopExecution,
+    },
 };
 use proptest::{
     collection::vec,
@@ -187,12 +190,12 @@ prop_compose! {
 fn any_look() -> impl Strategy<Value = Look> {
     let flow = || select(&FLOWS[..]).prop_map(name);
     let execution = || select(&EXECUTIONS[..]).prop_map(name);
-    let cursor = (1..60_i64, 1..20_i64).prop_map(|(first, limit)| Cursor::new(first, limit));
+    let query = (1..60_i64, 1..20_i64).prop_map(|(first, limit)| HistoryQuery::range(first, limit));
     prop_oneof![
         1 => flow().prop_map(Look::Flow),
         1 => flow().prop_map(Look::Executions),
         2 => (flow(), execution()).prop_map(|(flow, execution)| Look::Execution(flow, execution)),
-        6 => (flow(), execution(), cursor).prop_map(|(flow, execution, cursor)| Look::Page(flow, execution, cursor)),
+        6 => (flow(), execution(), query).prop_map(|(flow, execution, query)| Look::Page(flow, execution, query)),
     ]
 }
 
@@ -278,7 +281,7 @@ fn placed(deed: Deed, twin: &Twin, new_id: usize, now: Timestamp) -> Option<Ask>
 
 fn append(flow: &str, execution: &str, batch: Batch, at: Timestamp) -> Ask {
     let (flow, execution) = (name(flow), name(execution));
-    Ask::Append(AppendEvents {
+    Ask::Append(AppendRequest {
         flow,
         execution,
         batch,
@@ -329,10 +332,10 @@ fn changed(event: &mut NewEvent, change: Change) {
 /// Everything there is to see.
 fn everything() -> Vec<Look> {
     let places = FLOWS.map(|flow| EXECUTIONS.map(|execution| (name(flow), name(execution))));
-    let whole = Cursor::new(1, Cursor::LIMIT_MAX);
+    let whole = HistoryQuery::range(1, HISTORY_LIMIT_MAX);
     let lists = FLOWS.map(|flow| [Look::Flow(name(flow)), Look::Executions(name(flow))]);
     let pages = places.into_iter().flatten();
-    let pages = pages.map(|(flow, execution)| Look::Page(flow, execution, whole));
+    let pages = pages.map(|(flow, execution)| Look::Page(flow, execution, whole.clone()));
     lists.into_iter().flatten().chain(pages).collect()
 }
 

@@ -73,9 +73,9 @@ proptest! {
                 let page = store.page(first, limit).await;
                 prop_assert_eq!(&page, &model.page(first, limit));
                 next = page.next;
-                read.push(page.events);
+                read.push(page.json);
             }
-            prop_assert_eq!(read.join(","), model.page(1, 1000).events);
+            prop_assert_eq!(read.join(","), model.page(1, 1000).json);
             Ok(())
         })?;
     }
@@ -106,7 +106,7 @@ proptest! {
                 let answer = server.call(call.query("NextToken", &first.to_string()).query("Limit", &limit.to_string())).await;
                 let token = page.next.map(|next| format!(",\"NextToken\":\"{next}\"")).unwrap_or_default();
                 let id = answer.json["RequestId"].as_str().unwrap_or_default();
-                let expected = format!("{{\"Events\":[{}]{token},\"RequestId\":\"{id}\"}}", page.events);
+                let expected = format!("{{\"Events\":[{}]{token},\"RequestId\":\"{id}\"}}", page.json);
                 prop_assert_eq!(answer.text, expected);
                 next = page.next;
             }

@@ -3,7 +3,7 @@
 
 use flowledger::{
     model::{NewEvent, Status, Timestamp},
-    store::{Appended, Page, Refusal},
+    store::{Appended, HistoryPage, Refusal},
 };
 
 use crate::support::test_store::{detailed, flow};
@@ -80,7 +80,7 @@ impl Model {
             return Err(Refusal::ExecutionAlreadyCompleted);
         }
         if let Some(index) = Model::misfit(events, first) {
-            return Err(Refusal::Misfit(index));
+            return Err(Refusal::InvalidScheduleEventId(index));
         }
         for (id, event) in (first..).zip(events) {
             let mut event = event.clone();
@@ -107,7 +107,7 @@ impl Model {
 
     /// Written from the rules: six fields in order, short escapes, control characters by number, all other
     /// text as it is.
-    pub fn page(&self, first: i64, limit: i64) -> Page {
+    pub fn page(&self, first: i64, limit: i64) -> HistoryPage {
         let end = self.next().min(first + limit);
         let events = (first..end).map(|id| {
             let event = &self.events[usize::try_from(id - 1).unwrap()];
@@ -126,9 +126,9 @@ impl Model {
             end_of_last += json.len() + usize::from(at > 0);
             end_of_last
         });
-        Page {
+        HistoryPage {
             ends: ends.collect(),
-            events: events.join(","),
+            json: events.join(","),
             next: (first.max(end) < self.next()).then_some(end),
             last_event_id: self.next() - 1,
             running: self.status == Status::Running,

@@ -4,12 +4,12 @@ use std::{collections::HashSet, fmt::Debug, sync::Arc};
 
 use flowledger::{
     model::{
-        Cursor, Execution, Flow, Name, NewEvent, Nonce, Status,
+        Execution, Flow, Name, NewEvent, Nonce, Status,
         event::{TASK_FAILED, TASK_SUCCEEDED},
     },
     store::{
-        AppendEvents, Appended, FlowChange, FlowDeletion, Outcome, Page, Refusal, ReportTask,
-        StartExecution, StopExecution, Store,
+        AppendRequest, Appended, FlowChange, FlowDeletion, HistoryPage, HistoryQuery, Outcome,
+        Refusal, ReportTask, StartExecution, StopExecution, Store,
     },
 };
 
@@ -25,7 +25,7 @@ pub enum Ask {
     Start(StartExecution),
     Stop(StopExecution),
     Report(ReportTask),
-    Append(AppendEvents),
+    Append(AppendRequest),
 }
 
 /// A read.
@@ -34,7 +34,7 @@ pub enum Look {
     Flow(Name),
     Execution(Name, Name),
     Executions(Name),
-    Page(Name, Name, Cursor),
+    Page(Name, Name, HistoryQuery),
 }
 
 /// Answers of all kinds are compared as text.
@@ -71,8 +71,8 @@ impl Look {
                 let listed = store.list_executions(list).await;
                 told(listed.map(|listed| listed.map(|listed| listed.items)))
             }
-            Look::Page(flow, execution, cursor) => {
-                let page = store.get_execution_history(&flow, &execution, cursor);
+            Look::Page(flow, execution, query) => {
+                let page = store.get_execution_history(&flow, &execution, &query);
                 told(page.await)
             }
         }
@@ -128,7 +128,7 @@ impl Twin {
                     .map(|run| run.describe(kept))
                     .collect::<Vec<_>>()
             })),
-            Look::Page(flow, execution, cursor) => said(self.page(flow, execution, *cursor)),
+            Look::Page(flow, execution, query) => said(self.page(flow, execution, query)),
         }
     }
 
@@ -154,9 +154,14 @@ impl Twin {
         found.ok_or(Refusal::FlowNotExists)
     }
 
-    fn page(&self, flow: &Name, execution: &Name, cursor: Cursor) -> Result<Page, Refusal> {
+    fn page(
+        &self,
+        flow: &Name,
+        execution: &Name,
+        query: &HistoryQuery,
+    ) -> Result<HistoryPage, Refusal> {
         let run = self.flow(flow)?.run(execution)?;
-        Ok(run.model.page(cursor.first(), cursor.limit()))
+        Ok(run.model.page(query.from.unwrap_or(1), query.limit))
     }
 
     fn execution(&self, flow: &Name, name: &Name) -> Result<Execution, Refusal> {
@@ -242,7 +247,7 @@ impl Twin {
         Ok(model.append(&[event], None, report.at)?.first)
     }
 
-    fn append(&mut self, ask: &AppendEvents) -> Result<Appended, Refusal> {
+    fn append(&mut self, ask: &AppendRequest) -> Result<Appended, Refusal> {
         let flow_id = self.flow(&ask.flow)?.flow.id.clone();
         let model = self.model_mut(&ask.flow, &ask.execution)?;
         let appended = model.append(ask.batch.events(), ask.batch.expected(), ask.at)?;

@@ -31,7 +31,7 @@ pub async fn what_an_event_leaves_out_it_gets_from_its_place(database: TestDatab
         ids(2, 3)
     );
     assert_eq!(
-        store.page(2, 10).await.events,
+        store.page(2, 10).await.json,
         r#"{"Type":"A","EventId":2,"Time":"2026-11-22T12:00:10.000Z","ScheduleEventId":1,"EventDetail":"{}","StepName":""},{"Type":"B","EventId":3,"Time":"2026-11-22T12:00:10.000Z","ScheduleEventId":2,"EventDetail":"{}","StepName":""}"#
     );
 }
@@ -48,7 +48,7 @@ pub async fn what_an_event_brings_is_kept_byte_for_byte(database: TestDatabase) 
     };
     assert_eq!(store.append(&[brought], None).await, ids(2, 2));
     assert_eq!(
-        store.page(2, 10).await.events,
+        store.page(2, 10).await.json,
         "{\"Type\":\"StepEntered\",\"EventId\":2,\"Time\":\"2026-11-22T10:59:59.999Z\",\"ScheduleEventId\":0,\
          \"EventDetail\":\"no JSON: \\u0000\\u001f\u{7f}\\n \\\\u6b65 \\\"/</script>\u{1F600}\",\
          \"StepName\":\"步骤 \u{2028} '; DROP TABLE events; --\"}"
@@ -99,13 +99,19 @@ pub async fn a_refused_batch_leaves_nothing(database: TestDatabase) {
         ..event("C")
     };
     let batch = [event("A"), event("B"), misfit.clone()];
-    assert_eq!(store.append(&batch, None).await, Err(Refusal::Misfit(2)));
+    assert_eq!(
+        store.append(&batch, None).await,
+        Err(Refusal::InvalidScheduleEventId(2))
+    );
     let end = NewEvent {
         event_type: "ExecutionFailed".to_owned(),
         ..misfit
     };
     let batch = [event("A"), event("B"), end];
-    assert_eq!(store.append(&batch, None).await, Err(Refusal::Misfit(2)));
+    assert_eq!(
+        store.append(&batch, None).await,
+        Err(Refusal::InvalidScheduleEventId(2))
+    );
     assert_eq!(store.describe("e").await.status, Status::Running);
     assert_eq!(store.history("e").await.len(), 1);
     assert_eq!(store.append(&[event("D")], None).await, ids(2, 2));

@@ -1,8 +1,8 @@
 //! Creating flows, starting executions, describing both.
 
 use flowledger::{
-    model::{Cursor, Flow, Status},
-    store::{Refusal, StartExecution},
+    model::{Flow, Status},
+    store::{HistoryQuery, Refusal, StartExecution},
 };
 
 use crate::support::test_store::{TestDatabase, append, at, event, flow, name, start};
@@ -87,7 +87,7 @@ pub async fn an_execution_starts_with_one_event_and_is_described_as_started(
     assert_eq!(started.stopped_at, None);
     let page = store.page(1, 10).await;
     assert_eq!(
-        page.events,
+        page.json,
         r#"{"Type":"ExecutionStarted","EventId":1,"Time":"2026-11-22T12:00:00.007Z","ScheduleEventId":0,"EventDetail":"{\"input\":{ \"k\" : [1.0, \"步\"] }}","StepName":""}"#
     );
     assert_eq!(page.next, None);
@@ -152,7 +152,7 @@ pub async fn names_differ_by_case_and_executions_by_flow(database: TestDatabase)
 
 pub async fn whatever_is_missing_is_named(database: TestDatabase) {
     let store = database.with_execution().await.inner;
-    let cursor = Cursor::new(1, 1);
+    let query = HistoryQuery::range(1, 1);
     let described = store.describe_flow(&name("nope")).await.unwrap();
     assert_eq!(described.unwrap_err(), Refusal::FlowNotExists);
     let started = store
@@ -169,7 +169,7 @@ pub async fn whatever_is_missing_is_named(database: TestDatabase) {
         let described = store.describe_execution(&flow, &execution).await.unwrap();
         assert_eq!(described.unwrap_err(), refusal);
         let page = store
-            .get_execution_history(&flow, &execution, cursor)
+            .get_execution_history(&flow, &execution, &query)
             .await
             .unwrap();
         assert_eq!(page.unwrap_err(), refusal);

@@ -2,7 +2,7 @@
 
 use std::{pin::pin, time::Duration};
 
-use flowledger::store::{Page, Pick, picked};
+use flowledger::store::{HistoryPage, HistoryQuery};
 use futures_util::FutureExt;
 use tokio::time::sleep;
 
@@ -16,7 +16,7 @@ async fn ten_events(database: &TestDatabase) -> TestStore {
     store
 }
 
-fn ids(page: &Page) -> Vec<i64> {
+fn ids(page: &HistoryPage) -> Vec<i64> {
     let events = events_of(page);
     events
         .iter()
@@ -51,11 +51,7 @@ pub async fn a_page_beyond_the_end_is_empty(database: TestDatabase) {
     for first in [11, 12, 1_000_000, i64::MAX - 1, i64::MAX] {
         for limit in [1, 1000] {
             let page = store.page(first, limit).await;
-            assert_eq!(
-                (page.events.as_str(), page.next),
-                ("", None),
-                "from {first}"
-            );
+            assert_eq!((page.json.as_str(), page.next), ("", None), "from {first}");
         }
     }
 }
@@ -92,12 +88,16 @@ pub async fn what_is_appended_while_a_page_is_read_backwards_is_not_told_of(
 ) {
     let store = ten_events(&database).await;
     let (flow, execution) = (name("f"), name("e"));
-    let newest = Pick {
+    let newest = HistoryQuery {
         limit: 3,
         reverse: true,
-        ..Pick::default()
+        ..HistoryQuery::default()
     };
-    let mut page = pin!(picked(&*store.inner, &flow, &execution, &newest));
+    let mut page = pin!(
+        store
+            .inner
+            .get_execution_history(&flow, &execution, &newest)
+    );
     assert!(page.as_mut().now_or_never().is_none());
     sleep(Duration::from_millis(100)).await; // it looks at the end
     store.append(&[event("StepExited")], 11).await.unwrap();

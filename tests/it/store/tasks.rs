@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use flowledger::{
-    model::{NewEvent, Status},
-    store::{Changes, FlowDeletion, Refusal, ReportTask, StopExecution},
-    wire::task_token::TaskToken,
+    model::{NewEvent, Status, task_token::TaskToken},
+    store::{FlowDeletion, Refusal, ReportTask, StopExecution, Subscription},
 };
 use tokio::time::timeout;
 
@@ -51,7 +50,7 @@ pub async fn a_stop_is_an_event_that_ends_the_execution(database: TestDatabase) 
         (Status::Stopped, Some(at(5_000)))
     );
     assert_eq!(
-        store.page(2, 10).await.events,
+        store.page(2, 10).await.json,
         r#"{"Type":"ExecutionStopped","EventId":2,"Time":"2026-11-22T12:00:05.000Z","ScheduleEventId":1,"EventDetail":"{\"error\":\"步\",\"cause\":\"\\n\"}","StepName":""}"#
     );
     let again = store.inner.stop_execution(stop("e"), None).await.unwrap();
@@ -78,7 +77,7 @@ pub async fn a_reported_task_ends_once(database: TestDatabase) {
     let reported = store.inner.report_task(report("e", 3), None).await.unwrap();
     assert_eq!(reported, Ok(6));
     assert_eq!(
-        store.page(6, 10).await.events,
+        store.page(6, 10).await.json,
         r#"{"Type":"TaskSucceeded","EventId":6,"Time":"2026-11-22T12:00:06.000Z","ScheduleEventId":3,"EventDetail":"{\"output\":{ \"k\": 1.0 }}","StepName":"步骤\n"}"#
     );
     let failed = ReportTask {
@@ -206,8 +205,8 @@ pub async fn task_tokens_hold_as_long_as_the_database_lives(database: TestDataba
     assert_eq!(TaskToken::verify(&text, store.task_key()), Some(token));
 }
 
-async fn news(changes: &mut Changes) -> bool {
-    timeout(Duration::from_millis(50), changes.grown())
+async fn news(changes: &mut Subscription) -> bool {
+    timeout(Duration::from_millis(50), changes.changed())
         .await
         .is_ok()
 }
@@ -215,8 +214,8 @@ async fn news(changes: &mut Changes) -> bool {
 pub async fn whoever_waits_hears_of_every_growth_of_his_execution(database: TestDatabase) {
     let store = database.with_execution().await;
     store.start("other").await.unwrap();
-    let mut changes = store.inner.changes(&name("f"), &name("e"));
-    let mut second = store.inner.changes(&name("f"), &name("e"));
+    let mut changes = store.inner.subscribe(&name("f"), &name("e"));
+    let mut second = store.inner.subscribe(&name("f"), &name("e"));
     assert!(!news(&mut changes).await, "what came before is no news");
     store.append(&[event("TaskSubmitted")], 2).await.unwrap();
     assert!(news(&mut changes).await && news(&mut second).await);
@@ -278,7 +277,7 @@ pub async fn whoever_waits_for_the_end_hears_of_an_end_or_a_deletion(database: T
     store.start("stopped").await.unwrap();
     store.start("deleted").await.unwrap();
     let [mut ended, mut stopped, mut deleted] = ["e", "stopped", "deleted"].map(|execution| {
-        let mut changes = store.inner.changes(&name("f"), &name(execution));
+        let mut changes = store.inner.subscribe(&name("f"), &name(execution));
         tokio::spawn(async move { changes.ended().await })
     });
     let soon = Duration::from_millis(50);

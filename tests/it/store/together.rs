@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use flowledger::{
-    model::{Cursor, NewEvent},
-    store::{Error, ListFlows, Refusal, Store},
+    model::NewEvent,
+    store::{Error, HistoryQuery, ListFlows, Refusal, Store},
 };
 
 use super::{
@@ -207,7 +207,7 @@ pub async fn closing_while_others_write_keeps_what_was_answered_and_nothing_else
         })
     });
     let writers: Vec<_> = writers.collect();
-    while store.page(20, 1).await.events.is_empty() {
+    while store.page(20, 1).await.json.is_empty() {
         tokio::task::yield_now().await;
     }
     store.close().await;
@@ -244,7 +244,7 @@ pub async fn after_closing_every_call_is_unavailable(database: TestDatabase) {
         store.describe_execution(&f, &e).await.err(),
         store.append_execution_events(append, None).await.err(),
         store
-            .get_execution_history(&f, &e, Cursor::new(1, 1))
+            .get_execution_history(&f, &e, &HistoryQuery::range(1, 1))
             .await
             .err(),
         store.ready().await.err(),

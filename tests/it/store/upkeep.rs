@@ -1,8 +1,8 @@
 //! Changing flows and deleting them.
 
 use flowledger::{
-    model::{Cursor, Flow, NewEvent},
-    store::{FlowChange, FlowDeletion, ListExecutions, Refusal, Store},
+    model::{Flow, NewEvent},
+    store::{FlowChange, FlowDeletion, HistoryQuery, ListExecutions, Refusal, Store},
 };
 
 use super::tasks::{report, stop};
@@ -146,7 +146,7 @@ pub async fn an_execution_keeps_the_definition_and_environment_it_started_with(
 async fn said(store: &dyn Store) -> Vec<Option<Refusal>> {
     let (f, e) = (name("f"), name("e"));
     let append = append("f", "e", &[event("A")], None);
-    let cursor = Cursor::new(1, 1);
+    let query = HistoryQuery::range(1, 1);
     vec![
         store.describe_flow(&f).await.unwrap().err(),
         store.update_flow(change(), None).await.unwrap().err(),
@@ -170,7 +170,7 @@ async fn said(store: &dyn Store) -> Vec<Option<Refusal>> {
             .unwrap()
             .err(),
         store
-            .get_execution_history(&f, &e, cursor)
+            .get_execution_history(&f, &e, &query)
             .await
             .unwrap()
             .err(),

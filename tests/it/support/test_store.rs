@@ -3,8 +3,11 @@
 use std::{path::PathBuf, sync::Arc};
 
 use flowledger::{
-    model::{Cursor, Execution, Flow, Name, NewEvent, Nonce, Timestamp, event::Batch},
-    store::{self, AppendEvents, Appended, Error, Outcome, Page, Refusal, StartExecution, Store},
+    model::{Execution, Flow, Name, NewEvent, Nonce, Timestamp, event::Batch},
+    store::{
+        self, AppendRequest, Appended, Error, HISTORY_LIMIT_MAX, HistoryPage, HistoryQuery,
+        Outcome, Refusal, StartExecution, Store,
+    },
 };
 use tempfile::TempDir;
 
@@ -106,11 +109,11 @@ impl TestStore {
         described.unwrap().unwrap()
     }
 
-    pub async fn page(&self, first: i64, limit: i64) -> Page {
+    pub async fn page(&self, first: i64, limit: i64) -> HistoryPage {
         self.try_page(first, limit).await.unwrap()
     }
 
-    pub async fn try_page(&self, first: i64, limit: i64) -> Result<Page, Error> {
+    pub async fn try_page(&self, first: i64, limit: i64) -> Result<HistoryPage, Error> {
         self.try_page_of("e", first, limit).await
     }
 
@@ -119,12 +122,12 @@ impl TestStore {
         execution: &str,
         first: i64,
         limit: i64,
-    ) -> Result<Page, Error> {
+    ) -> Result<HistoryPage, Error> {
         let (flow, execution) = (name("f"), name(execution));
-        let cursor = Cursor::new(first, limit);
+        let query = HistoryQuery::range(first, limit);
         let page = self
             .inner
-            .get_execution_history(&flow, &execution, cursor)
+            .get_execution_history(&flow, &execution, &query)
             .await;
         page.map(Result::unwrap)
     }
@@ -134,7 +137,7 @@ impl TestStore {
         let (mut history, mut next) = (Vec::new(), Some(1));
         while let Some(first) = next {
             let page = self
-                .try_page_of(execution, first, Cursor::LIMIT_MAX)
+                .try_page_of(execution, first, HISTORY_LIMIT_MAX)
                 .await
                 .unwrap();
             history.extend(events_of(&page));
@@ -156,8 +159,8 @@ impl TestStore {
     }
 }
 
-pub fn events_of(page: &Page) -> Vec<serde_json::Value> {
-    serde_json::from_str(&format!("[{}]", page.events)).unwrap()
+pub fn events_of(page: &HistoryPage) -> Vec<serde_json::Value> {
+    serde_json::from_str(&format!("[{}]", page.json)).unwrap()
 }
 
 pub fn name(text: &str) -> Name {
@@ -202,8 +205,8 @@ pub fn append(
     execution: &str,
     events: &[NewEvent],
     expected: impl Into<Option<i64>>,
-) -> AppendEvents {
-    AppendEvents {
+) -> AppendRequest {
+    AppendRequest {
         flow: name(flow),
         execution: name(execution),
         batch: Batch::new(events.to_vec(), expected.into()).unwrap(),

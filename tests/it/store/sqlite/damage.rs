@@ -3,8 +3,8 @@
 use std::fs;
 
 use flowledger::{
-    model::{Cursor, NewEvent},
-    store::{self, Error, FlowChange, FlowDeletion, Page, StopExecution},
+    model::NewEvent,
+    store::{self, Error, FlowChange, FlowDeletion, HistoryPage, HistoryQuery, StopExecution},
 };
 
 use super::run_on;
@@ -75,7 +75,7 @@ async fn written(database: &TestDatabase) -> TestStore {
 }
 
 /// All pages of `e` there can be, with the ids that they should hold.
-async fn pages(store: &TestStore) -> Vec<(i64, i64, Result<Page, Error>)> {
+async fn pages(store: &TestStore) -> Vec<(i64, i64, Result<HistoryPage, Error>)> {
     let mut pages = Vec::new();
     for first in 1..=7 {
         for limit in [1, 2, 3, 4, 5, 6, 7, 1000] {
@@ -142,9 +142,9 @@ async fn an_end_that_is_not_the_end_is_an_error() {
             match now {
                 Ok(page) => {
                     assert!(last < 4, "{first} to {last}: {sql}");
-                    assert_eq!((page.events, page.next), {
+                    assert_eq!((page.json, page.next), {
                         let whole = whole.unwrap();
-                        (whole.events, whole.next)
+                        (whole.json, whole.next)
                     });
                 }
                 Err(error) => assert!(
@@ -203,11 +203,11 @@ async fn a_name_that_leads_to_the_history_of_another_is_an_error() {
         bytes[places[0]..][..9].copy_from_slice(damaged);
         fs::write(database.file("test.db"), bytes).unwrap();
         let store = database.open().await;
-        let cursor = Cursor::new(1, 10);
+        let query = HistoryQuery::range(1, 10);
         let (flow, execution) = (name(flow), name(execution));
         let page = store
             .inner
-            .get_execution_history(&flow, &execution, cursor)
+            .get_execution_history(&flow, &execution, &query)
             .await;
         assert!(
             matches!(page, Err(Error::Corrupt(_))),

@@ -71,10 +71,10 @@ async fn a_page_ends_before_its_bytes_pass_the_limit() {
     assert_eq!(ids, (1..=381).collect::<Vec<_>>());
     let most = usize::try_from(PAGE_MAX_BYTES).unwrap();
     assert_eq!(pages.len(), 2);
-    assert!(pages.iter().all(|page| page.events.len() <= most));
+    assert!(pages.iter().all(|page| page.json.len() <= most));
     let next = store.page(pages[0].next.unwrap(), 1).await;
     assert!(
-        pages[0].events.len() + 1 + next.events.len() > most,
+        pages[0].json.len() + 1 + next.json.len() > most,
         "one more would not fit"
     );
     for (first, limit, last) in [(1, 10, 10), (75, 10, 84), (380, 1000, 381)] {
@@ -335,7 +335,7 @@ async fn the_bytes_of_a_history_are_those_of_its_page() {
     let store = database.with_execution().await;
     let batch = [detailed("A", "步骤"), event("B")];
     store.append(&batch, 2).await.unwrap();
-    let page = store.page(1, 10).await.events;
+    let page = store.page(1, 10).await.json;
     let mut connection = connect(&database.file("test.db")).await;
     let bytes = sqlx::query_scalar("SELECT history_bytes FROM executions");
     let bytes: i64 = bytes.fetch_one(&mut connection).await.unwrap();

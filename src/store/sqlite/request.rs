@@ -8,31 +8,31 @@ use crate::{
 };
 
 /// What is asked, what came out, and who waits for it.
-pub(super) struct Job<C, T> {
-    pub ask: C,
+pub(super) struct Request<C, T> {
+    pub command: C,
     pub nonce: Option<Nonce>,
-    /// An error here is of this job alone; its neighbours in the transaction go on.
+    /// An error here is of this request alone; its neighbours in the transaction go on.
     pub outcome: Option<Outcome<T>>,
     reply: Option<oneshot::Sender<Outcome<T>>>,
 }
 
-impl<C, T> Job<C, T> {
-    /// A job, and where its outcome will come.
-    pub(super) fn new(ask: C, nonce: Option<Nonce>) -> (Self, oneshot::Receiver<Outcome<T>>) {
+impl<C, T> Request<C, T> {
+    /// A request, and where its outcome will come.
+    pub(super) fn new(command: C, nonce: Option<Nonce>) -> (Self, oneshot::Receiver<Outcome<T>>) {
         let (reply, answer) = oneshot::channel();
-        let job = Job {
-            ask,
+        let request = Request {
+            command,
             nonce,
             outcome: None,
             reply: Some(reply),
         };
-        (job, answer)
+        (request, answer)
     }
 
-    /// A job that is part of another one, which has the nonce.
-    pub(super) fn part(ask: C) -> Self {
-        Job {
-            ask,
+    /// A request that is part of another one, which has the nonce.
+    pub(super) fn nested(command: C) -> Self {
+        Request {
+            command,
             nonce: None,
             outcome: None,
             reply: None,
@@ -49,8 +49,8 @@ impl<C, T> Job<C, T> {
         matches!(self.outcome, Some(Ok(Ok(_))))
     }
 
-    /// Takes what came of it. What is damaged is of this job alone; any other error undoes all.
-    pub(super) fn settle(&mut self, result: Outcome<T>) -> Result<(), Error> {
+    /// Takes what came of it. What is damaged is of this request alone; any other error undoes all.
+    pub(super) fn record(&mut self, result: Outcome<T>) -> Result<(), Error> {
         match result {
             Ok(_) | Err(Error::Corrupt(_)) => self.outcome = Some(result),
             Err(error) => return Err(error),

@@ -1,0 +1,116 @@
+//! Filtered and backward reads of a history. A scan reads slices (ranges of consecutive, verified events) and
+//! picks the events that match. It does no I/O itself: the backend reads the slices that it asks for.
+
+use super::{
+    HistoryPage, HistoryQuery,
+    types::{EventRange, HISTORY_LIMIT_MAX, exceeds_page},
+};
+
+/// Scan limit: events that one filtered page may read. Bounds its cost where few events match; the page is
+/// then short and has a `next`.
+const FILTER_WINDOW: i64 = 10_000;
+
+/// The state of one scan between its slices.
+pub(super) struct Scan<'q> {
+    query: &'q HistoryQuery,
+    /// The EventId to read next; None until a backward scan knows the last event of the history.
+    at: Option<i64>,
+    /// Events of the next slice.
+    span: i64,
+    /// Events read so far.
+    scanned: i64,
+    /// The last event when a backward scan began: what is appended later is not part of its page.
+    last_event_id: i64,
+    json: String,
+    ends: Vec<usize>,
+}
+
+impl<'q> Scan<'q> {
+    pub(super) fn new(query: &'q HistoryQuery) -> Self {
+        Scan {
+            query,
+            at: (!query.reverse).then(|| query.from.unwrap_or(1)),
+            // Without a filter every event counts, so a slice need not be longer than the page.
+            span: if query.filters() {
+                HISTORY_LIMIT_MAX
+            } else {
+                query.limit
+            },
+            scanned: 0,
+            last_event_id: i64::MAX,
+            json: String::new(),
+            ends: Vec::new(),
+        }
+    }
+
+    /// The slice to read next.
+    pub(super) fn range(&self) -> EventRange {
+        match self.at {
+            None => EventRange::new(i64::MAX, 1), // has no events, but tells the last EventId
+            Some(at) if self.query.reverse => {
+                let first = (at - self.span + 1).max(1);
+                EventRange::new(first, at - first + 1)
+            }
+            Some(at) => EventRange::new(at, self.span),
+        }
+    }
+
+    /// Takes the slice that was read for `range`. Returns the page once it is full or once the end of the
+    /// history or the scan limit is reached.
+    pub(super) fn push(&mut self, slice: &HistoryPage) -> Option<HistoryPage> {
+        let Some(mut at) = self.at else {
+            self.last_event_id = slice.last_event_id;
+            self.at = Some(self.query.from.unwrap_or(i64::MAX).min(self.last_event_id));
+            return None;
+        };
+        let mut events: Vec<&str> = slice.events().collect();
+        if self.query.reverse {
+            let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
+            if self.range().first + count <= at {
+                self.span = (self.span / 2).max(1); // the byte limit cut the slice before event `at`
+                return None;
+            }
+            events.reverse();
+        }
+        for json in events {
+            if self.is_full() || self.exceeds_page_with(json) {
+                return Some(self.page(slice, Some(at)));
+            }
+            if self.query.matches(json) {
+                self.pick(json);
+            }
+            at += if self.query.reverse { -1 } else { 1 };
+            self.scanned += 1;
+        }
+        self.at = Some(at);
+        let more = (1..=slice.last_event_id).contains(&at);
+        let complete = self.is_full() || self.scanned >= FILTER_WINDOW || !more;
+        complete.then(|| self.page(slice, more.then_some(at)))
+    }
+
+    fn is_full(&self) -> bool {
+        i64::try_from(self.ends.len()) == Ok(self.query.limit)
+    }
+
+    fn exceeds_page_with(&self, json: &str) -> bool {
+        !self.ends.is_empty() && exceeds_page(self.json.len() + json.len())
+    }
+
+    fn pick(&mut self, json: &str) {
+        if !self.ends.is_empty() {
+            self.json.push(',');
+        }
+        self.json.push_str(json);
+        self.ends.push(self.json.len());
+    }
+
+    fn page(&mut self, slice: &HistoryPage, next: Option<i64>) -> HistoryPage {
+        HistoryPage {
+            json: std::mem::take(&mut self.json),
+            ends: std::mem::take(&mut self.ends),
+            next,
+            last_event_id: slice.last_event_id.min(self.last_event_id),
+            running: slice.running,
+        }
+    }
+}

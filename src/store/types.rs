@@ -1,0 +1,334 @@
+//! What callers ask of a store, and what it answers.
+
+use std::{borrow::Cow, collections::HashSet, fmt};
+
+use serde::Deserialize;
+
+use crate::model::{Name, Timestamp, event::Batch};
+
+/// An error, an expected refusal, or the answer.
+pub type Outcome<T> = Result<Result<T, Refusal>, Error>;
+
+/// Why a store did not do what was asked, though nothing is broken. Nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    FlowNotExists,
+    FlowAlreadyExists,
+    ExecutionNotExists,
+    ExecutionAlreadyExists,
+    ExecutionAlreadyCompleted,
+    /// The batch expects another place than the end of the history, and does not stand at that place.
+    Conflict {
+        /// The EventId that an append would get now.
+        next_event_id: i64,
+    },
+    /// The ScheduleEventId of the event with this index is not before the event.
+    InvalidScheduleEventId(usize),
+    /// The task of this submitted event has ended, or its execution has.
+    TaskAlreadyCompleted(i64),
+    NonceUsed,
+}
+
+/// A fault of the store itself.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// Too much to do; the same call may go through a moment later.
+    #[error("the store is busy: {0}")]
+    Busy(String),
+    /// There is no room on the disk, or the store is closing.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// The disk failed. After a write that met it, the store has `failed`.
+    #[error("the disk failed: {0}")]
+    Io(String),
+    /// The disk did not take what was written: it failed too, unless it may only be read now.
+    #[error("the disk takes no writes: {0}")]
+    Unwritten(String),
+    /// What was read is not what was written.
+    #[error("the store is damaged: {0}")]
+    Corrupt(String),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// What `start_execution` needs.
+#[derive(Clone, Debug)]
+pub struct StartExecution {
+    pub flow: Name,
+    pub name: Name,
+    pub input: String,
+    pub at: Timestamp,
+}
+
+/// What `append_execution_events` needs.
+#[derive(Clone, Debug)]
+pub struct AppendRequest {
+    pub flow: Name,
+    pub execution: Name,
+    pub batch: Batch,
+    /// The time of events that bring none.
+    pub at: Timestamp,
+}
+
+/// The EventIds that a batch has, and its flow's id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    pub first: i64,
+    pub last: i64,
+    pub flow_id: String,
+}
+
+/// What `update_flow` needs; what is `None` stays as it is.
+#[derive(Clone, Debug)]
+pub struct FlowChange {
+    pub name: Name,
+    pub definition: Option<String>,
+    pub description: Option<String>,
+    pub kind: Option<String>,
+    /// Empty: none any more.
+    pub role_arn: Option<String>,
+    pub environment: Option<String>,
+    pub at: Timestamp,
+}
+
+/// What `delete_flow` needs.
+#[derive(Clone, Debug)]
+pub struct FlowDeletion {
+    pub name: Name,
+    pub at: Timestamp,
+}
+
+/// What `list_flows` needs.
+#[derive(Clone, Debug)]
+pub struct ListFlows {
+    pub from: Option<Name>,
+    pub limit: usize,
+    pub resource_group_id: Option<String>,
+}
+
+/// Whether the caller may see a flow.
+pub type Visible<'a> = &'a (dyn Fn(&Name) -> bool + Sync);
+
+/// Some of a list, and where the rest begins, if there is more.
+#[derive(Clone, Debug)]
+pub struct Listed<T, P> {
+    pub items: Vec<T>,
+    pub next: Option<P>,
+}
+
+/// What `list_executions` needs.
+#[derive(Clone, Debug)]
+pub struct ListExecutions {
+    pub flow: Name,
+    pub from: Option<Position>,
+    pub limit: usize,
+    /// In the vendor's words.
+    pub status: Option<&'static str>,
+    /// Bounds of the start, inclusive.
+    pub started_from: Option<Timestamp>,
+    pub started_to: Option<Timestamp>,
+    pub prefix: Option<String>,
+    /// Leave input, output and definition empty.
+    pub metadata_only: bool,
+}
+
+/// The place of an execution among those of its flow, the newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub started_at: i64,
+    pub id: i64,
+}
+
+impl Position {
+    /// Reads what `Display` wrote; any other spelling is None.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (started_at, id) = text.split_once('.')?;
+        let position = Position {
+            started_at: started_at.parse().ok()?,
+            id: id.parse().ok()?,
+        };
+        (position.to_string() == text).then_some(position)
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.started_at, self.id)
+    }
+}
+
+/// What `stop_execution` needs.
+#[derive(Clone, Debug)]
+pub struct StopExecution {
+    pub flow: Name,
+    pub execution: Name,
+    pub detail: String,
+    pub at: Timestamp,
+}
+
+/// What `report_task` needs: the submitted event, and how its task ended.
+#[derive(Clone, Debug)]
+pub struct ReportTask {
+    pub flow: Name,
+    pub flow_id: String,
+    pub execution: Name,
+    pub submitted: i64,
+    pub event_type: &'static str,
+    pub detail: String,
+    pub at: Timestamp,
+}
+
+/// Events of a page of a history: the vendor's limit.
+pub const HISTORY_LIMIT_MAX: i64 = 1000;
+/// Events of a page if the caller names no limit: the vendor's default.
+pub const HISTORY_LIMIT_DEFAULT: i64 = 60;
+
+/// What `get_execution_history` reads: one page, by keyset pagination on the EventId.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryQuery {
+    /// The EventId to begin with, inclusive. None begins with the first event, or with the last one if
+    /// `reverse`.
+    pub from: Option<i64>,
+    /// Events of the page, from 1 to `HISTORY_LIMIT_MAX`.
+    pub limit: i64,
+    /// Newest first.
+    pub reverse: bool,
+    /// Only events of these types.
+    pub types: Option<HashSet<String>>,
+    /// Only events of this step.
+    pub step: Option<String>,
+}
+
+impl Default for HistoryQuery {
+    fn default() -> Self {
+        HistoryQuery {
+            from: None,
+            limit: HISTORY_LIMIT_DEFAULT,
+            reverse: false,
+            types: None,
+            step: None,
+        }
+    }
+}
+
+impl HistoryQuery {
+    /// Returns the query for at most `limit` events from EventId `from` on, unfiltered and in order.
+    pub fn range(from: i64, limit: i64) -> Self {
+        HistoryQuery {
+            from: Some(from),
+            limit,
+            ..HistoryQuery::default()
+        }
+    }
+
+    /// Whether it selects events by type or step.
+    pub fn filters(&self) -> bool {
+        self.types.is_some() || self.step.is_some()
+    }
+
+    /// Whether the event with this JSON passes the filter.
+    pub(super) fn matches(&self, json: &str) -> bool {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Event<'a> {
+            #[serde(rename = "Type", borrow)]
+            event_type: Cow<'a, str>,
+            #[serde(borrow)]
+            step_name: Cow<'a, str>,
+        }
+        if !self.filters() {
+            return true;
+        }
+        let Ok(event) = serde_json::from_str::<Event<'_>>(json) else {
+            return false;
+        };
+        let types = self.types.as_ref();
+        let step = self.step.as_ref();
+        types.is_none_or(|types| types.contains(&*event.event_type))
+            && step.is_none_or(|step| *step == event.step_name)
+    }
+}
+
+/// Consecutive EventIds, both ends inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EventRange {
+    pub first: i64,
+    pub last: i64,
+}
+
+impl EventRange {
+    /// `limit` EventIds from `first` on.
+    pub(super) fn new(first: i64, limit: i64) -> Self {
+        debug_assert!(first >= 1 && (1..=HISTORY_LIMIT_MAX).contains(&limit));
+        EventRange {
+            first,
+            last: first.saturating_add(limit - 1),
+        }
+    }
+
+    pub(super) fn len(self) -> i64 {
+        self.last - self.first + 1
+    }
+}
+
+/// A page of a history: consecutive events, or those that passed a filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryPage {
+    /// The events' JSON, joined by commas.
+    pub json: String,
+    /// Where each event's JSON ends in `json`.
+    pub ends: Vec<usize>,
+    /// The EventId with which the next page begins; None if nothing follows. A filtered page may be short, or
+    /// empty, and have one.
+    pub next: Option<i64>,
+    /// The last EventId of the history; of a backward read, when it began.
+    pub last_event_id: i64,
+    /// Whether the execution runs, so that more events may come.
+    pub running: bool,
+}
+
+impl HistoryPage {
+    /// Returns the JSON of each event.
+    pub fn events(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
+        starts
+            .zip(&self.ends)
+            .map(|(start, end)| &self.json[start..*end])
+    }
+}
+
+/// Bytes of one page of a history or a list; a page with more ends early. Keeps an answer's memory bounded.
+pub const PAGE_MAX_BYTES: i64 = 16 * 1024 * 1024 - 1024;
+
+/// Whether so many bytes are more than one page may have.
+pub fn exceeds_page(bytes: usize) -> bool {
+    i64::try_from(bytes).map_or(true, |bytes| bytes > PAGE_MAX_BYTES)
+}
+
+/// What a check has looked at, and what is wrong with it.
+#[derive(Debug, Default)]
+pub struct CheckReport {
+    pub flows: u64,
+    pub executions: u64,
+    pub events: u64,
+    /// A line each; what it names comes first.
+    pub faults: Vec<String>,
+    /// Faults beyond `FAULTS_MAX`.
+    pub more_faults: u64,
+}
+
+/// Faults that a check names. Who has more needs a copy of the file and no list.
+const FAULTS_MAX: usize = 1000;
+
+impl CheckReport {
+    pub(super) fn fault(&mut self, fault: String) {
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(fault);
+        } else {
+            self.more_faults += 1;
+        }
+    }
+}
+
+/// Hears how many events have been looked at, of how many.
+pub type Progress<'a> = dyn FnMut(u64, u64) + Send + 'a;
