@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Action, Answer, ApiError, Context, answer, describe_flow::raw, refused};
+use super::{Action, Answer, ApiError, Context, LongPoll, answer, describe_flow::raw, refused};
 use crate::model::{Execution, Name, Status, Timestamp};
 
 /// An execution in an answer; what is not yet known is left out.
@@ -62,26 +62,21 @@ impl<'a> Response<'a> {
     }
 }
 
-/// With `WaitTimeSeconds` it answers when the execution ends, or as it stands when the time is over.
+/// With `WaitTimeSeconds` it is a long poll: it answers when the execution ends, or when the time is over.
 pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     let flow_name = context.name("FlowName")?;
     let execution_name = context.name("ExecutionName")?;
-    let deadline = context.deadline()?;
+    let mut poll = LongPoll::read(&context, Action::DescribeExecution, &flow_name)?;
     context.allow(Action::DescribeExecution, &flow_name)?;
-    let mut changes = context.store.subscribe(&flow_name, &execution_name);
-    let mut waits = deadline;
+    let mut subscription = context.store.subscribe(&flow_name, &execution_name);
     loop {
         let execution = context
             .store
             .describe_execution(&flow_name, &execution_name)
             .await?
             .map_err(|refusal| refused(refusal, &flow_name, Some(&execution_name)))?;
-        match waits {
-            Some(deadline) if execution.status == Status::Running => {
-                let ended = context.happened(changes.ended(), deadline).await;
-                waits = ended.then_some(deadline); // else it is read once more: it may be gone
-            }
-            _ => return answer(&Response::from(&execution)),
+        if execution.status != Status::Running || !poll.park(subscription.ended()).await? {
+            return answer(&Response::from(&execution));
         }
     }
 }

@@ -1,22 +1,20 @@
-//! `GetExecutionHistory` of the CloudFlow API reference: the events of an execution, a page at a time, by
-//! EventId.
+//! `GetExecutionHistory` of the CloudFlow API reference: a page of the events of an execution, by EventId.
 //!
 //! `Reverse`, `EventTypes`, `StepName` and `WaitTimeSeconds` are ours; no SDK sends them by itself.
 
-use tokio::time::Instant;
-
-use super::{Action, Answer, ApiError, Context, refused};
+use super::{Action, Answer, ApiError, Context, LongPoll, refused};
 use crate::{
-    model::Name,
+    model::{
+        Name,
+        event::{STEP_NAME_MAX_CHARS, TYPES_RULE, parse_types},
+    },
     store::{HISTORY_LIMIT_DEFAULT, HISTORY_LIMIT_MAX, HistoryQuery},
 };
 
 struct Params {
     flow_name: Name,
     execution_name: Name,
-    /// Begins with the EventId of the token, inclusive.
     query: HistoryQuery,
-    deadline: Option<Instant>,
 }
 
 impl Params {
@@ -28,20 +26,22 @@ impl Params {
         let limit = params
             .integer("Limit", 1..=HISTORY_LIMIT_MAX)?
             .unwrap_or(HISTORY_LIMIT_DEFAULT);
-        let types = params
-            .optional("EventTypes")
-            .map(|types| types.split(',').map(str::to_owned).collect());
+        let types = params.optional("EventTypes").map(|types| {
+            parse_types(types).ok_or_else(|| ApiError::invalid("EventTypes", TYPES_RULE))
+        });
+        let query = HistoryQuery {
+            from: params.integer("NextToken", 1..=i64::MAX)?,
+            limit,
+            reverse,
+            types: types.transpose()?,
+            step: params
+                .short("StepName", STEP_NAME_MAX_CHARS)?
+                .map(str::to_owned),
+        };
         Ok(Params {
             flow_name,
             execution_name,
-            query: HistoryQuery {
-                from: params.integer("NextToken", 1..=i64::MAX)?,
-                limit,
-                reverse,
-                types,
-                step: params.optional("StepName").map(str::to_owned),
-            },
-            deadline: context.deadline()?.filter(|_| !reverse), // backwards there is nothing to wait for
+            query,
         })
     }
 }
@@ -49,25 +49,30 @@ impl Params {
 /// Answers `Events`, always present, and `NextToken`, absent when nothing follows. With `WaitTimeSeconds` it is a
 /// long poll: a query that begins beyond the end of a running execution waits for the next append.
 pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
-    let params = Params::read(&context)?;
-    let (flow, execution, query) = (&params.flow_name, &params.execution_name, &params.query);
-    context.allow(Action::GetExecutionHistory, flow)?;
-    // Subscribes before it reads, so that no append between the two is missed.
-    let mut wait = params
-        .deadline
-        .map(|deadline| (deadline, context.store.subscribe(flow, execution)));
+    let Params {
+        flow_name,
+        execution_name,
+        query,
+    } = Params::read(&context)?;
+    let mut poll = LongPoll::read(&context, Action::GetExecutionHistory, &flow_name)?;
+    context.allow(Action::GetExecutionHistory, &flow_name)?;
+    // Subscribes before it reads, so that no append between the two is missed. Backwards there is nothing to
+    // wait for.
+    let mut subscription = (poll.waits() && !query.reverse)
+        .then(|| context.store.subscribe(&flow_name, &execution_name));
     loop {
         let page = context
             .store
-            .get_execution_history(flow, execution, query)
+            .get_execution_history(&flow_name, &execution_name, &query)
             .await?
-            .map_err(|refusal| refused(refusal, flow, Some(execution)))?;
+            .map_err(|refusal| refused(refusal, &flow_name, Some(&execution_name)))?;
         let beyond_end = page.running && query.from.unwrap_or(1) > page.last_event_id;
-        let Some((deadline, mut subscription)) = wait.take_if(|_| beyond_end) else {
-            return Ok(Answer::list("Events", &page.json, page.next));
+        let parked = match &mut subscription {
+            Some(subscription) if beyond_end => poll.park(subscription.changed()).await?,
+            _ => false,
         };
-        if context.happened(subscription.changed(), deadline).await {
-            wait = Some((deadline, subscription));
-        } // else it reads a last time: the flow may have been deleted meanwhile
+        if !parked {
+            return Ok(Answer::list("Events", &page.json, page.next));
+        }
     }
 }

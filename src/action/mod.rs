@@ -19,16 +19,19 @@ mod update_flow;
 
 pub use append_execution_events::read_events;
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
-use serde::Serialize;
+use serde::{
+    Deserialize, Serialize,
+    de::value::{self, StrDeserializer},
+};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
 };
 
 use crate::{
-    auth::{Caller, Role},
+    auth::{Authenticator, Caller, Role},
     clock::Clock,
     model::{Name, event::Batch},
     store::{self, Refusal, Store},
@@ -44,7 +47,7 @@ use crate::{
 const WAIT_MAX_SECONDS: i64 = 60;
 
 /// The actions that are served. The vendor's others belong to an orchestrator: `ActionNotSupported`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum Action {
     AppendExecutionEvents,
     CreateFlow,
@@ -62,23 +65,9 @@ pub enum Action {
 }
 
 impl Action {
+    /// Returns the action of this name, spelled as in the API reference.
     pub fn parse(name: &str) -> Option<Self> {
-        Some(match name {
-            "AppendExecutionEvents" => Action::AppendExecutionEvents,
-            "CreateFlow" => Action::CreateFlow,
-            "DeleteFlow" => Action::DeleteFlow,
-            "DescribeExecution" => Action::DescribeExecution,
-            "DescribeFlow" => Action::DescribeFlow,
-            "GetExecutionHistory" => Action::GetExecutionHistory,
-            "ListExecutions" => Action::ListExecutions,
-            "ListFlows" => Action::ListFlows,
-            "ReportTaskFailed" => Action::ReportTaskFailed,
-            "ReportTaskSucceeded" => Action::ReportTaskSucceeded,
-            "StartExecution" => Action::StartExecution,
-            "StopExecution" => Action::StopExecution,
-            "UpdateFlow" => Action::UpdateFlow,
-            _ => return None,
-        })
+        Action::deserialize(StrDeserializer::<value::Error>::new(name)).ok()
     }
 
     /// The least role that may call it. What a reader may not call writes.
@@ -104,6 +93,8 @@ impl Action {
 /// What an action works with.
 pub struct Context<'a> {
     pub caller: &'a Caller,
+    /// Checks the key of a long poll again.
+    pub authenticator: &'a Authenticator,
     pub params: &'a Params<'a>,
     pub store: &'a dyn Store,
     pub clock: &'a Clock,
@@ -141,43 +132,88 @@ pub async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
 impl Context<'_> {
     /// Refuses a caller whose role is below the action's.
     fn allow_role(&self, action: Action) -> Result<(), ApiError> {
-        let allowed = self.caller.is(action.role());
-        allowed
-            .then_some(())
-            .ok_or_else(|| ApiError::new(Code::AccessDenied, &[]))
+        allow(self.caller.is(action.role()))
     }
 
-    /// And one who may not see this flow.
+    /// Refuses a caller whose role is below the action's, or whose key does not let it see the flow.
     fn allow(&self, action: Action, flow: &Name) -> Result<(), ApiError> {
-        self.allow_role(action)?;
-        let allowed = self.caller.sees(flow);
-        allowed
-            .then_some(())
-            .ok_or_else(|| ApiError::new(Code::AccessDenied, &[]))
-    }
-
-    /// When a call that waits has waited enough; None if it does not wait.
-    fn deadline(&self) -> Result<Option<Instant>, ApiError> {
-        let seconds = self
-            .params
-            .integer("WaitTimeSeconds", 0..=WAIT_MAX_SECONDS)?
-            .unwrap_or(0);
-        let wait = Duration::from_secs(seconds.unsigned_abs());
-        Ok((seconds > 0).then(|| Instant::now() + wait))
-    }
-
-    /// Waits for something, until the deadline or a stop of the server; false if it did not happen.
-    async fn happened(&self, something: impl Future<Output = ()>, deadline: Instant) -> bool {
-        let mut stopping = self.stopping.clone();
-        tokio::select! {
-            () = something => true,
-            () = sleep_until(deadline) => false,
-            _ = stopping.wait_for(|stopping| *stopping) => false,
-        }
+        allow(self.caller.is(action.role()) && self.caller.sees(flow))
     }
 
     fn name(&self, parameter: &str) -> Result<Name, ApiError> {
         name(parameter, self.params.required(parameter)?)
+    }
+}
+
+fn allow(allowed: bool) -> Result<(), ApiError> {
+    let denied = || ApiError::new(Code::AccessDenied, &[]);
+    allowed.then_some(()).ok_or_else(denied)
+}
+
+/// A long poll of one flow: a call that waits for an event instead of answering at once.
+struct LongPoll<'a> {
+    context: &'a Context<'a>,
+    action: Action,
+    flow: &'a Name,
+    /// `None` if the call does not wait, or no longer.
+    deadline: Option<Instant>,
+}
+
+impl<'a> LongPoll<'a> {
+    /// Reads `WaitTimeSeconds`. The time counts from now.
+    fn read(context: &'a Context<'a>, action: Action, flow: &'a Name) -> Result<Self, ApiError> {
+        let seconds = context
+            .params
+            .integer("WaitTimeSeconds", 0..=WAIT_MAX_SECONDS)?
+            .unwrap_or(0);
+        let wait = Duration::from_secs(seconds.unsigned_abs());
+        Ok(LongPoll {
+            context,
+            action,
+            flow,
+            deadline: (seconds > 0).then(|| Instant::now() + wait),
+        })
+    }
+
+    /// Returns whether the call waits, and has time left.
+    fn waits(&self) -> bool {
+        self.deadline.is_some()
+    }
+
+    /// Parks the call until `changed` completes, its time is over or the server stops, and checks its key
+    /// once more. Returns whether the caller must read again; false if the call does not wait.
+    async fn park(&mut self, changed: impl Future<Output = ()>) -> Result<bool, ApiError> {
+        let Some(deadline) = self.deadline else {
+            return Ok(false);
+        };
+        let mut stopping = self.context.stopping.clone();
+        let mut keys = self.context.authenticator.replacements();
+        let mut changed = pin!(changed);
+        loop {
+            let keys_replaced = tokio::select! {
+                () = &mut changed => false,
+                () = sleep_until(deadline) => {
+                    self.deadline = None;
+                    false
+                }
+                _ = stopping.wait_for(|stopping| *stopping) => {
+                    self.deadline = None;
+                    false
+                }
+                Ok(()) = keys.changed() => true,
+            };
+            self.check_key()?;
+            if !keys_replaced {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Refuses the call if its key has been revoked since it was signed.
+    fn check_key(&self) -> Result<(), ApiError> {
+        let now = self.context.clock.now();
+        let caller = self.context.authenticator.renew(self.context.caller, now)?;
+        allow(caller.is(self.action.role()) && caller.sees(self.flow))
     }
 }
 

@@ -90,6 +90,16 @@ impl Key {
         self.security_token.as_ref()
     }
 
+    /// Returns whether both keys have the same secret and security token.
+    pub(super) fn has_secrets_of(&self, other: &Key) -> bool {
+        let same_token = match (&self.security_token, &other.security_token) {
+            (None, None) => true,
+            (Some(ours), Some(theirs)) => ours.same_as(theirs),
+            _ => false,
+        };
+        same_token && self.secret.same_as(&other.secret)
+    }
+
     /// Whether the request brought the token that this key needs, if it needs one.
     pub fn accepts_token(&self, brought: Option<&str>) -> bool {
         match &self.security_token {
@@ -101,8 +111,8 @@ impl Key {
 
 /// All keys, by id.
 pub struct Keys {
-    by_id: HashMap<String, Key>,
-    nobody: Key,
+    by_id: HashMap<String, Arc<Key>>,
+    nobody: Arc<Key>,
 }
 
 /// The keys file.
@@ -154,7 +164,7 @@ impl Keys {
     pub fn load(file: Option<&str>, admin: Option<(String, String)>) -> Result<Self, String> {
         let mut keys = Keys {
             by_id: HashMap::new(),
-            nobody: Key::new("nobody".to_owned(), Role::Reader),
+            nobody: Key::new("nobody".to_owned(), Role::Reader).into(),
         };
         if let Some((id, secret)) = admin {
             keys.add(id, Key::new(secret, Role::Admin))?;
@@ -195,7 +205,7 @@ impl Keys {
         if key.secret.is("") {
             return Err(format!("key '{id}': the secret must not be empty"));
         }
-        match self.by_id.insert(id.clone(), key) {
+        match self.by_id.insert(id.clone(), key.into()) {
             Some(_) => Err(format!("key '{id}' is there twice")),
             None => Ok(()),
         }
@@ -206,7 +216,7 @@ impl Keys {
     }
 
     /// The key with this id, if it has not expired.
-    pub fn find(&self, id: &str, now: Timestamp) -> Option<&Key> {
+    pub fn find(&self, id: &str, now: Timestamp) -> Option<&Arc<Key>> {
         self.by_id
             .get(id)
             .filter(|key| key.expires.is_none_or(|expires| now < expires))
@@ -221,7 +231,7 @@ impl Keys {
             (None, [only]) => only.clone(),
             (None, _) => return Err(format!("choose one key with --key: {}", ids.join(", "))),
         };
-        match self.by_id.remove(&id) {
+        match self.by_id.remove(&id).and_then(Arc::into_inner) {
             Some(key) => Ok((id, key)),
             None => Err(format!(
                 "there is no key '{id}'; there are: {}",
@@ -231,7 +241,7 @@ impl Keys {
     }
 
     /// A key that nobody has: checking it takes as long as checking a wrong secret.
-    pub fn nobody(&self) -> &Key {
+    pub fn nobody(&self) -> &Arc<Key> {
         &self.nobody
     }
 }

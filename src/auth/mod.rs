@@ -8,9 +8,12 @@ pub mod keys;
 mod nonces;
 pub mod session;
 
+use std::{fmt, sync::Arc};
+
 use arc_swap::ArcSwap;
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 
 pub use keys::Role;
 use keys::{Key, Keys};
@@ -30,14 +33,20 @@ use crate::{
 pub const SKEW_MAX_MILLIS: u64 = 15 * 60 * 1000;
 
 /// A caller whose signature held, and what the signature covers of the call.
-#[derive(Debug)]
+#[derive(Clone)]
 pub struct Caller {
     key_id: String,
-    role: Role,
-    flows: keys::Globs,
+    key: Arc<Key>,
     nonce: Nonce,
     action: String,
     version: String,
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut caller = f.debug_struct("Caller"); // a key has secrets, so it has no Debug
+        caller.field("key_id", &self.key_id).finish_non_exhaustive()
+    }
 }
 
 impl Caller {
@@ -48,12 +57,12 @@ impl Caller {
 
     /// Whether the key has at least this role.
     pub fn is(&self, role: Role) -> bool {
-        self.role >= role
+        self.key.role() >= role
     }
 
     /// Whether the key's globs let it see this flow.
     pub fn sees(&self, flow: &Name) -> bool {
-        self.flows.allow(flow)
+        self.key.flows().allow(flow)
     }
 
     pub fn nonce(&self) -> Nonce {
@@ -81,6 +90,7 @@ pub struct Request<'a> {
 /// Checks callers against keys that can be replaced while it serves.
 pub struct Authenticator {
     keys: ArcSwap<Keys>,
+    replaced: watch::Sender<()>,
     nonces: Nonces,
 }
 
@@ -108,13 +118,38 @@ impl Authenticator {
     pub fn new(keys: Keys) -> Self {
         Authenticator {
             keys: ArcSwap::from_pointee(keys),
+            replaced: watch::Sender::default(),
             nonces: Nonces::default(),
         }
     }
 
-    /// Uses other keys from now on.
+    /// Uses other keys from now on, and wakes long polls so that they check their keys again.
     pub fn replace_keys(&self, keys: Keys) {
         self.keys.store(keys.into());
+        self.replaced.send_replace(());
+    }
+
+    /// Returns a receiver that changes whenever the keys are replaced from now on.
+    pub fn replacements(&self) -> watch::Receiver<()> {
+        self.replaced.subscribe()
+    }
+
+    /// Returns the caller with the rights that its key has now. A long poll asks for this before it answers,
+    /// because its key may have been replaced while it was parked.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidAccessKeyId` if the key is gone, has expired, or has other secrets than the request was
+    /// signed with.
+    pub fn renew(&self, caller: &Caller, now: Timestamp) -> Result<Caller, ApiError> {
+        let keys = self.keys.load();
+        let key = keys.find(&caller.key_id, now);
+        let key = key.filter(|key| key.has_secrets_of(&caller.key));
+        let key = key.ok_or_else(|| ApiError::new(Code::InvalidAccessKeyId, &[&caller.key_id]))?;
+        Ok(Caller {
+            key: Arc::clone(key),
+            ..caller.clone()
+        })
     }
 
     /// Proves who sent `request`. `writes` says which actions must not be forgotten first when memory for
@@ -149,8 +184,7 @@ impl Authenticator {
             (
                 Caller {
                     key_id: claim.key_id.to_owned(),
-                    role: key.role(),
-                    flows: key.flows().clone(),
+                    key: Arc::clone(key),
                     nonce,
                     action,
                     version,

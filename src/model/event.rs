@@ -1,5 +1,7 @@
 //! Events as they arrive, the rules of a batch, and the JSON in which an event is stored and answered.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -13,6 +15,9 @@ pub const STEP_NAME_MAX_CHARS: usize = 256;
 pub const EVENT_TYPE_MAX_CHARS: usize = 64;
 /// Events of one append; ours, as many as one page answers.
 pub const BATCH_MAX_EVENTS: usize = 1000;
+/// Distinct event types in one filter; ours, more than twice the number of the vendor's types. The filter
+/// is looked up once for each event that is read, so its size must not be the caller's to choose.
+pub const FILTER_MAX_TYPES: usize = 64;
 
 /// The type of event 1 of every execution, and of no other event.
 pub const EXECUTION_STARTED: &str = "ExecutionStarted";
@@ -21,6 +26,33 @@ pub const EXECUTION_STARTED: &str = "ExecutionStarted";
 pub const TASK_SUBMITTED: &str = "TaskSubmitted";
 pub const TASK_SUCCEEDED: &str = "TaskSucceeded";
 pub const TASK_FAILED: &str = "TaskFailed";
+
+/// What a list of event types must be, to be read on from a parameter's name.
+pub const TYPES_RULE: &str =
+    "must be 1 to 64 event types, each of 1 to 64 letters, separated by commas";
+
+/// Parses event types that are separated by commas; a type may be named more than once. Returns `None`
+/// for a name that no event can have, and for more than `FILTER_MAX_TYPES` distinct ones.
+pub fn parse_types(text: &str) -> Option<HashSet<String>> {
+    let mut types = HashSet::new();
+    for event_type in text.split(',') {
+        if !is_event_type(event_type) {
+            return None;
+        }
+        if !types.contains(event_type) {
+            if types.len() == FILTER_MAX_TYPES {
+                return None;
+            }
+            types.insert(event_type.to_owned());
+        }
+    }
+    Some(types)
+}
+
+fn is_event_type(text: &str) -> bool {
+    (1..=EVENT_TYPE_MAX_CHARS).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphabetic())
+}
 
 /// An event that has no place in a history yet. What is `None` gets its default from that place.
 #[derive(Clone, Debug)]
@@ -122,8 +154,7 @@ impl NewEvent {
     }
 
     fn check(&self) -> Result<(), Fault> {
-        let letters = self.event_type.bytes().all(|b| b.is_ascii_alphabetic());
-        if !letters || self.event_type.is_empty() || self.event_type.len() > EVENT_TYPE_MAX_CHARS {
+        if !is_event_type(&self.event_type) {
             return Err(Fault::new(
                 "Type",
                 format!("must be 1 to {EVENT_TYPE_MAX_CHARS} letters"),

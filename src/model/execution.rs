@@ -1,6 +1,9 @@
 //! An execution: one run of a flow, and how it stands.
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Serialize,
+    de::value::{self, StrDeserializer},
+};
 
 use crate::model::{Name, Timestamp, event::EVENT_DETAIL_MAX_BYTES};
 
@@ -40,7 +43,7 @@ impl Status {
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text)
+        Status::deserialize(StrDeserializer::<value::Error>::new(text)).ok()
     }
 
     /// The status that an event of this type ends its execution with, if it does.

@@ -111,6 +111,7 @@ async fn call(
     let run = || {
         action::run(Context {
             caller: &caller,
+            authenticator: &app.authenticator,
             params: &params,
             store: &*app.store,
             clock: &app.clock,

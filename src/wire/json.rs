@@ -1,53 +1,116 @@
 //! Reading JSON that strangers send: bounded depth, no key twice, text kept byte for byte.
 
-use std::{
-    borrow::Cow,
-    cell::Cell,
-    collections::{BTreeMap, HashSet},
-    fmt,
-};
+use std::{borrow::Cow, cell::Cell, collections::HashSet, fmt};
 
-use serde::de::{self, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{
+    Deserialize,
+    de::{self, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 /// Nested arrays and objects in any JSON that a caller sends.
 pub const JSON_DEPTH_MAX: usize = 32;
 
-/// A JSON request body as parameters: strings decoded, anything else as its own text, null as absent.
-pub fn parameters(bytes: &[u8]) -> Result<Vec<(String, Cow<'_, str>)>, String> {
-    check_object(std::str::from_utf8(bytes).map_err(|_| "must be UTF-8".to_owned())?)?;
-    let fault = |e: serde_json::Error| format!("must be JSON: {e}");
-    let members: BTreeMap<String, &RawValue> = serde_json::from_slice(bytes).map_err(fault)?;
-    let mut parameters = Vec::with_capacity(members.len());
-    for (name, raw) in members {
-        match raw.get().as_bytes()[0] {
-            b'n' => {}
-            b'"' => parameters.push((
-                name,
-                Cow::Owned(serde_json::from_str(raw.get()).map_err(fault)?),
-            )),
-            _ => parameters.push((name, Cow::Borrowed(raw.get()))),
-        }
+/// Name and value of each member of a JSON body.
+pub type Members<'a> = Vec<(String, Cow<'a, str>)>;
+
+/// Reads a JSON request body as parameters: a string is decoded, any other value is its own JSON text, and
+/// null is an absent parameter. Stops and returns `None` at the first member beyond `max`.
+///
+/// # Errors
+///
+/// Returns a fault that reads on from a parameter's name, like `check_object`.
+pub fn parameters(bytes: &[u8], max: usize) -> Result<Option<Members<'_>>, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "must be UTF-8".to_owned())?;
+    let mut too_many = false;
+    let members = read_object(
+        text,
+        MemberVisitor {
+            max,
+            too_many: &mut too_many,
+        },
+    );
+    match members {
+        Err(_) if too_many => Ok(None),
+        members => members.map(Some),
     }
-    Ok(parameters)
 }
 
 /// Checks that `text` is one JSON object, at most `JSON_DEPTH_MAX` deep, with no key twice anywhere and
-/// no lone surrogate. The fault reads on from a parameter's name: `must be …`.
+/// no lone surrogate.
+///
+/// # Errors
+///
+/// Returns a fault that reads on from a parameter's name: `must be …`.
 pub fn check_object(text: &str) -> Result<(), String> {
-    if !text
-        .trim_start_matches([' ', '\t', '\r', '\n'])
-        .starts_with('{')
-    {
+    read_object(text, Checked(&Cell::new(0)))
+}
+
+fn read_object<'de, V: Visitor<'de>>(text: &'de str, visitor: V) -> Result<V::Value, String> {
+    let begin = text.trim_start_matches([' ', '\t', '\r', '\n']);
+    if !begin.starts_with('{') {
         return Err("must be a JSON object".to_owned());
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let depth = Cell::new(0);
-    Checked(&depth)
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end())
+    let value = deserializer.deserialize_any(visitor);
+    value
+        .and_then(|value| deserializer.end().map(|()| value))
         .map_err(|e| format!("must be a JSON object: {e}"))
 }
+
+/// Adds a key to those of its object; refuses one that is there already.
+fn insert_key<E: de::Error>(keys: &mut HashSet<String>, key: String) -> Result<(), E> {
+    if keys.contains(&key) {
+        return Err(E::custom(format_args!("key {key:?} is there twice")));
+    }
+    keys.insert(key);
+    Ok(())
+}
+
+/// Reads the members of the outermost object. Their values are scanned once and then either decoded or
+/// checked, so a long string is not decoded twice.
+struct MemberVisitor<'m> {
+    max: usize,
+    too_many: &'m mut bool,
+}
+
+impl<'de> Visitor<'de> for MemberVisitor<'_> {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut keys = HashSet::new();
+        let mut members = Vec::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if keys.len() == self.max {
+                *self.too_many = true;
+                return Err(A::Error::custom("too many members"));
+            }
+            insert_key(&mut keys, name.clone())?;
+            let json = map.next_value::<&RawValue>()?.get();
+            if json.starts_with('"') {
+                let Text(text) = serde_json::from_str(json).map_err(A::Error::custom)?;
+                members.push((name, text));
+                continue;
+            }
+            let depth = Cell::new(1); // within the object
+            Checked(&depth)
+                .deserialize(&mut serde_json::Deserializer::from_str(json))
+                .map_err(A::Error::custom)?;
+            if json != "null" {
+                members.push((name, Cow::Borrowed(json)));
+            }
+        }
+        Ok(members)
+    }
+}
+
+/// A JSON string, borrowed where nothing in it is escaped.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Visits a value for its shape only; holds how deep the visit is.
 #[derive(Clone, Copy)]
@@ -83,12 +146,9 @@ impl<'de> Visitor<'de> for Checked<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         self.nested(|| {
-            let mut seen = HashSet::new();
-            while let Some(key) = map.next_key::<String>()? {
-                if seen.contains(&key) {
-                    return Err(A::Error::custom(format_args!("key {key:?} is there twice")));
-                }
-                seen.insert(key);
+            let mut keys = HashSet::new();
+            while let Some(key) = map.next_key()? {
+                insert_key(&mut keys, key)?;
                 map.next_value_seed(self)?;
             }
             Ok(())

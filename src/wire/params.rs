@@ -114,8 +114,10 @@ impl<'a> Params<'a> {
                 decode_pairs(text, false, &mut all)?;
             }
             Some((BodyKind::Json, bytes)) => {
-                let members = json::parameters(bytes)
-                    .map_err(|fault| ApiError::invalid("The body", fault))?;
+                let room = PARAMETERS_MAX.saturating_sub(all.len());
+                let members = json::parameters(bytes, room)
+                    .map_err(|fault| ApiError::invalid("The body", fault))?
+                    .ok_or_else(too_many)?;
                 all.extend(members.into_iter().map(|(name, value)| Param {
                     name: name.into(),
                     value,
@@ -124,10 +126,7 @@ impl<'a> Params<'a> {
             }
         }
         if all.len() > PARAMETERS_MAX {
-            return Err(ApiError::invalid(
-                "The request",
-                format_args!("must have at most {PARAMETERS_MAX} parameters"),
-            ));
+            return Err(too_many());
         }
         all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         check_names(&all)?;
@@ -203,14 +202,20 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// Plain text of 1 to so many characters.
-    pub fn text(&self, name: &str, max_chars: usize) -> Result<Option<&str>, ApiError> {
-        let text = self.plain(name)?.filter(|text| !text.is_empty());
+    /// Returns the value, which must have at most `max_chars` characters; an empty one is an absent one.
+    pub fn short(&self, name: &str, max_chars: usize) -> Result<Option<&str>, ApiError> {
+        let text = self.optional(name);
         if text.is_some_and(|text| text.chars().nth(max_chars).is_some()) {
             let rule = format_args!("must be at most {max_chars} characters");
             return Err(ApiError::invalid(name, rule));
         }
         Ok(text)
+    }
+
+    /// Returns the value, which must be both plain and short.
+    pub fn text(&self, name: &str, max_chars: usize) -> Result<Option<&str>, ApiError> {
+        self.plain(name)?;
+        self.short(name, max_chars)
     }
 
     /// A decimal integer in `range`: digits only, no sign, no leading zero but in `0`.
@@ -226,6 +231,11 @@ impl<'a> Params<'a> {
                 ApiError::invalid(name, format_args!("must be an integer from {from} to {to}"))
             })
     }
+}
+
+fn too_many() -> ApiError {
+    let rule = format_args!("must have at most {PARAMETERS_MAX} parameters");
+    ApiError::invalid("The request", rule)
 }
 
 /// `true` or `false`, in any case: Python writes `True`.

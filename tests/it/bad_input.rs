@@ -246,7 +246,6 @@ async fn no_value_however_long_or_odd_makes_more_of_the_server_than_an_answer() 
                     "RoleArn",
                     "ExternalStorageLocation",
                     "ResourceGroupId",
-                    "EventTypes",
                     "StepName",
                     "ExecutionNamePrefix",
                     "Error",

@@ -68,6 +68,11 @@ impl SecretKey {
         Some(value)
     }
 
+    /// Returns whether both are the same secret, in constant time but for their length.
+    pub fn same_as(&self, other: &SecretKey) -> bool {
+        self.is(&other.text)
+    }
+
     /// Whether `token` is this secret itself, in constant time but for its length.
     pub fn is(&self, token: &str) -> bool {
         subtle::ConstantTimeEq::ct_eq(self.text.as_bytes(), token.as_bytes()).into()

@@ -418,3 +418,44 @@ async fn bad_extensions_are_refused_by_name() {
         );
     }
 }
+
+#[tokio::test]
+async fn filter_of_more_types_or_letters_than_an_event_can_have_is_refused() {
+    let server = with_events(3).await;
+    let names = |count: u8| -> String {
+        let names = (0..count).map(|n| format!("A{}", "b".repeat(usize::from(n))));
+        names.collect::<Vec<_>>().join(",")
+    };
+    let twice = format!("{},{}", names(63), names(63)); // each name counts once
+    for types in ["StepEntered", &twice, &"a".repeat(64)] {
+        server.ok(history().form("EventTypes", types)).await;
+    }
+    let rule =
+        "EventTypes must be 1 to 64 event types, each of 1 to 64 letters, separated by commas.";
+    let two_more = format!("{},C,D", names(63));
+    for types in [
+        two_more.as_str(),
+        &"a".repeat(65),
+        "StepEntered,",
+        ",StepEntered",
+        "StepEntered, StepExited",
+        "Step_Entered",
+        "Schritté",
+        &",".repeat(200_000),
+        &"A,".repeat(200_000),
+    ] {
+        let refusal = server.refused(history().form("EventTypes", types)).await;
+        let message = format!("Parameter error. {rule}");
+        assert_eq!(refusal, (400, "InvalidArgument".to_owned(), message));
+    }
+    let longest = "步".repeat(256);
+    server.ok(history().form("StepName", &longest)).await;
+    let refusal = server
+        .refused(history().form("StepName", &(longest + "骤")))
+        .await;
+    let message = "Parameter error. StepName must be at most 256 characters.";
+    assert_eq!(
+        refusal,
+        (400, "InvalidArgument".to_owned(), message.to_owned())
+    );
+}

@@ -1,9 +1,12 @@
 //! Keys: which ids, secrets and tokens are known.
 
+use std::{sync::Arc, time::Duration};
+
 use flowledger::auth::keys::Keys;
+use tokio::task::JoinHandle;
 
 use super::{append, both, changed, history};
-use crate::support::{NOW, Server};
+use crate::support::{Call, KEYS, NOW, Server};
 
 #[tokio::test]
 async fn an_unsigned_request_is_refused() {
@@ -169,6 +172,95 @@ async fn keys_are_replaced_while_serving_and_nonces_stay() {
         "InvalidAccessKeyID"
     );
     assert_eq!(server.code(append()).await, "AccessDenied");
+}
+
+/// A long poll by the key `reader`, which has been parked for a while.
+async fn parked(server: &Arc<Server>, action: &str) -> JoinHandle<String> {
+    let call = Call::new(action)
+        .query("FlowName", "f")
+        .query("ExecutionName", "e")
+        .query(
+            "NextToken",
+            if action == "DescribeExecution" {
+                ""
+            } else {
+                "99"
+            },
+        )
+        .query("WaitTimeSeconds", "60")
+        .key("reader", "reader-secret");
+    let waiting = Arc::clone(server);
+    let poll = tokio::spawn(async move { waiting.code(call).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!poll.is_finished());
+    poll
+}
+
+/// The code of an answer that comes long before the 60 seconds of a long poll.
+async fn soon(poll: JoinHandle<String>) -> String {
+    let answer = tokio::time::timeout(Duration::from_secs(30), poll).await;
+    answer.expect("the poll is not parked").unwrap()
+}
+
+#[tokio::test]
+async fn long_poll_of_a_revoked_key_is_refused_when_the_keys_are_replaced() {
+    let reader = "[[key]]\nid = \"reader\"\nrole = \"reader\"\n";
+    for action in ["GetExecutionHistory", "DescribeExecution"] {
+        for (keys, expected) in [
+            (String::new(), "InvalidAccessKeyID"),
+            (format!("{reader}secret = \"new\""), "InvalidAccessKeyID"),
+            (
+                format!("{reader}secret = \"reader-secret\"\nsecurity_token = \"t\""),
+                "InvalidAccessKeyID",
+            ),
+            (
+                format!("{reader}secret = \"reader-secret\"\nexpires = \"2026-11-22T12:00:00Z\""),
+                "InvalidAccessKeyID",
+            ),
+            (
+                format!("{reader}secret = \"reader-secret\"\nflows = [\"other\"]"),
+                "AccessDenied",
+            ),
+        ] {
+            let server: Arc<Server> = Server::with_execution().await.into();
+            let poll = parked(&server, action).await;
+            server.use_keys(&keys);
+            assert_eq!(soon(poll).await, expected, "{action} with {keys}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn long_poll_of_a_key_that_expires_meanwhile_is_refused() {
+    let keys = KEYS.replace(
+        "id = \"reader\"",
+        "id = \"reader\"\nexpires = \"2026-11-22T12:00:30Z\"",
+    );
+    for action in ["GetExecutionHistory", "DescribeExecution"] {
+        let server: Arc<Server> = Server::with_execution().await.into();
+        server.use_keys(&keys);
+        let poll = parked(&server, action).await;
+        server.set_time(NOW + 30_000);
+        let stop = Call::new("StopExecution").form("FlowName", "f");
+        server.ok(stop.form("ExecutionName", "e")).await;
+        assert_eq!(soon(poll).await, "InvalidAccessKeyID", "{action}");
+    }
+}
+
+#[tokio::test]
+async fn long_poll_of_a_key_that_stays_outlives_a_replacement_of_keys() {
+    for action in ["GetExecutionHistory", "DescribeExecution"] {
+        let server: Arc<Server> = Server::with_execution().await.into();
+        let poll = parked(&server, action).await;
+        server.use_keys(KEYS);
+        // A key that may do more still may do this.
+        server.use_keys(&KEYS.replace("role = \"reader\"", "role = \"writer\""));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(!poll.is_finished(), "{action}");
+        let stop = Call::new("StopExecution").form("FlowName", "f");
+        server.ok(stop.form("ExecutionName", "e")).await;
+        assert_eq!(soon(poll).await, "OK", "{action}");
+    }
 }
 
 #[test]

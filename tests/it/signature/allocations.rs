@@ -1,8 +1,11 @@
-//! What it takes to check a signature does not grow with the parameters.
+//! Allocations of reading and checking a request: they do not grow with what an anonymous caller sends.
 
 use flowledger::{
     auth::{Authenticator, Request, keys::Keys},
-    model::Timestamp,
+    model::{
+        Timestamp,
+        event::{FILTER_MAX_TYPES, parse_types},
+    },
     wire::params::{BodyKind, Params},
 };
 
@@ -54,4 +57,39 @@ fn checking_a_signature_allocates_nothing_for_a_parameter_that_is_spelled_as_it_
             assert!(few < 20, "{few} allocations");
         }
     }
+}
+
+#[test]
+fn reading_too_many_parameters_stops_at_the_limit() {
+    let pairs = "a=%41&".repeat(100_000);
+    let members = (0..100_000).map(|n| format!("\"{n}\":\"\\n\""));
+    let object = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
+    let nulls = object.replace("\"\\n\"", "null");
+    for (kind, body) in [
+        (BodyKind::Form, pairs),
+        (BodyKind::Json, object),
+        (BodyKind::Json, nulls),
+    ] {
+        let parse = || {
+            let refused = Params::parse("", Some((kind, body.as_bytes()))).unwrap_err();
+            assert!(refused.message.contains("at most 100 parameters"));
+        };
+        let count = allocation_counter::measure(parse).count_total;
+        assert!(count < 1000, "{count} allocations");
+    }
+}
+
+#[test]
+fn reading_a_list_of_types_allocates_once_for_each_distinct_type() {
+    let count = |text: &str| allocation_counter::measure(|| drop(parse_types(text))).count_total;
+    assert_eq!(count(&("A,B,".repeat(1000) + "A")), count("A,B"));
+    let distinct: Vec<_> = (1..=FILTER_MAX_TYPES)
+        .map(|length| "a".repeat(length))
+        .collect();
+    let most = count(&distinct.join(","));
+    assert!(most < 100, "{most} allocations");
+    let more: Vec<_> = ('a'..='z')
+        .flat_map(|a| ('a'..='z').map(move |b| format!("{a}{b}")))
+        .collect();
+    assert_eq!(count(&more.join(",")), most, "it stops at the limit");
 }
