@@ -10,6 +10,7 @@
 //! - [`ui`]: the pages under `/ui/`
 //! - [`text`]: durations, counts, glyphs and hidden characters, as pages and terminal show them
 //! - [`auth`]: a signed request in, a `Caller` out; a cookie in, a `Viewer` out
+//! - [`limits`]: permits per access key and network, so that one caller cannot take the server from others
 //! - [`store`]: where histories are kept
 //! - [`timeline`]: a history as a tree of spans, for pages and terminal
 //! - [`config`]: flags and environment, checked
@@ -32,6 +33,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod limits;
 pub mod log;
 pub mod model;
 pub mod server;

@@ -33,6 +33,7 @@ use tokio::{
 use crate::{
     auth::{Authenticator, Caller, Role},
     clock::Clock,
+    limits::{ClientId, Limits},
     model::{Name, event::Batch},
     store::{self, Refusal, Store},
     wire::{
@@ -98,6 +99,9 @@ pub struct Context<'a> {
     pub params: &'a Params<'a>,
     pub store: &'a dyn Store,
     pub clock: &'a Clock,
+    pub limits: &'a Limits,
+    /// Who is charged for permits.
+    pub client: &'a ClientId,
     /// Turns true when the server stops: nobody waits on.
     pub stopping: watch::Receiver<bool>,
 }

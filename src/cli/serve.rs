@@ -51,6 +51,8 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
             store,
             authenticator: Authenticator::new(keys).into(),
             clock: clock.into(),
+            limits: Default::default(),
+            anonymous_log: Default::default(),
             stopping: Default::default(),
         });
         tokio::spawn(demo::grow(Arc::clone(&app)));
@@ -62,6 +64,8 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         store,
         authenticator: Authenticator::new(keys).into(),
         clock: clock.into(),
+        limits: Default::default(),
+        anonymous_log: Default::default(),
         stopping: Default::default(),
     });
     let welcome = format!(

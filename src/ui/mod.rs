@@ -32,7 +32,7 @@ use axum::{
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{auth::Authenticator, clock::Clock, store::Store};
+use crate::{auth::Authenticator, clock::Clock, limits::Limits, log::AnonymousLimit, store::Store};
 use fault::Fault;
 
 /// Bytes of a form; the only one has four fields.
@@ -43,6 +43,9 @@ pub struct Ui {
     pub store: Arc<dyn Store>,
     pub authenticator: Arc<Authenticator>,
     pub clock: Arc<Clock>,
+    pub limits: Arc<Limits>,
+    /// For log lines about requests without a session.
+    pub anonymous_log: Arc<AnonymousLimit>,
     /// Turns true when the server stops: nobody follows on.
     pub stopping: watch::Receiver<bool>,
 }

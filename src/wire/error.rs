@@ -136,6 +136,11 @@ impl ApiError {
         ApiError::new(Code::MissingRequiredParams, &[&parameter])
     }
 
+    /// Returns the refusal of a request for which there is no capacity now.
+    pub fn throttled() -> Self {
+        ApiError::new(Code::ResourceThrottled, &[])
+    }
+
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         ApiError {
             source: Some(source.into()),

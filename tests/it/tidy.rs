@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 use crate::support::source::{self, Source};
 
 /// A module names only modules of a lower level, and itself.
-const LEVELS: [(&str, u8); 16] = [
+const LEVELS: [(&str, u8); 17] = [
     ("main", 6),
     ("cli", 5),
     ("server", 4),
@@ -19,6 +19,7 @@ const LEVELS: [(&str, u8); 16] = [
     ("timeline", 1),
     ("config", 1),
     ("clock", 1),
+    ("limits", 1),
     ("log", 1),
     ("wire", 0),
     ("model", 0),

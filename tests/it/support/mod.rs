@@ -111,6 +111,8 @@ impl Server {
             store,
             authenticator: Authenticator::new(Keys::load(Some(KEYS), None).unwrap()).into(),
             clock: Clock::fixed(Timestamp::from_millis(NOW).unwrap()).into(),
+            limits: Default::default(),
+            anonymous_log: Default::default(),
             stopping: Default::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,0 +1,358 @@
+//! A connection that closes itself when its peer is too slow, and what is known about it from outside.
+//!
+//! hyper has one time-out for a request's head, which also runs while a connection is idle. Clients keep idle
+//! connections for a minute (keep-alive), but nobody needs more than seconds for a head.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take},
+    net::TcpStream,
+    sync::Notify,
+    time::{Instant, Sleep, sleep_until},
+};
+
+use crate::limits::{ClientId, Limits, Permit, SMALL_BYTES};
+
+/// From the first byte of a request's head to its last.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Without a byte between two requests. Above the 60 s for which Java clients keep a connection.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(65);
+/// From the accept of a pending connection to the end of its first request's head: its place is scarce.
+const PENDING_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time in which the peer takes less than `PACE_BYTES` of an answer, or than its rest.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// What counts as taking an answer. Byte by byte, a large one would be held for ever.
+const PACE_BYTES: usize = 64 * 1024;
+/// The same two while others wait for memory (contention): a permit for 16 MiB is held for 80 s at most. A
+/// client that is only busy comes back within this; one that is cut off sees a broken connection, which is
+/// worse than to be throttled.
+const CONTENDED_WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+const CONTENDED_PACE_BYTES: usize = 1024 * 1024;
+/// How often a connection that cannot write looks whether others wait.
+const CONTENTION_INTERVAL: Duration = Duration::from_secs(1);
+/// Bytes of one read. hyper doubles its buffer whenever a read fills it, up to the largest head, and keeps it
+/// while the connection is idle; a read of one byte less than the buffer never does.
+const READ_MAX_BYTES: u64 = SMALL_BYTES as u64 - 1;
+/// Bytes that count for a head above `SMALL_BYTES`: hyper's buffer for the largest.
+pub const LARGE_HEAD_BYTES: usize = 80 * 1024;
+
+/// What a connection is doing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Activity {
+    /// A request is arriving, or an answer is still being written.
+    Transferring,
+    /// A request is being worked on; the peer may be silent.
+    InFlight,
+    /// Between two requests, or before the first.
+    Idle(Instant),
+    /// It is closed in favour of another one, and reads no more requests.
+    Closing,
+}
+
+/// What the connection's stream, its requests and the listener know of each other.
+pub struct ConnectionState {
+    activity: Mutex<Activity>,
+    close: Notify,
+    /// Whether it has a place among the connections that are served.
+    admitted: AtomicBool,
+    /// Whether a head above `SMALL_BYTES` has come.
+    large_head: AtomicBool,
+    /// Who is charged for the answer that is being written.
+    client: Mutex<ClientId>,
+}
+
+impl ConnectionState {
+    pub fn new(client: ClientId, admitted: bool) -> Self {
+        ConnectionState {
+            activity: Mutex::new(Activity::Idle(Instant::now())),
+            close: Notify::new(),
+            admitted: admitted.into(),
+            large_head: false.into(),
+            client: client.into(),
+        }
+    }
+
+    /// A request's head is complete. Answers false if the connection is being closed: then it must not be
+    /// worked on.
+    pub fn begin_request(&self) -> bool {
+        self.enter(Activity::InFlight)
+    }
+
+    /// The head of an answer is complete; `client` is charged for its body.
+    pub fn begin_answer(&self, client: Option<ClientId>) {
+        if let Some(client) = client {
+            *self.client.lock().expect("no panic holds this lock") = client;
+        }
+    }
+
+    /// The answer is complete, though not yet written.
+    pub fn end_request(&self) {
+        self.enter(Activity::Transferring);
+    }
+
+    pub fn client(&self) -> ClientId {
+        self.client
+            .lock()
+            .expect("no panic holds this lock")
+            .clone()
+    }
+
+    pub fn is_admitted(&self) -> bool {
+        self.admitted.load(Relaxed)
+    }
+
+    pub fn set_admitted(&self) {
+        self.admitted.store(true, Relaxed);
+    }
+
+    pub fn has_large_head(&self) -> bool {
+        self.large_head.load(Relaxed)
+    }
+
+    pub fn idle_since(&self) -> Option<Instant> {
+        match *self.activity() {
+            Activity::Idle(since) => Some(since),
+            _ => None,
+        }
+    }
+
+    /// Closes the connection unless a request has begun to arrive meanwhile.
+    pub fn close_if_idle(&self) {
+        let mut activity = self.activity();
+        if matches!(*activity, Activity::Idle(_)) {
+            *activity = Activity::Closing;
+            self.close.notify_one();
+        }
+    }
+
+    /// Completes when the connection has been closed by `close_if_idle`.
+    pub async fn closed_while_idle(&self) {
+        self.close.notified().await;
+    }
+
+    /// Everything is written, and no part of another request has come.
+    fn set_idle(&self, since: Instant) {
+        let mut activity = self.activity();
+        if *activity == Activity::Transferring {
+            *activity = Activity::Idle(since);
+        }
+    }
+
+    fn is_in_flight(&self) -> bool {
+        *self.activity() == Activity::InFlight
+    }
+
+    /// Answers false if the connection is being closed.
+    fn enter(&self, next: Activity) -> bool {
+        let mut activity = self.activity();
+        let open = *activity != Activity::Closing;
+        if open {
+            *activity = next;
+        }
+        open
+    }
+
+    fn activity(&self) -> MutexGuard<'_, Activity> {
+        self.activity.lock().expect("no panic holds this lock")
+    }
+}
+
+/// A TCP stream under these time-outs. What is late is an error, on which hyper closes the connection.
+pub struct TimeoutStream {
+    stream: Take<TcpStream>,
+    state: Arc<ConnectionState>,
+    limits: Arc<Limits>,
+    /// When the last byte went either way.
+    moved: Instant,
+    /// When the first byte of an unfinished head came, and how many have come.
+    head: Option<(Instant, usize)>,
+    /// For a large head, as long as the connection lives: hyper keeps the buffer.
+    head_permit: Option<Permit>,
+    /// Since when the peer has not taken what is to be written, and how many bytes it has taken since.
+    blocked: Option<(Instant, usize)>,
+    read_timer: Pin<Box<Sleep>>,
+    write_timer: Pin<Box<Sleep>>,
+}
+
+impl TimeoutStream {
+    pub fn new(stream: TcpStream, state: Arc<ConnectionState>, limits: Arc<Limits>) -> Self {
+        let _ = stream.set_nodelay(true);
+        let now = Instant::now();
+        let timer = || Box::pin(sleep_until(now + IDLE_TIMEOUT));
+        TimeoutStream {
+            stream: stream.take(READ_MAX_BYTES),
+            state,
+            limits,
+            moved: now,
+            head: None,
+            head_permit: None,
+            blocked: None,
+            read_timer: timer(),
+            write_timer: timer(),
+        }
+    }
+
+    fn tcp(&mut self) -> Pin<&mut TcpStream> {
+        Pin::new(self.stream.get_mut())
+    }
+
+    /// Takes memory for a head above `SMALL_BYTES` before more of it is read.
+    fn reserve_head(&mut self) -> io::Result<()> {
+        let is_large = self.head.is_some_and(|(_, bytes)| bytes > SMALL_BYTES);
+        if is_large && self.head_permit.is_none() {
+            let uploads = &self.limits.uploads;
+            self.head_permit = uploads.try_acquire(&self.state.client(), LARGE_HEAD_BYTES);
+            self.state.large_head.store(true, Relaxed);
+            if self.head_permit.is_none() {
+                return Err(io::ErrorKind::OutOfMemory.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn written(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = result {
+            self.head = None; // an answer means that the head is over
+            self.moved = Instant::now();
+            if let Some((since, taken)) = self.blocked {
+                let taken = taken + bytes;
+                let keeps_pace = taken >= self.pace().1;
+                self.blocked = (!keeps_pace).then_some((since, taken));
+            }
+        }
+        if result.is_ready() {
+            return result;
+        }
+        let (since, _) = *self.blocked.get_or_insert((Instant::now(), 0));
+        loop {
+            let now = Instant::now();
+            if now >= since + self.pace().0 {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            let look = (now + CONTENTION_INTERVAL).min(since + WRITE_TIMEOUT);
+            ready!(wait(&mut self.write_timer, look, cx));
+        }
+    }
+
+    /// Returns how fast the peer must take an answer now: in which time how many bytes.
+    fn pace(&self) -> (Duration, usize) {
+        if self.limits.answers.is_contended(&self.state.client()) {
+            (CONTENDED_WRITE_TIMEOUT, CONTENDED_PACE_BYTES)
+        } else {
+            (WRITE_TIMEOUT, PACE_BYTES)
+        }
+    }
+}
+
+/// Is ready at `deadline`. A timer that was set for an earlier time is left to run out first, because most are
+/// never needed and resetting one costs more.
+fn wait(timer: &mut Pin<Box<Sleep>>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    if timer.deadline() > deadline {
+        timer.as_mut().reset(deadline);
+    }
+    loop {
+        ready!(timer.as_mut().poll(cx));
+        if timer.deadline() >= deadline {
+            return Poll::Ready(());
+        }
+        timer.as_mut().reset(deadline);
+    }
+}
+
+impl AsyncRead for TimeoutStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let is_in_flight = this.state.is_in_flight();
+        if !is_in_flight {
+            this.reserve_head()?;
+        }
+        let before = buf.filled().len();
+        this.stream.set_limit(READ_MAX_BYTES);
+        let result = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if is_in_flight {
+            this.head = None;
+            if result.is_pending() {
+                // hyper does not read again when the answer is written: wake it up for the idle time-out.
+                let _ = wait(&mut this.read_timer, Instant::now() + IDLE_TIMEOUT, cx);
+            }
+            return result;
+        }
+        if result.is_ready() {
+            this.moved = Instant::now();
+            let (_, bytes) = this.head.get_or_insert((this.moved, 0));
+            *bytes += buf.filled().len() - before;
+            if !this.state.enter(Activity::Transferring) {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+            return result;
+        }
+        let (idle, head) = if this.state.is_admitted() {
+            (IDLE_TIMEOUT, HEAD_TIMEOUT)
+        } else {
+            (PENDING_TIMEOUT, PENDING_TIMEOUT)
+        };
+        let deadline = this
+            .head
+            .map_or(this.moved + idle, |(first, _)| first + head);
+        ready!(wait(&mut this.read_timer, deadline, cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncWrite for TimeoutStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = this.tcp().poll_write(cx, bytes);
+        this.written(cx, result)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = this.tcp().poll_write_vectored(cx, slices);
+        this.written(cx, result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.get_ref().is_write_vectored()
+    }
+
+    /// hyper flushes once everything it has is written.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.blocked = None;
+        if this.head.is_none() {
+            this.state.set_idle(this.moved);
+        }
+        this.tcp().poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().tcp().poll_shutdown(cx)
+    }
+}
