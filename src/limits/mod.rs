@@ -32,8 +32,6 @@ const CONNECTIONS_MAX: u32 = 4096;
 const PENDING_CONNECTIONS_MAX: u32 = 256;
 /// File descriptors that are not connections: the database, the log, the listener.
 const OTHER_FILES: u32 = 64;
-/// Parked long polls and followed pages: half of the connections, so that parked clients alone cannot use all.
-const WAITS_MAX: u32 = CONNECTIONS_MAX / 2;
 /// Reads that use the store at the same time. Each waits behind those before it, and the largest take about
 /// 20 ms each; so a caller that sends nothing but those delays others by less than the second that they wait.
 const READS_MAX: u32 = 64;
@@ -57,7 +55,8 @@ pub struct Limits {
     pub connections: Limiter,
     /// One permit per connection that has found no place among `connections`.
     pub pending_connections: Limiter,
-    /// One permit while a long poll is parked or a page follows an execution. Use `try_acquire`.
+    /// One permit while a long poll is parked or a page follows an execution: half of the connections, so that
+    /// parked clients alone cannot use all. Use `try_acquire`.
     pub waits: Limiter,
     /// One permit around each read of the store; not while a call is parked.
     pub reads: Limiter,
@@ -72,11 +71,23 @@ pub struct Limits {
 }
 
 impl Default for Limits {
+    /// Returns the limits of a server: as many connections as are allowed and as the process has file
+    /// descriptors for.
     fn default() -> Self {
+        let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+        let files = u32::try_from(files).unwrap_or(u32::MAX);
+        let connections = files.saturating_sub(OTHER_FILES + PENDING_CONNECTIONS_MAX);
+        Limits::with_connections(connections.min(CONNECTIONS_MAX))
+    }
+}
+
+impl Limits {
+    /// Returns limits with so many connections, and half as many waits.
+    pub fn with_connections(connections: u32) -> Self {
         Limits {
-            connections: Limiter::new(connections_max(), QUEUE_TIMEOUT),
+            connections: Limiter::new(connections, QUEUE_TIMEOUT),
             pending_connections: Limiter::new(PENDING_CONNECTIONS_MAX, QUEUE_TIMEOUT),
-            waits: Limiter::new(WAITS_MAX.min(connections_max() / 2), QUEUE_TIMEOUT),
+            waits: Limiter::new(connections / 2, QUEUE_TIMEOUT),
             reads: Limiter::new(READS_MAX, QUEUE_TIMEOUT),
             scans: Limiter::new(SCANS_MAX, SCAN_QUEUE_TIMEOUT),
             writes: Limiter::new(WRITES_MAX, QUEUE_TIMEOUT),
@@ -86,16 +97,17 @@ impl Default for Limits {
     }
 }
 
-/// As many as are allowed and as the process has file descriptors for.
-fn connections_max() -> u32 {
-    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
-    let files = u32::try_from(files).unwrap_or(u32::MAX);
-    CONNECTIONS_MAX.min(files.saturating_sub(OTHER_FILES + PENDING_CONNECTIONS_MAX))
-}
-
 /// The address of the TCP peer that sent a request. Every request carries it as an extension.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerAddr(pub SocketAddr);
+
+impl PeerAddr {
+    /// Returns the peer of the request with these extensions.
+    pub fn of(extensions: &http::Extensions) -> Self {
+        let unknown = || PeerAddr(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0));
+        extensions.get().copied().unwrap_or_else(unknown)
+    }
+}
 
 /// Who is charged for a request: its network, and its access key once that is proven.
 #[derive(Clone, Debug)]

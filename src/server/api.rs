@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -37,15 +37,14 @@ const WRITE_ANSWER_BYTES: usize = 256 * 1024;
 /// Answers one request.
 pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let peer = peer(&parts.extensions);
-    let mut log = begin_log(&app, peer);
+    let mut log = begin_log(&app, PeerAddr::of(&parts.extensions));
     let result = call(&app, &parts, body, &mut log).await;
     respond(result, &parts.headers, log)
 }
 
 /// Answers every other path. Never 404: to clients of this API that means a flow or an execution that is gone.
 pub(super) async fn unknown_path(State(app): State<Arc<App>>, request: Request) -> Response {
-    let log = begin_log(&app, peer(request.extensions()));
+    let log = begin_log(&app, PeerAddr::of(request.extensions()));
     respond(
         Err(ApiError::invalid("The path", "must be /")),
         request.headers(),
@@ -55,7 +54,7 @@ pub(super) async fn unknown_path(State(app): State<Arc<App>>, request: Request) 
 
 /// Answers a request of a connection for which there is no place.
 pub(super) fn throttled(app: &App, peer: PeerAddr) -> Response {
-    let log = begin_log(app, Some(peer));
+    let log = begin_log(app, peer);
     respond(Err(ApiError::throttled()), &HeaderMap::new(), log)
 }
 
@@ -66,13 +65,9 @@ pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     respond(Err(error), &HeaderMap::new(), log)
 }
 
-fn begin_log(app: &App, peer: Option<PeerAddr>) -> RequestLog {
+fn begin_log(app: &App, peer: PeerAddr) -> RequestLog {
     let anonymous = Some(Arc::clone(&app.anonymous_log));
-    RequestLog::begin(app.clock.uuid(), peer, anonymous)
-}
-
-fn peer(extensions: &Extensions) -> Option<PeerAddr> {
-    extensions.get().copied()
+    RequestLog::begin(app.clock.uuid(), Some(peer), anonymous)
 }
 
 /// A successful answer, with the permit for its memory if it is large.
@@ -91,8 +86,7 @@ async fn call(
     if parts.method != Method::GET && parts.method != Method::POST {
         return Err(ApiError::invalid("The HTTP method", "must be GET or POST"));
     }
-    let peer =
-        peer(&parts.extensions).ok_or_else(|| ApiError::internal("a request has no peer"))?;
+    let peer = PeerAddr::of(&parts.extensions);
     let anonymous = ClientId::anonymous(peer);
     let (bytes, _permit) = body::read(body, &app.limits.uploads, &anonymous).await?;
     let kind = if bytes.is_empty() {

@@ -11,8 +11,12 @@ use axum::{
 };
 use tokio::time::{Instant, timeout};
 
-use super::{Ui, asset, fault::Fault, session};
-use crate::{auth::Viewer, wire::error::shortened};
+use super::{Ui, asset, budget, fault::Fault, session};
+use crate::{
+    auth::Viewer,
+    limits::{ClientId, PeerAddr},
+    wire::error::{ApiError, shortened},
+};
 
 /// From a request's head to its answer's: also bounds a form that drips in.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -113,10 +117,18 @@ pub(super) async fn frame(State(ui): State<Arc<Ui>>, mut request: Request, next:
         .escape_debug()
         .to_string();
     let visit = Visit::of(&ui, request.headers());
+    let peer = PeerAddr::of(request.extensions());
+    let client = match &visit.viewer {
+        Some(viewer) => ClientId::with_key(peer, viewer.key_id()),
+        None => ClientId::anonymous(peer),
+    };
     request.extensions_mut().insert(visit.clone());
-    let mut response = timeout(ANSWER_TIMEOUT, next.run(request))
+    let response = timeout(ANSWER_TIMEOUT, next.run(request))
         .await
         .unwrap_or_else(|_| Fault::late().into_response());
+    let mut response = budget::charge(response, &ui.limits, client)
+        .await
+        .unwrap_or_else(|| Fault::from(ApiError::throttled()).into_response());
     let fault = response.extensions_mut().remove::<Fault>();
     let fault = fault.or_else(|| Fault::unread(&response));
     if let Some(fault) = &fault {

@@ -6,6 +6,7 @@
 
 mod address;
 mod asset;
+mod budget;
 mod detail;
 mod events;
 mod execution;

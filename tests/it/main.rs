@@ -10,6 +10,7 @@ mod cli;
 mod client;
 mod conformance;
 mod errors;
+mod fairness;
 mod migration;
 mod properties;
 mod server;

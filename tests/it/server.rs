@@ -233,36 +233,6 @@ async fn absurd_heads_are_refused_and_the_server_lives_on() {
 }
 
 #[tokio::test]
-async fn one_place_too_many_is_throttled_after_a_second_and_served_once_there_is_room() {
-    let server = Server::start().await;
-    let mut held = Vec::new();
-    for _ in 0..4096 {
-        let mut stream = connect(&server).await;
-        stream.write_all(HEALTH).await.unwrap();
-        assert_eq!(Answer::read(&mut stream).await.status, 200);
-        held.push(stream);
-    }
-    let begun = Instant::now();
-    let answer = server
-        .call(Call::new("DescribeFlow").query("Name", "f"))
-        .await;
-    assert_eq!(
-        (answer.status, answer.json["Code"].as_str()),
-        (429, Some("ResourceThrottled"))
-    );
-    assert_eq!(answer.header("x-acs-retry-after"), Some("1000"));
-    assert!(begun.elapsed() >= Duration::from_secs(1));
-    held.pop();
-    assert_eq!(
-        server
-            .refused(Call::new("DescribeFlow").query("Name", "f"))
-            .await
-            .1,
-        "FlowNotExists"
-    );
-}
-
-#[tokio::test]
 async fn a_stop_answers_what_is_in_flight_and_closes_the_rest() {
     let server = Server::with_execution().await;
     let mut idle = connect(&server).await;

@@ -17,6 +17,7 @@ use std::{
 use flowledger::{
     auth::{Authenticator, keys::Keys},
     clock::Clock,
+    limits::Limits,
     model::Timestamp,
     server::{self, App},
     store::{self, Store},
@@ -107,11 +108,16 @@ impl Server {
 
     /// Starts on a store that is open; its files are in `folder`.
     pub async fn with_store(store: Arc<dyn Store>, folder: TempDir) -> Self {
+        Server::with_limits(store, folder, Limits::default()).await
+    }
+
+    /// Starts on a store that is open, with other limits than usual.
+    pub async fn with_limits(store: Arc<dyn Store>, folder: TempDir, limits: Limits) -> Self {
         let app = Arc::new(App {
             store,
             authenticator: Authenticator::new(Keys::load(Some(KEYS), None).unwrap()).into(),
             clock: Clock::fixed(Timestamp::from_millis(NOW).unwrap()).into(),
-            limits: Default::default(),
+            limits: limits.into(),
             anonymous_log: Default::default(),
             stopping: Default::default(),
         });
