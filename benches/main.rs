@@ -5,6 +5,7 @@
 //! The server is the real binary in a process of its own; the client is this process.
 
 #![allow(clippy::unwrap_used, reason = "a panic stops the bench with a message")]
+#![allow(clippy::print_stdout, reason = "the report goes there")]
 
 mod appends;
 #[expect(dead_code, reason = "the tests need more of it")]
