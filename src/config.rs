@@ -1,6 +1,9 @@
 //! Flags and environment, checked once into one struct.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, ValueEnum};
 
@@ -106,6 +109,14 @@ pub struct KeySource {
     pub file: Option<PathBuf>,
     /// The file to use, and to make if it is missing, when there is neither of those.
     pub generated: PathBuf,
+}
+
+impl KeySource {
+    /// Returns the file to read keys from, if there is one besides the environment.
+    pub fn path(&self) -> Option<&Path> {
+        let generated = self.admin.is_none().then_some(&self.generated);
+        self.file.as_ref().or(generated).map(PathBuf::as_path)
+    }
 }
 
 /// The admin key's variables; a flag would show the secret to everybody on the machine.

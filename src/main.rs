@@ -1,9 +1,13 @@
 //! The command line: one subcommand, one exit code (0 done, 1 failed, 2 wrong usage).
 
-use std::process::ExitCode;
+use std::{
+    io::{ErrorKind, Write, stderr, stdout},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use flowledger::{cli, config::ServeArgs};
+use tokio::runtime::Runtime;
 
 /// With glibc's own, 20,000 pages of 100 a second were answered instead of 26,000; and a page of 1,000 events in
 /// the middle of a history took nearly twice as long as the first one, which is a few KB smaller.
@@ -12,7 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Execution history that CloudFlow SDKs read unchanged
 #[derive(Parser)]
-#[command(version)]
+#[command(version = env!("FLOWLEDGER_VERSION"))] // set by build.rs
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -42,11 +46,25 @@ enum Command {
     Completion(cli::completion::CompletionArgs),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    let command = match CommandLine::try_parse() {
+        Ok(CommandLine { command }) => command,
+        Err(error) => return print_usage(&error),
+    };
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start: {error}")),
+    };
+    let result = runtime.block_on(run(command));
+    // Does not wait for a read that blocks, of standard input or of a keys file.
+    runtime.shutdown_background();
+    result.unwrap_or_else(|fault| fail(&fault))
+}
+
+async fn run(command: Command) -> Result<ExitCode, String> {
     let done = |()| ExitCode::SUCCESS;
-    let result = match CommandLine::parse().command {
-        Command::Serve(args) => cli::serve::run(args).await.map(done),
+    match command {
+        Command::Serve(args) => cli::serve::run(args).await,
         Command::Show(args) => cli::show::run(args).await.map(done),
         Command::Tail(args) => cli::tail::run(args).await,
         Command::Ls(args) => cli::ls::run(args).await.map(done),
@@ -55,13 +73,21 @@ async fn main() -> ExitCode {
         Command::Call(args) => cli::call::run(args).await,
         Command::Check(args) => cli::check::run(args).await,
         Command::Health(args) => cli::health::run(args).await.map(done),
-        Command::Completion(args) => {
-            cli::completion::run(&args, CommandLine::command());
-            Ok(ExitCode::SUCCESS)
+        Command::Completion(args) => cli::completion::run(&args, CommandLine::command()).map(done),
+    }
+}
+
+/// Prints the help, the version, or what is wrong with the arguments.
+fn print_usage(error: &clap::Error) -> ExitCode {
+    match error.print().and_then(|()| stdout().flush()) {
+        Err(fault) if !error.use_stderr() && fault.kind() != ErrorKind::BrokenPipe => {
+            fail(&format!("standard output cannot be written: {fault}"))
         }
-    };
-    result.unwrap_or_else(|fault| {
-        eprintln!("flowledger: {fault}");
-        ExitCode::FAILURE
-    })
+        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+    }
+}
+
+fn fail(fault: &str) -> ExitCode {
+    let _ = writeln!(stderr(), "flowledger: {fault}"); // eprintln! panics if it cannot write
+    ExitCode::FAILURE
 }

@@ -84,7 +84,7 @@ struct Batch {
 }
 
 pub async fn run(args: AppendArgs) -> Result<(), String> {
-    let client = connect(&args.connect)?;
+    let client = connect(&args.connect).await?;
     let target = Target {
         client: &client,
         flow: &args.flow,
@@ -133,7 +133,7 @@ pub async fn run(args: AppendArgs) -> Result<(), String> {
             }
         )),
         events => print(&format!("{events} events, {begin} to {}{known}\n", end - 1)),
-    };
+    }?;
     Ok(())
 }
 

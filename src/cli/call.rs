@@ -1,10 +1,13 @@
 //! `flowledger call`: any signed request, and the answer as it came.
 
-use std::{io::Write, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Args;
 
-use super::remote::{connect, told};
+use super::{
+    remote::{connect, told},
+    terminal::print_bytes,
+};
 use crate::{client::Repeat, config::ConnectArgs};
 
 #[derive(Args, Debug)]
@@ -41,7 +44,7 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 }
 
 pub async fn run(args: CallArgs) -> Result<ExitCode, String> {
-    let client = connect(&args.connect)?;
+    let client = connect(&args.connect).await?;
     let parameters = args.parameters.iter();
     let parameters: Vec<_> = parameters
         .map(|(name, value)| (name.as_str(), value.as_str()))
@@ -58,10 +61,7 @@ pub async fn run(args: CallArgs) -> Result<ExitCode, String> {
         .call(method, &args.action, &parameters, repeat)
         .await
         .map_err(told)?;
-    let mut out = std::io::stdout();
-    let _ = out
-        .write_all(&answer.body)
-        .and_then(|()| out.write_all(b"\n"));
+    print_bytes(&[&answer.body, &b"\n"[..]].concat())?;
     let good = answer.status.is_success();
     Ok(if good {
         ExitCode::SUCCESS

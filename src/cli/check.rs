@@ -67,6 +67,6 @@ pub async fn run(args: CheckArgs) -> Result<ExitCode, String> {
         "{}: {verdict}{sample} (flows {}, executions {}, events {})",
         args.database_url, checked.flows, checked.executions, checked.events
     );
-    print(&text);
+    print(&text)?;
     Ok(ExitCode::from(u8::from(faults > 0)))
 }

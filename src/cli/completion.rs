@@ -15,8 +15,8 @@ pub struct CompletionArgs {
     shell: Shell,
 }
 
-pub fn run(args: &CompletionArgs, mut command: Command) {
+pub fn run(args: &CompletionArgs, mut command: Command) -> Result<(), String> {
     let mut script = Vec::new();
     generate(args.shell, &mut command, "flowledger", &mut script);
-    print(&String::from_utf8_lossy(&script));
+    print(&String::from_utf8_lossy(&script)).map(drop)
 }

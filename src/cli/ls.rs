@@ -50,7 +50,7 @@ pub struct LsArgs {
 }
 
 pub async fn run(args: LsArgs) -> Result<(), String> {
-    let client = connect(&args.connect)?;
+    let client = connect(&args.connect).await?;
     let table = std::io::stdout().is_terminal();
     let now = client.clock().now();
     let text = match &args.flow {
@@ -85,7 +85,7 @@ pub async fn run(args: LsArgs) -> Result<(), String> {
         text.split_once('\n')
             .map_or("", |(_, rows)| rows)
             .to_owned()
-    });
+    })?;
     Ok(())
 }
 

@@ -7,6 +7,8 @@ pub mod completion;
 mod demo;
 mod events;
 pub mod health;
+mod keys;
+mod log;
 pub mod ls;
 mod remote;
 pub mod serve;

@@ -3,14 +3,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{serve::read_keys, terminal::safe};
-use crate::timeline::{HistoryEvent, Timeline};
+use super::{keys, terminal::safe};
 use crate::{
-    auth::keys::Keys,
     client::{Client, Failure},
     clock::Clock,
     config::ConnectArgs,
     model::Timestamp,
+    timeline::{HistoryEvent, Timeline},
 };
 
 /// Events of one page: as many as the vendor allows.
@@ -64,9 +63,9 @@ pub(super) struct Flow {
 }
 
 /// Connects with the key that the arguments and the environment name.
-pub(super) fn connect(args: &ConnectArgs) -> Result<Client, String> {
+pub(super) async fn connect(args: &ConnectArgs) -> Result<Client, String> {
     let (source, chosen) = args.key()?;
-    let keys: Keys = read_keys(&source)?;
+    let keys = keys::read(&source).await?;
     let (id, key) = keys.take(chosen.as_deref())?;
     Client::new(&args.endpoint, id, key, Clock::System)
 }

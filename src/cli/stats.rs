@@ -46,7 +46,7 @@ pub struct StatsArgs {
 }
 
 pub async fn run(args: StatsArgs) -> Result<(), String> {
-    let client = connect(&args.connect)?;
+    let client = connect(&args.connect).await?;
     let status = args.status.as_deref();
     let executions = executions(&client, &args.flow, status, None, args.executions).await?;
     let mut steps: BTreeMap<String, StepStatistics> = BTreeMap::new();
@@ -68,7 +68,7 @@ pub async fn run(args: StatsArgs) -> Result<(), String> {
             .map(|(name, known)| (name.clone(), statistics(known)))
             .collect();
         let all = json!({"FlowName": args.flow, "Executions": statuses, "Events": events, "Steps": steps});
-        print(&format!("{all}\n"));
+        print(&format!("{all}\n"))?;
         return Ok(());
     }
     let counts: Vec<_> = statuses
@@ -85,7 +85,7 @@ pub async fn run(args: StatsArgs) -> Result<(), String> {
         safe(&args.flow),
         paint(DIM, &format!("{counts}, {events} events")),
         table(&steps)
-    ));
+    ))?;
     Ok(())
 }
 

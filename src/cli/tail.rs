@@ -49,7 +49,7 @@ pub struct TailArgs {
 }
 
 pub async fn run(args: TailArgs) -> Result<ExitCode, String> {
-    let client = connect(&args.connect)?;
+    let client = connect(&args.connect).await?;
     let (flow, name) = (args.flow.as_str(), args.execution.as_str());
     let mut history = History::of(&client, flow, name);
     let mut printer = Printer {
@@ -68,18 +68,20 @@ pub async fn run(args: TailArgs) -> Result<ExitCode, String> {
     };
     history.whole(each).await.map_err(told)?;
     if !args.json {
-        print(&events::head(events::STEP_WIDTH, width()));
+        print(&events::head(events::STEP_WIDTH, width()))?;
     }
-    if !last.iter().all(|event| printer.print(event)) {
-        return Ok(ExitCode::SUCCESS);
+    for event in &last {
+        if !printer.print(event)? {
+            return Ok(ExitCode::SUCCESS); // the reader of the output has closed it
+        }
     }
     while printer.runs() {
         let asked = Instant::now();
         let events = history.page(WAIT_SECONDS).await.map_err(told)?;
         for event in &events {
             printer.see(event);
-            if !printer.print(event) {
-                return Ok(ExitCode::SUCCESS); // whoever read has gone
+            if !printer.print(event)? {
+                return Ok(ExitCode::SUCCESS);
             }
         }
         if events.is_empty() && asked.elapsed() < PAUSE {
@@ -97,7 +99,7 @@ pub async fn run(args: TailArgs) -> Result<ExitCode, String> {
     let execution = remote::describe(&client, flow, name).await.map_err(told)?;
     if !args.json {
         let head = show::head(flow, &execution, &printer.timeline, client.clock().now());
-        print(&format!("\n{head}{}", show::failure(&printer.timeline)));
+        print(&format!("\n{head}{}", show::failure(&printer.timeline)))?;
     }
     let good = execution.status == Status::Succeeded.as_str();
     Ok(if good {
@@ -120,8 +122,8 @@ impl Printer {
         self.timeline.push(&event.event);
     }
 
-    /// Answers whether anybody still reads.
-    fn print(&self, event: &Event) -> bool {
+    /// Returns false if the reader of the output has closed it.
+    fn print(&self, event: &Event) -> Result<bool, String> {
         print(&match self.json {
             true => format!("{}\n", event.json.get()),
             false => events::line(&event.event, self.begin, events::STEP_WIDTH, width()),

@@ -1,7 +1,7 @@
 //! How all commands write: what comes from events is made harmless, columns hold whatever the script, and
 //! colours are for terminals.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -21,13 +21,26 @@ const WIDTH_DEFAULT: usize = 100;
 /// Columns without which nothing can be drawn.
 const WIDTH_MIN: usize = 40;
 
-/// Writes to standard output, in colours if that is a terminal and NO_COLOR is not set. Answers whether
-/// anybody still reads.
-pub(super) fn print(text: &str) -> bool {
-    let mut out = anstream::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .is_ok()
+/// Writes to standard output, in colours if that is a terminal and NO_COLOR is not set. Returns false if its reader
+/// has closed it, as in `flowledger ls | head -1`: that is no error.
+///
+/// # Errors
+/// Standard output cannot be written, for example because its disk is full.
+pub(super) fn print(text: &str) -> Result<bool, String> {
+    print_to(anstream::stdout().lock(), text.as_bytes())
+}
+
+/// Does the same with bytes that are not to be changed.
+pub(super) fn print_bytes(bytes: &[u8]) -> Result<bool, String> {
+    print_to(io::stdout().lock(), bytes)
+}
+
+fn print_to(mut output: impl Write, bytes: &[u8]) -> Result<bool, String> {
+    match output.write_all(bytes).and_then(|()| output.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(format!("standard output cannot be written: {error}")),
+    }
 }
 
 /// Columns to fill: `COLUMNS`, or what the terminal has.

@@ -2,6 +2,7 @@
 
 mod api;
 mod body;
+mod demo_guard;
 mod http;
 mod request_log;
 mod timeouts;
@@ -12,6 +13,7 @@ use axum::{
     Router,
     extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, header},
+    middleware,
     response::{IntoResponse, Redirect, Response},
     routing::{any, get},
 };
@@ -37,6 +39,8 @@ pub struct App {
     pub anonymous_log: Arc<AnonymousLimit>,
     /// Turns true when the server shuts down: long polls and streams end then.
     pub stopping: watch::Sender<bool>,
+    /// Whether to refuse what other web pages send, because everybody knows the demo's key.
+    pub demo: bool,
 }
 
 /// Answered while the server is up, whatever callers do.
@@ -51,14 +55,20 @@ fn router(app: Arc<App>) -> Router {
         anonymous_log: Arc::clone(&app.anonymous_log),
         stopping: app.stopping.subscribe(),
     });
-    Router::new()
+    let demo = app.demo;
+    let router = Router::new()
         .route("/", any(root))
         .route(HEALTH_PATHS[0], get(async || "ok\n"))
         .route(HEALTH_PATHS[1], get(ready))
         .fallback(api::unknown_path)
         .layer(CatchPanicLayer::custom(api::panicked))
         .with_state(app)
-        .merge(pages)
+        .merge(pages);
+    if demo {
+        router.layer(middleware::from_fn(demo_guard::refuse_foreign))
+    } else {
+        router
+    }
 }
 
 /// Serves the API, and redirects a browser that was given only the server's address to the pages.

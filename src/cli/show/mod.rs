@@ -47,7 +47,7 @@ pub struct ShowArgs {
 }
 
 pub async fn run(args: ShowArgs) -> Result<(), String> {
-    let client = connect(&args.connect)?;
+    let client = connect(&args.connect).await?;
     let (flow, name) = (&args.flow, &args.execution);
     let execution = remote::describe(&client, flow, name).await.map_err(told)?;
     let mut timeline = Timeline::new(args.rows);
@@ -67,14 +67,14 @@ pub async fn run(args: ShowArgs) -> Result<(), String> {
             &timeline,
             &format!("{name} · {flow}"),
             now,
-        ));
+        ))?;
     } else if args.json {
         let mut picture = json::json(flow, &execution, &timeline, now);
         if keep {
             let events: Vec<_> = events.iter().map(|event| &event.json).collect();
             picture["History"] = serde_json::to_value(events).map_err(|e| e.to_string())?;
         }
-        print(&format!("{picture}\n"));
+        print(&format!("{picture}\n"))?;
     } else {
         let mut text = head(flow, &execution, &timeline, now);
         text.push_str(&failure(&timeline));
@@ -85,7 +85,7 @@ pub async fn run(args: ShowArgs) -> Result<(), String> {
             text.push('\n');
             text.push_str(&events::table(&events, width()));
         }
-        print(&text);
+        print(&text)?;
     }
     Ok(())
 }

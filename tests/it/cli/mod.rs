@@ -3,13 +3,17 @@
 mod append;
 mod call;
 mod check;
+mod demo;
 mod hostile;
+mod keys;
+mod log;
 mod ls;
+mod output;
 mod serve;
 mod show;
 mod tail;
 
-use std::process::Stdio;
+use std::{path::Path, process::Stdio};
 
 use flowledger::clock::Clock;
 use serde_json::{Value, json};
@@ -25,12 +29,16 @@ struct Run {
     err: String,
 }
 
-/// Starts the program beside a server, 100 columns wide, with the server's admin key.
-fn spawn(server: &Server, arguments: &[&str], environment: &[(&str, &str)]) -> Child {
+/// The program beside a server, 100 columns wide, with the server's admin key.
+fn beside(
+    folder: &Path,
+    server: &Server,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> tokio::process::Command {
     // The program's clock is the system's.
     server.set_time(Clock::System.now().millis());
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = tokio::process::Command::from(serve::command(folder.path(), arguments));
+    let mut command = tokio::process::Command::from(serve::command(folder, arguments));
     command
         .env("FLOWLEDGER_ENDPOINT", format!("http://{}", server.address))
         .env("FLOWLEDGER_ACCESS_KEY_ID", "testid")
@@ -41,7 +49,14 @@ fn spawn(server: &Server, arguments: &[&str], environment: &[(&str, &str)]) -> C
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    command.spawn().unwrap()
+    command
+}
+
+fn spawn(server: &Server, arguments: &[&str], environment: &[(&str, &str)]) -> Child {
+    let folder = tempfile::tempdir().unwrap();
+    beside(folder.path(), server, arguments, environment)
+        .spawn()
+        .unwrap()
 }
 
 /// Runs it to its end; `input` is its standard input.

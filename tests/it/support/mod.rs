@@ -120,6 +120,7 @@ impl Server {
             limits: limits.into(),
             anonymous_log: Default::default(),
             stopping: Default::default(),
+            demo: false,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
