@@ -92,6 +92,7 @@ impl Action {
 }
 
 /// What an action works with.
+#[derive(Clone)]
 pub struct Context<'a> {
     pub caller: &'a Caller,
     /// Checks the key of a long poll again.
