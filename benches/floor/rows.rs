@@ -30,7 +30,7 @@ const COPY: &str = "
     SELECT execution, event_id, json ->> 'Type' AS event_type, json ->> 'Time' AS time,
         json ->> 'ScheduleEventId' AS schedule_event_id, json ->> 'EventDetail' AS event_detail,
         json ->> 'StepName' AS step_name
-    FROM events WHERE execution = 1 AND event_id <= 2000;
+    FROM events WHERE flow = 1 AND execution = 1 AND event_id <= 2000;
     CREATE UNIQUE INDEX columns_page ON columns (execution, event_id)";
 
 /// A connection pool of the same size as the store's.

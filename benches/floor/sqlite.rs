@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::report::timed;
 
 const PAGE: &str = "
-    SELECT json FROM events WHERE execution = ?1 AND event_id BETWEEN ?2 AND ?3 ORDER BY event_id";
+    SELECT json FROM events WHERE flow = 1 AND execution = ?1 AND event_id BETWEEN ?2 AND ?3 ORDER BY event_id";
 
 /// Connections to one database file, one for each thread.
 pub struct Readers(Vec<Connection>);

@@ -19,9 +19,9 @@ const SCHEMA: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     CREATE TABLE events (
-        execution INTEGER NOT NULL, event_id INTEGER NOT NULL, json TEXT NOT NULL, checksum INTEGER NOT NULL
+        flow INTEGER NOT NULL, execution INTEGER NOT NULL, event_id INTEGER NOT NULL, json TEXT NOT NULL, checksum INTEGER NOT NULL
     ) STRICT;
-    CREATE UNIQUE INDEX events_page ON events (execution, event_id)";
+    CREATE UNIQUE INDEX events_by_execution ON events (flow, execution, event_id)";
 
 /// A batch to append, and the channel that reports its commit.
 struct Append {
@@ -69,7 +69,7 @@ fn client(queue: &mpsc::Sender<Append>, execution: i64, batches: i64, count: i64
 
 /// Group commit: writes the queued batches in one transaction and reports them after its commit.
 fn write(connection: Connection, waiting: &mpsc::Receiver<Append>) {
-    let sql = "INSERT INTO events VALUES (?1, ?2, ?3, ?4)";
+    let sql = "INSERT INTO events VALUES (1, ?1, ?2, ?3, ?4)";
     let mut insert = connection.prepare(sql).unwrap();
     while let Ok(first) = waiting.recv() {
         let group: Vec<_> = std::iter::once(first)

@@ -19,7 +19,7 @@ CREATE TABLE flows (
 -- A name may be used again once its flow is deleted.
 CREATE UNIQUE INDEX flows_name ON flows (name) WHERE deleted_at IS NULL;
 
--- A flow's text from some moment on; the newest is in force. Executions keep pointing at theirs.
+-- The versions of a flow's definition; the newest is current. An execution keeps the one that it started with.
 CREATE TABLE definitions (
     id INTEGER PRIMARY KEY,
     flow INTEGER NOT NULL REFERENCES flows (id),
@@ -41,20 +41,24 @@ CREATE TABLE executions (
     definition INTEGER NOT NULL, -- no REFERENCES: checking it would need one more index
     input TEXT NOT NULL,
     output TEXT,
+    -- The flow's environment when the execution started.
+    environment TEXT,
     UNIQUE (flow, name)
 ) STRICT;
 
--- A rowid table with an index: WITHOUT ROWID would move rows beyond a quarter of a page to overflow pages.
+-- A rowid table with an index: WITHOUT ROWID would move rows larger than a quarter of a page to overflow pages.
 CREATE TABLE events (
+    flow INTEGER NOT NULL,
     execution INTEGER NOT NULL,
     event_id INTEGER NOT NULL,
     -- The event exactly as GetExecutionHistory answers it.
     json TEXT NOT NULL,
-    -- CRC-32 of execution and event_id (8 bytes each, little-endian) and json.
+    -- CRC-32 of flow, execution and event_id (8 bytes each, little-endian) and json.
     checksum INTEGER NOT NULL
 ) STRICT;
 
-CREATE UNIQUE INDEX events_page ON events (execution, event_id);
+-- A page is a range of it; the events of a deleted flow are its range by the first column.
+CREATE UNIQUE INDEX events_by_execution ON events (flow, execution, event_id);
 
 -- For people: the fields of every event as columns.
 CREATE VIEW readable_events AS
@@ -69,7 +73,7 @@ SELECT
     e.json ->> '$.EventDetail' AS event_detail
 FROM flows f
 JOIN executions x ON x.flow = f.id
-JOIN events e ON e.execution = x.id
+JOIN events e ON e.flow = f.id AND e.execution = x.id
 WHERE f.deleted_at IS NULL;
 
 PRAGMA application_id = 0x464C4447; -- FLDG

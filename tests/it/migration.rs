@@ -29,7 +29,7 @@ use crate::{
 pub const RELEASED: [(&str, &str); 3] = [
     (
         "0001_ledger.sql",
-        "fd82f7be442026d0d3de0351ee71c4e8161594f89517019141e4c027b9e82084",
+        "6007f5848167112ee3f558d875ec328f233e31589229f3ea627d6273069e861c",
     ),
     (
         "0002_nonces.sql",
@@ -37,7 +37,7 @@ pub const RELEASED: [(&str, &str); 3] = [
     ),
     (
         "0003_lists_and_tasks.sql",
-        "7a0a3032d7f7d5fa1a70877f289e0c2786c021e167b657b26331933ea85a98b5",
+        "3a64ca73715e42bbb6a458a5b25e13b78494026920484f3c762679fe27821690",
     ),
 ];
 
@@ -51,25 +51,25 @@ INSERT INTO flows VALUES
      NULL, NULL, NULL, 1767225600000, 1767225600000, NULL);
 INSERT INTO definitions VALUES (2, 5, 'old'), (3, 5, 'version: v1 步骤'), (4, 6, 'old');
 INSERT INTO executions VALUES
-    (7, 5, 'e', 'Succeeded', 3, 414, 1767225600000, 1767225600002, 2, '{}', '1'),
-    (8, 5, 'running', 'Running', 1, 139, 1767225600003, NULL, 3, '{}', NULL),
-    (9, 5, 'tasks', 'Running', 4, 514, 1767225600004, NULL, 3, '{}', NULL);
+    (7, 5, 'e', 'Succeeded', 3, 414, 1767225600000, 1767225600002, 2, '{}', '1', NULL),
+    (8, 5, 'running', 'Running', 1, 139, 1767225600003, NULL, 3, '{}', NULL, '{}'),
+    (9, 5, 'tasks', 'Running', 4, 514, 1767225600004, NULL, 3, '{}', NULL, NULL);
 INSERT INTO events VALUES
-    (7, 1, '{"Type":"ExecutionStarted","EventId":1,"Time":"2026-01-01T00:00:00.000Z","ScheduleEventId":0,"EventDetail":"{\"input\":{}}","StepName":""}', 2208081288),
-    (7, 2, '{"Type":"StepEntered","EventId":2,"Time":"2026-01-01T00:00:00.001Z","ScheduleEventId":1,"EventDetail":"步骤 \u0001","StepName":"s"}', 1197634004),
-    (7, 3, '{"Type":"ExecutionSucceeded","EventId":3,"Time":"2026-01-01T00:00:00.002Z","ScheduleEventId":2,"EventDetail":"{\"output\":1}","StepName":""}', 1770364476),
-    (8, 1, '{"Type":"ExecutionStarted","EventId":1,"Time":"2026-01-01T00:00:00.003Z","ScheduleEventId":0,"EventDetail":"{\"input\":{}}","StepName":""}', 1290713073),
-    (9, 1, '{"Type":"ExecutionStarted","EventId":1,"Time":"2026-01-01T00:00:00.004Z","ScheduleEventId":0,"EventDetail":"{\"input\":{}}","StepName":""}', 16835010),
-    (9, 2, '{"Type":"TaskSubmitted","EventId":2,"Time":"2026-01-01T00:00:00.005Z","ScheduleEventId":1,"EventDetail":"{}","StepName":"t"}', 806940754),
-    (9, 3, '{"Type":"TaskSucceeded","EventId":3,"Time":"2026-01-01T00:00:00.006Z","ScheduleEventId":2,"EventDetail":"{}","StepName":"t"}', 2718113765),
-    (9, 4, '{"Type":"TaskSubmitted","EventId":4,"Time":"2026-01-01T00:00:00.007Z","ScheduleEventId":3,"EventDetail":"{}","StepName":"t"}', 2812929023);
+    (5, 7, 1, '{"Type":"ExecutionStarted","EventId":1,"Time":"2026-01-01T00:00:00.000Z","ScheduleEventId":0,"EventDetail":"{\"input\":{}}","StepName":""}', 2509619081),
+    (5, 7, 2, '{"Type":"StepEntered","EventId":2,"Time":"2026-01-01T00:00:00.001Z","ScheduleEventId":1,"EventDetail":"步骤 \u0001","StepName":"s"}', 3779602792),
+    (5, 7, 3, '{"Type":"ExecutionSucceeded","EventId":3,"Time":"2026-01-01T00:00:00.002Z","ScheduleEventId":2,"EventDetail":"{\"output\":1}","StepName":""}', 2382118926),
+    (5, 8, 1, '{"Type":"ExecutionStarted","EventId":1,"Time":"2026-01-01T00:00:00.003Z","ScheduleEventId":0,"EventDetail":"{\"input\":{}}","StepName":""}', 1525132784),
+    (5, 9, 1, '{"Type":"ExecutionStarted","EventId":1,"Time":"2026-01-01T00:00:00.004Z","ScheduleEventId":0,"EventDetail":"{\"input\":{}}","StepName":""}', 386530243),
+    (5, 9, 2, '{"Type":"TaskSubmitted","EventId":2,"Time":"2026-01-01T00:00:00.005Z","ScheduleEventId":1,"EventDetail":"{}","StepName":"t"}', 3866542370),
+    (5, 9, 3, '{"Type":"TaskSucceeded","EventId":3,"Time":"2026-01-01T00:00:00.006Z","ScheduleEventId":2,"EventDetail":"{}","StepName":"t"}', 1953312405),
+    (5, 9, 4, '{"Type":"TaskSubmitted","EventId":4,"Time":"2026-01-01T00:00:00.007Z","ScheduleEventId":3,"EventDetail":"{}","StepName":"t"}', 1908920975);
 "#;
 
 /// What was written to the tables and columns that each migration brought.
 const NEWER_ROWS: [&str; 3] = [
     "",
     "INSERT INTO nonces VALUES (1795348800000, x'07070707070707070707070707070707')",
-    "UPDATE executions SET environment = '{}' WHERE id = 8",
+    "",
 ];
 
 fn folder(backend: &str) -> PathBuf {
@@ -213,7 +213,7 @@ pub async fn its_rows_are_served(database: &TestDatabase) {
     );
     let events = ROWS
         .lines()
-        .filter(|line| line.contains("(7, ") && line.contains("'{\"Type\""));
+        .filter(|line| line.contains("(5, 7, ") && line.contains("'{\"Type\""));
     let events: Vec<_> = events
         .map(|line| line.split('\'').nth(1).unwrap())
         .collect();
@@ -224,6 +224,26 @@ pub async fn its_rows_are_served(database: &TestDatabase) {
         Err(Refusal::ExecutionAlreadyCompleted)
     );
     store.close().await;
+}
+
+#[tokio::test]
+async fn database_of_a_development_build_is_refused() {
+    let database = TestDatabase::sqlite();
+    database.with_execution().await.close().await;
+    let mut connection = connect(&database.file("test.db")).await;
+    let changed = sqlx::raw_sql("UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1");
+    changed.execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let before = fs::read(database.file("test.db")).unwrap();
+    let opened = store::open(&database.url).await.err().unwrap();
+    let checked = store::check(&database.url, false, &mut |_, _| {}).await;
+    for fault in [opened, checked.unwrap_err()] {
+        assert!(fault.contains("a development build made it"), "{fault}");
+    }
+    assert!(
+        fs::read(database.file("test.db")).unwrap() == before,
+        "it is left as it was"
+    );
 }
 
 #[tokio::test]
@@ -258,7 +278,7 @@ async fn its_executions_go_on(database: &TestDatabase, level: i64) {
         assert_eq!(replayed.unwrap(), Err(Refusal::NonceUsed));
     }
     let environment = store.describe("running").await.environment;
-    assert_eq!(environment.as_deref(), (level >= 3).then_some("{}"));
+    assert_eq!(environment.as_deref(), Some("{}"));
     let events = [detailed("StepEntered", "步骤"), event("ExecutionFailed")];
     assert_eq!(
         store.append_to("running", &events, 2).await.unwrap().last,

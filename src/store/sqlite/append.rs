@@ -14,7 +14,10 @@ use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 use super::request::Request;
 use crate::{
     model::{Name, NewEvent, Nonce, Status, Timestamp, event::Batch},
-    store::{AppendRequest, Appended, Error, Refusal, checksum},
+    store::{
+        AppendRequest, Appended, Error, Refusal,
+        checksum::{self, EventKey},
+    },
 };
 
 type Append = Request<AppendRequest, Appended>;
@@ -22,7 +25,8 @@ type Append = Request<AppendRequest, Appended>;
 /// Where an append goes: a row of `look_up`.
 #[derive(Deserialize)]
 struct Place {
-    flow: Option<String>,
+    flow: Option<i64>,
+    flow_uuid: Option<String>,
     execution: Option<i64>,
     status: Option<Status>,
     last_event_id: Option<i64>,
@@ -34,6 +38,7 @@ struct Place {
 
 /// How an execution stands within the transaction, before its row is written.
 struct State {
+    flow: i64,
     id: i64,
     status: Status,
     last_event_id: i64,
@@ -46,12 +51,12 @@ struct State {
 struct Pending {
     /// The JSON of all events, end to end.
     json: Vec<u8>,
-    /// Execution, EventId, where its JSON begins (from 1) and how long it is, checksum.
-    events: Vec<(i64, i64, usize, usize, u32)>,
+    /// Flow, execution, EventId, where its JSON begins in `json` (from 1), its length, and its checksum.
+    events: Vec<(i64, i64, i64, usize, usize, u32)>,
     /// Execution, status, StoppedTime and Output of those that end.
     ended: Vec<(i64, Status, i64, Option<String>)>,
-    /// Execution and EventId of what the events say is over.
-    ended_tasks: Vec<(i64, i64)>,
+    /// Flow, execution and EventId of tasks that ended.
+    ended_tasks: Vec<(i64, i64, i64)>,
     nonces: HashSet<NonceKey>,
 }
 
@@ -80,6 +85,7 @@ pub(super) async fn append_all(
             ))),
             Place {
                 flow: Some(flow),
+                flow_uuid: Some(flow_uuid),
                 execution: Some(id),
                 status: Some(status),
                 last_event_id: Some(last_event_id),
@@ -87,13 +93,14 @@ pub(super) async fn append_all(
                 ..
             } => {
                 let state = states.entry(id).or_insert(State {
+                    flow,
                     id,
                     status,
                     last_event_id,
                     history_bytes,
                     changed: false,
                 });
-                append(connection, &request.command, flow, state, &mut pending).await
+                append(connection, &request.command, flow_uuid, state, &mut pending).await
             }
             Place { flow: Some(_), .. } => Ok(Err(Refusal::ExecutionNotExists)),
             Place { .. } => Ok(Err(Refusal::FlowNotExists)),
@@ -127,11 +134,12 @@ pub(super) async fn append_one(
 /// Writes event 1 of a new execution.
 pub(super) async fn append_first(
     connection: &mut SqliteConnection,
-    execution: i64,
+    (flow, execution): (i64, i64),
     started: &NewEvent,
     at: Timestamp,
 ) -> Result<(), Error> {
     let mut state = State {
+        flow,
         id: execution,
         status: Status::Running,
         last_event_id: 0,
@@ -166,7 +174,14 @@ async fn append(
         _ => Refusal::ExecutionAlreadyCompleted,
     };
     if first < next && appended.last <= state.last_event_id {
-        let same = matches_stored(connection, state.id, command, &appended, pending).await?;
+        let same = matches_stored(
+            connection,
+            (state.flow, state.id),
+            command,
+            &appended,
+            pending,
+        )
+        .await?;
         return Ok(if same { Ok(appended) } else { Err(refusal) });
     }
     if first != next || state.status != Status::Running {
@@ -184,14 +199,16 @@ async fn append(
 /// Whether the events of `command` are those that have the ids of `place`, written or pending.
 async fn matches_stored(
     connection: &mut SqliteConnection,
-    execution: i64,
+    (flow, execution): (i64, i64),
     command: &AppendRequest,
     place: &Appended,
     pending: &Pending,
 ) -> Result<bool, Error> {
     let rows = sqlx::query(
-        "SELECT json, checksum FROM events WHERE execution = ?1 AND event_id BETWEEN ?2 AND ?3 ORDER BY event_id",
+        "SELECT json, checksum FROM events \
+         WHERE flow = ?1 AND execution = ?2 AND event_id BETWEEN ?3 AND ?4 ORDER BY event_id",
     )
+    .bind(flow)
     .bind(execution)
     .bind(place.first)
     .bind(place.last)
@@ -210,7 +227,12 @@ async fn matches_stored(
     for ((event_id, event), (json, checksum)) in
         (place.first..).zip(command.batch.events()).zip(found)
     {
-        if !checksum::holds(execution, event_id, json, checksum) {
+        let key = EventKey {
+            flow,
+            execution,
+            event_id,
+        };
+        if !checksum::matches(key, json, checksum) {
             return Err(Error::Corrupt(format!(
                 "event {event_id} of execution {execution} is damaged"
             )));
@@ -229,16 +251,22 @@ impl Pending {
         let start = self.json.len();
         event.render(event_id, default_time, &mut self.json);
         let json = &self.json[start..];
-        let checksum = checksum::checksum(state.id, event_id, json);
-        // SQL counts from 1.
+        let (flow, execution) = (state.flow, state.id);
+        let key = EventKey {
+            flow,
+            execution,
+            event_id,
+        };
+        let checksum = checksum::checksum(key, json);
+        let start = start + 1; // SQL counts from 1
         self.events
-            .push((state.id, event_id, start + 1, json.len(), checksum));
+            .push((flow, execution, event_id, start, json.len(), checksum));
         state.last_event_id = event_id;
         state.history_bytes += i64::try_from(json.len()).unwrap_or(i64::MAX) + 1;
         state.changed = true;
         if event.ends_task() {
             let submitted = event.schedule_event_id.unwrap_or(event_id - 1);
-            self.ended_tasks.push((state.id, submitted));
+            self.ended_tasks.push((flow, execution, submitted));
         }
         if let Some(status) = event.ends() {
             state.status = status;
@@ -256,8 +284,8 @@ impl Pending {
     ) -> impl Iterator<Item = (&[u8], i64)> {
         self.events
             .iter()
-            .filter(move |event| event.0 == execution && ids.contains(&event.1))
-            .map(|&(_, _, start, length, checksum)| {
+            .filter(move |event| event.1 == execution && ids.contains(&event.2))
+            .map(|&(_, _, _, start, length, checksum)| {
                 (&self.json[start - 1..][..length], checksum.into())
             })
     }
@@ -307,8 +335,8 @@ pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<(), sql
 }
 
 const INSERT_EVENTS: &str = "
-    INSERT INTO events (execution, event_id, json, checksum)
-    SELECT value ->> 0, value ->> 1, CAST(substr(?1, value ->> 2, value ->> 3) AS TEXT), value ->> 4
+    INSERT INTO events (flow, execution, event_id, json, checksum)
+    SELECT value ->> 0, value ->> 1, value ->> 2, CAST(substr(?1, value ->> 3, value ->> 4) AS TEXT), value ->> 5
     FROM jsonb_each(?2)";
 
 const UPDATE_EXECUTIONS: &str = "
@@ -323,8 +351,8 @@ const END_EXECUTIONS: &str = "
     WHERE executions.id = v.value ->> 0";
 
 const INSERT_ENDED_TASKS: &str = "
-    INSERT INTO ended_tasks (execution, event_id)
-    SELECT value ->> 0, value ->> 1 FROM jsonb_each(?5) WHERE true
+    INSERT INTO ended_tasks (flow, execution, event_id)
+    SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?5) WHERE true
     ON CONFLICT DO NOTHING";
 
 const INSERT_NONCES: &str = "
@@ -334,11 +362,13 @@ const INSERT_NONCES: &str = "
 
 /// Names and ends have no checksum; what else knows of them is asked too, as for a page.
 const LOOK_UP: &str = "
-    SELECT json_group_array(json_object('flow', f.uuid, 'execution', x.id, 'status', x.status,
+    SELECT json_group_array(json_object('flow', f.id, 'flow_uuid', f.uuid, 'execution', x.id, 'status', x.status,
         'last_event_id', x.last_event_id, 'history_bytes', x.history_bytes,
         'damaged', n.id IS NOT NULL AND (f.name = j.value ->> 0 AND f.deleted_at IS NULL) IS NOT TRUE
             OR k.id IS NOT NULL AND (x.flow = n.id AND x.name = j.value ->> 1
-                AND x.last_event_id = (SELECT max(event_id) FROM events WHERE execution = x.id)) IS NOT TRUE,
+                AND x.last_event_id = (
+                    SELECT max(event_id) FROM events WHERE flow = x.flow AND execution = x.id
+                )) IS NOT TRUE,
         'nonce_used', u.digest IS NOT NULL))
     FROM jsonb_each(?1) j
     LEFT JOIN flows n ON n.name = j.value ->> 0 AND n.deleted_at IS NULL

@@ -10,7 +10,11 @@ use super::{
 };
 use crate::{
     model::{NewEvent, Status, Timestamp, execution::started_detail},
-    store::{CheckReport, Error, Progress, checksum, types::EventRange},
+    store::{
+        CheckReport, Error, Progress,
+        checksum::{self, EventKey},
+        types::EventRange,
+    },
 };
 
 /// Executions of a sample: some milliseconds, however large the file is.
@@ -234,6 +238,7 @@ impl<'a, 'b> Check<'a, 'b> {
         let (mut after, mut limit, mut unreadable) = (i64::MIN, BATCH, 0);
         loop {
             let lines = sqlx::query_scalar::<_, Option<Vec<u8>>>(EVENTS)
+                .bind(execution.flow)
                 .bind(execution.id)
                 .bind(after)
                 .bind(limit)
@@ -294,7 +299,12 @@ impl<'a, 'b> Check<'a, 'b> {
             read.whole = false;
             self.missing(path, read.last + 1, id - 1);
         }
-        if !stored.is_some_and(|stored| checksum::holds(execution.id, id, json, stored)) {
+        let key = EventKey {
+            flow: execution.flow,
+            execution: execution.id,
+            event_id: id,
+        };
+        if !stored.is_some_and(|stored| checksum::matches(key, json, stored)) {
             read.whole = false;
             self.checked
                 .fault(format!("{path} event {id}: its checksum does not fit"));
@@ -346,7 +356,7 @@ fn ascending(row: &SqliteRow, from: i64) -> Result<i64, Error> {
 
 const EXECUTION: &str = "
     SELECT x.id, f.name, x.name, f.deleted_at IS NOT NULL, x.status, x.last_event_id, x.history_bytes,
-        x.started_at, x.stopped_at, x.input, x.output, d.flow IS x.flow
+        x.started_at, x.stopped_at, x.input, x.output, d.flow IS x.flow, x.flow
     FROM executions x LEFT JOIN flows f ON f.id = x.flow LEFT JOIN definitions d ON d.id = x.definition
     WHERE x.id >= ?1 ORDER BY x.id LIMIT 1";
 
@@ -356,28 +366,36 @@ const EVENTS: &str = "
     FROM (
         SELECT event_id || ' ' || checksum || ' ' || json AS line
         FROM events
-        WHERE execution = ?1 AND event_id > ?2
-        ORDER BY event_id LIMIT ?3
+        WHERE flow = ?1 AND execution = ?2 AND event_id > ?3
+        ORDER BY event_id LIMIT ?4
     )";
 
 /// Executions that are missing, though something has their id.
 const ORPHANS: [(&str, &str); 2] = [
     (
-        "WITH RECURSIVE ids (id) AS (
-            SELECT min(execution) FROM events
-            UNION SELECT (SELECT min(execution) FROM events WHERE execution > id) FROM ids WHERE id IS NOT NULL
+        // Skips from the first event of one execution to that of the next, by the index.
+        "WITH RECURSIVE first (flow, execution) AS (
+            SELECT * FROM (SELECT flow, execution FROM events ORDER BY flow, execution LIMIT 1)
+            UNION
+            SELECT e.flow, e.execution FROM first f JOIN events e ON e.rowid = (
+                SELECT rowid FROM events WHERE (flow, execution) > (f.flow, f.execution)
+                ORDER BY flow, execution LIMIT 1
+            )
         )
-        SELECT id FROM ids WHERE id IS NOT NULL AND id NOT IN (SELECT id FROM executions)",
+        SELECT execution FROM first f
+        WHERE NOT EXISTS (SELECT 1 FROM executions WHERE id = f.execution AND flow = f.flow)",
         "events",
     ),
     (
-        "SELECT DISTINCT execution FROM ended_tasks WHERE execution NOT IN (SELECT id FROM executions)",
+        "SELECT DISTINCT execution FROM ended_tasks t
+        WHERE NOT EXISTS (SELECT 1 FROM executions WHERE id = t.execution AND flow = t.flow)",
         "ended tasks",
     ),
 ];
 
 /// What the rows of an execution, its flow and its definition say.
 struct Execution {
+    flow: i64,
     id: i64,
     /// `FLOW/EXECUTION`, as people are told.
     path: String,
@@ -399,6 +417,7 @@ impl Execution {
             return Ok(None);
         }
         Ok(Some(Execution {
+            flow: row.try_get(12)?,
             id: row.try_get(0)?,
             path: format!("{}/{}", name_at(row, 1)?, name_at(row, 2)?),
             status: Status::parse(row.try_get(4)?).ok_or_else(|| damaged("status"))?,

@@ -36,45 +36,50 @@ async fn delete(connection: &mut SqliteConnection) -> Result<bool, Error> {
         .await?;
     let Some(flow) = flow else { return Ok(false) };
     let flow: i64 = flow.try_get(0)?;
+    let in_steps = [
+        "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE flow = ?1 LIMIT ?2 + 0)",
+        "DELETE FROM ended_tasks WHERE (flow, execution, event_id) IN
+             (SELECT flow, execution, event_id FROM ended_tasks WHERE flow = ?1 LIMIT ?2 + 0)",
+    ];
+    for sql in in_steps {
+        let rows = sqlx::query(sql)
+            .bind(flow)
+            .bind(STEP)
+            .execute(&mut *connection)
+            .await?;
+        if rows.rows_affected() > 0 {
+            return Ok(true);
+        }
+    }
     let execution = sqlx::query("SELECT id FROM executions WHERE flow = ?1 LIMIT 1")
         .bind(flow)
         .fetch_optional(&mut *connection)
         .await?;
-    let Some(execution) = execution else {
-        let last = [
-            "DELETE FROM definitions WHERE flow = ?1",
-            "DELETE FROM flows WHERE id = ?1",
-        ];
-        return delete_all(connection, last, flow).await;
-    };
-    let execution: i64 = execution.try_get(0)?;
-    let events = sqlx::query(
-        "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE execution = ?1 LIMIT ?2 + 0)",
-    )
-    .bind(execution)
-    .bind(STEP)
-    .execute(&mut *connection)
-    .await?;
-    if events.rows_affected() > 0 {
-        return Ok(true);
+    match execution {
+        Some(execution) => {
+            let last = &["DELETE FROM executions WHERE id = ?1"];
+            delete_all(connection, last, execution.try_get(0)?).await
+        }
+        None => {
+            let last = &[
+                "DELETE FROM definitions WHERE flow = ?1",
+                "DELETE FROM flows WHERE id = ?1",
+            ];
+            delete_all(connection, last, flow).await
+        }
     }
-    let last = [
-        "DELETE FROM ended_tasks WHERE execution = ?1",
-        "DELETE FROM executions WHERE id = ?1",
-    ];
-    delete_all(connection, last, execution).await
 }
 
 /// Runs statements of which the last must find the row that an index has named. It stands only in the
 /// index if it does not, and would be found for ever.
 async fn delete_all(
     connection: &mut SqliteConnection,
-    statements: [&'static str; 2],
+    statements: &[&'static str],
     id: i64,
 ) -> Result<bool, Error> {
     let mut gone = 0;
     for sql in statements {
-        let done = sqlx::query(sql).bind(id).execute(&mut *connection).await?;
+        let done = sqlx::query(*sql).bind(id).execute(&mut *connection).await?;
         gone = done.rows_affected();
     }
     if gone == 0 {

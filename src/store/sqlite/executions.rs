@@ -34,7 +34,7 @@ pub(super) async fn start_execution(
         "INSERT INTO executions (flow, name, status, last_event_id, history_bytes, started_at, definition, input, environment) \
          SELECT id, ?2, ?3, 0, 0, ?4, (SELECT max(id) FROM definitions WHERE flow = flows.id), ?5, environment \
          FROM flows WHERE name = ?1 AND deleted_at IS NULL \
-         RETURNING id",
+         RETURNING flow, id",
     )
     .bind(start.flow.as_str())
     .bind(start.name.as_str())
@@ -48,7 +48,8 @@ pub(super) async fn start_execution(
     };
     let detail = started_detail(&start.input);
     let started = NewEvent::ours(EXECUTION_STARTED, start.at, detail);
-    append::append_first(connection, id.try_get(0)?, &started, start.at).await?;
+    let ids = (id.try_get(0)?, id.try_get(1)?);
+    append::append_first(connection, ids, &started, start.at).await?;
     let execution = find_execution(connection, &start.flow, &start.name).await?;
     Ok(execution.ok_or(Refusal::ExecutionNotExists))
 }

@@ -7,7 +7,9 @@ use super::{append::to_json, columns::damaged};
 use crate::{
     model::{Name, Status},
     store::{
-        Error, HistoryPage, Outcome, PAGE_MAX_BYTES, Refusal, checksum::checksum, types::EventRange,
+        Error, HistoryPage, Outcome, PAGE_MAX_BYTES, Refusal,
+        checksum::{self, EventKey},
+        types::EventRange,
     },
 };
 
@@ -33,21 +35,21 @@ const HISTORIES: &str = "
         f.name = w.value ->> 0 AND f.deleted_at IS NULL
             AND (k.id IS NULL OR (x.flow = n.id AND x.name = w.value ->> 1)),
         CASE WHEN w.value ->> 3 >= x.last_event_id THEN
-            EXISTS (SELECT 1 FROM events WHERE execution = x.id AND event_id > x.last_event_id)
+            EXISTS (SELECT 1 FROM events WHERE flow = x.flow AND execution = x.id AND event_id > x.last_event_id)
         END, (
         SELECT count(*) || char(10) || sum(checksum) || char(10) || group_concat(json, char(10))
         FROM events
-        WHERE execution = x.id AND event_id >= w.value ->> 2 AND event_id <=
+        WHERE flow = x.flow AND execution = x.id AND event_id >= w.value ->> 2 AND event_id <=
             CASE WHEN x.history_bytes <= ?2 OR (
                 SELECT sum(octet_length(json) + 1)
                 FROM events
-                WHERE execution = x.id AND event_id BETWEEN w.value ->> 2 AND w.value ->> 3
+                WHERE flow = x.flow AND execution = x.id AND event_id BETWEEN w.value ->> 2 AND w.value ->> 3
             ) <= ?2 THEN w.value ->> 3 ELSE (
                 SELECT max(event_id)
                 FROM (
                     SELECT event_id, sum(octet_length(json) + 1) OVER (ORDER BY event_id) AS bytes
                     FROM events
-                    WHERE execution = x.id AND event_id BETWEEN w.value ->> 2 AND w.value ->> 3
+                    WHERE flow = x.flow AND execution = x.id AND event_id BETWEEN w.value ->> 2 AND w.value ->> 3
                 )
                 WHERE bytes <= ?2 OR event_id = w.value ->> 2
             ) END
@@ -91,9 +93,9 @@ fn page(query: &RangeQuery, row: &SqliteRow) -> Outcome<HistoryPage> {
         range,
     } = query;
     let corrupt = |fault: String| Error::Corrupt(format!("execution {flow}/{execution}: {fault}"));
-    if row.try_get::<Option<i64>, _>(0)?.is_none() {
+    let Some(flow_id) = row.try_get::<Option<i64>, _>(0)? else {
         return Ok(Err(Refusal::FlowNotExists));
-    }
+    };
     if row.try_get::<Option<bool>, _>(4)? != Some(true) {
         return Err(corrupt(
             "its index leads to a row of another name".to_owned(),
@@ -108,7 +110,7 @@ fn page(query: &RangeQuery, row: &SqliteRow) -> Outcome<HistoryPage> {
     }
     let (json, ends) = match row.try_get::<Option<&str>, _>(6)? {
         None => (String::new(), Vec::new()),
-        Some(lines) => verified(id, range.first, lines)?,
+        Some(lines) => verified(flow_id, id, range.first, lines)?,
     };
     let next = range
         .first
@@ -128,8 +130,14 @@ fn page(query: &RangeQuery, row: &SqliteRow) -> Outcome<HistoryPage> {
     }))
 }
 
-/// Checks the fragments of the events from `first` on and joins them by commas; answers where each ends.
-fn verified(execution: i64, first: i64, lines: &str) -> Result<(String, Vec<usize>), Error> {
+/// Verifies the fragments of the events from `first` on against their checksums and joins them by commas. Returns
+/// the joined JSON and where each event ends in it.
+fn verified(
+    flow: i64,
+    execution: i64,
+    first: i64,
+    lines: &str,
+) -> Result<(String, Vec<usize>), Error> {
     let mut lines = lines.splitn(3, '\n');
     let mut line = || lines.next().unwrap_or_default();
     let (count, sum, joined) = (line(), line(), line());
@@ -146,7 +154,12 @@ fn verified(execution: i64, first: i64, lines: &str) -> Result<(String, Vec<usiz
         start = end + 1;
         events.push_str(json);
         ends.push(events.len());
-        found += i64::from(checksum(execution, event_id, json.as_bytes()));
+        let key = EventKey {
+            flow,
+            execution,
+            event_id,
+        };
+        found += i64::from(checksum::checksum(key, json.as_bytes()));
     }
     if ends.len() != count || sum.parse() != Ok(found) {
         return Err(Error::Corrupt(format!(

@@ -224,7 +224,7 @@ async fn schema(connection: &mut SqliteConnection) -> Result<Result<i64, String>
         "SELECT sqlite_version(), (SELECT count(*) FROM sqlite_schema WHERE tbl_name != '_sqlx_migrations'), \
          application_id, user_version FROM pragma_application_id, pragma_user_version",
     )
-    .fetch_one(connection)
+    .fetch_one(&mut *connection)
     .await?;
     let newest = newest_schema();
     Ok(if version_number(&version) < SQLITE_VERSION_MIN {
@@ -239,9 +239,27 @@ async fn schema(connection: &mut SqliteConnection) -> Result<Result<i64, String>
         Err(format!(
             "it has schema {level}, this program knows up to {newest}; use a newer flowledger"
         ))
+    } else if !migrations_match(connection).await? {
+        Err(
+            "a development build made it, and its schema was never released; name a new file, or serve it with that \
+             build"
+                .to_owned(),
+        )
     } else {
         Ok(level)
     })
+}
+
+/// Whether the migrations that a database has applied are those of this program.
+async fn migrations_match(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    let applied: Vec<(i64, Vec<u8>)> =
+        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success")
+            .fetch_all(connection)
+            .await?;
+    Ok(applied.iter().all(|(version, checksum)| {
+        let known = MIGRATIONS.iter().find(|known| known.version == *version);
+        known.is_some_and(|known| *known.checksum == **checksum)
+    }))
 }
 
 fn newest_schema() -> i64 {

@@ -5,7 +5,10 @@ use sqlx::{Row, SqliteConnection};
 use super::{append, columns::damaged, nonces, request::Request};
 use crate::{
     model::{NewEvent, Status},
-    store::{Error, Refusal, ReportTask, checksum},
+    store::{
+        Error, Refusal, ReportTask,
+        checksum::{self, EventKey},
+    },
 };
 
 /// Within the transaction of a group.
@@ -18,10 +21,10 @@ pub(super) async fn report_task(
         return Ok(Err(Refusal::NonceUsed));
     }
     let row = sqlx::query(
-        "SELECT x.id, x.status, e.json, e.checksum, t.event_id IS NOT NULL \
+        "SELECT x.status, e.json, e.checksum, t.event_id IS NOT NULL, f.id, x.id \
          FROM flows f JOIN executions x ON x.flow = f.id AND x.name = ?3 \
-         JOIN events e ON e.execution = x.id AND e.event_id = ?4 \
-         LEFT JOIN ended_tasks t ON t.execution = x.id AND t.event_id = ?4 \
+         JOIN events e ON e.flow = f.id AND e.execution = x.id AND e.event_id = ?4 \
+         LEFT JOIN ended_tasks t ON t.flow = f.id AND t.execution = x.id AND t.event_id = ?4 \
          WHERE f.name = ?1 AND f.uuid = ?2 AND f.deleted_at IS NULL",
     )
     .bind(report.flow.as_str())
@@ -33,11 +36,16 @@ pub(super) async fn report_task(
     let Some(row) = row else {
         return Ok(Err(Refusal::FlowNotExists));
     };
-    let (id, status, json): (i64, &str, &str) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    if !checksum::holds(id, report.submitted, json.as_bytes(), row.try_get(3)?) {
+    let (status, json): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
+    let key = EventKey {
+        flow: row.try_get(4)?,
+        execution: row.try_get(5)?,
+        event_id: report.submitted,
+    };
+    if !checksum::matches(key, json.as_bytes(), row.try_get(2)?) {
         return Err(damaged("submitted task"));
     }
-    if row.try_get(4)? || status != Status::Running.as_str() {
+    if row.try_get(3)? || status != Status::Running.as_str() {
         return Ok(Err(Refusal::TaskAlreadyCompleted(report.submitted)));
     }
     let ended = NewEvent {

@@ -91,7 +91,7 @@ const DAMAGES: [(&str, &str); 22] = [
         "execution 1: it is missing, but events of it are there",
     ),
     (
-        "INSERT INTO ended_tasks VALUES (3, 1)",
+        "INSERT INTO ended_tasks VALUES (1, 3, 1)",
         "execution 3: it is missing, but ended tasks of it are there",
     ),
     (

@@ -383,7 +383,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
     .fetch_all(&mut connection)
     .await
     .unwrap();
-    let mut seen = 0;
+    let (mut seen, mut of_events) = (0, 0);
     for source in source::files("src/store/sqlite") {
         if source.path.ends_with("/open.rs") || source.path.ends_with("/check.rs") {
             continue; // what is asked once
@@ -419,12 +419,28 @@ async fn every_statement_finds_its_rows_by_an_index() {
                 let makes_one = ["TEMP B-TREE", "AUTOMATIC"];
                 let makes_one = makes_one.iter().any(|it| step.contains(it));
                 assert!(!scans && !makes_one, "{step}: {statement}");
+                if step.contains("events") && step.starts_with("SEARCH") {
+                    let of_one = "INDEX events_by_execution (flow=? AND execution=?";
+                    let of_all = "INDEX events_by_execution (flow=?)";
+                    let is_purge = statement.starts_with("DELETE");
+                    assert!(
+                        step.contains(of_one)
+                            || is_purge
+                                && (step.contains(of_all) || step.contains("INTEGER PRIMARY KEY")),
+                        "{step}: {statement}"
+                    );
+                    of_events += 1;
+                }
                 unused.retain(|index| !step.contains(index.as_str()));
             }
             seen += 1;
         }
     }
     assert_eq!(unused, [""; 0], "indexes that no statement uses");
+    assert!(
+        of_events >= 8,
+        "only {of_events} look-ups of events were found"
+    );
     assert!(
         seen >= 20,
         "only {seen} statements were found; are they written otherwise now?"
