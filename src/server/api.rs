@@ -53,9 +53,9 @@ pub(super) async fn unknown_path(State(app): State<Arc<App>>, request: Request) 
 }
 
 /// Answers a request of a connection for which there is no place.
-pub(super) fn throttled(app: &App, peer: PeerAddr) -> Response {
-    let log = begin_log(app, peer);
-    respond(Err(ApiError::throttled()), &HeaderMap::new(), log)
+pub(super) fn throttled(app: &App, request: &Request) -> Response {
+    let log = begin_log(app, PeerAddr::of(request.extensions()));
+    respond(Err(ApiError::throttled()), request.headers(), log)
 }
 
 /// Answers a call that panicked: a defect of ours, and unknown whether it took effect.

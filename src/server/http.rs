@@ -144,7 +144,7 @@ impl Connection {
         let mut response = if HEALTH_PATHS.contains(&request.uri().path()) || self.admit().await {
             self.server.router.clone().oneshot(request).await?
         } else {
-            api::throttled(&self.server.app, self.peer)
+            api::throttled(&self.server.app, &request)
         };
         let is_stream = response.body().size_hint().exact().is_none();
         closes |= is_stream || !self.state.is_admitted() || *self.server.app.stopping.borrow();

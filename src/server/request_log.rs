@@ -84,8 +84,13 @@ impl Drop for RequestLog {
     }
 }
 
-/// Returns text of the client's, short and without control characters.
+/// Returns text of the client's, short and without control characters. Valid names need no escaping, which
+/// costs more than the rest of the line.
 pub(super) fn logged(text: Option<&str>) -> String {
-    text.map(|text| shortened(text, LOGGED_MAX_CHARS).escape_debug().to_string())
-        .unwrap_or_default()
+    let text = shortened(text.unwrap_or_default(), LOGGED_MAX_CHARS);
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if text.bytes().all(is_name) {
+        return text.to_owned();
+    }
+    text.escape_debug().to_string()
 }

@@ -1,4 +1,4 @@
-//! Refusals: the closed table of codes, the form of every body, and what is refused before any signature.
+//! Refusals: the closed table of codes, the form of every body, and what is refused before a signature is checked.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use tokio::{
 use crate::support::{Answer, Call, Server};
 
 const BODY_MAX: usize = 1024 * 1024;
-/// What is still taken in of a body too large, so that its sender reads why it is refused.
+/// Bytes of a body above the limit that the server reads and discards, so that its sender reads the refusal.
 const DISCARD_MAX: usize = 8 * 1024 * 1024;
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
 
@@ -36,7 +36,7 @@ fn post(headers: &str, body: &str) -> Vec<u8> {
 }
 
 #[test]
-fn the_table_of_codes_is_the_vendors() {
+fn table_of_codes_is_the_vendors() {
     let table: String = Code::all()
         .map(|code| format!("{} {}: {}\n", code.status(), code.as_str(), code.template()))
         .collect();
@@ -66,7 +66,7 @@ fn the_table_of_codes_is_the_vendors() {
 }
 
 #[test]
-fn the_list_of_codes_is_complete_and_none_is_there_twice() {
+fn table_of_codes_has_each_code_once() {
     for (at, code) in Code::all().enumerate() {
         assert_eq!(code as usize, at, "{code:?} in the table");
     }
@@ -75,14 +75,14 @@ fn the_list_of_codes_is_complete_and_none_is_there_twice() {
 }
 
 #[test]
-fn gone_means_a_flow_or_an_execution_and_nothing_else() {
+fn status_404_means_missing_flow_or_execution_only() {
     let gone: Vec<_> = Code::all().filter(|code| code.status() == 404).collect();
     assert_eq!(gone, [Code::ExecutionNotExists, Code::FlowNotExists]);
     assert!(Code::all().all(|code| (400..=500).contains(&code.status())));
 }
 
 #[test]
-fn a_message_takes_its_arguments_in_order() {
+fn message_takes_its_arguments_in_order() {
     let error = ApiError::new(Code::ExecutionNotExists, &[&"e", &"f"]);
     assert_eq!(error.message, "Execution 'e' for flow 'f' does not exist.");
     let error = ApiError::new(Code::ExecutionNotExists, &[&"%s", &"f"]);
@@ -94,7 +94,7 @@ fn a_message_takes_its_arguments_in_order() {
 }
 
 #[tokio::test]
-async fn every_refusal_is_four_texts_and_nothing_else() {
+async fn every_refusal_has_four_text_members_and_nosniff() {
     let server = Server::with_execution().await;
     let requests = [
         history().query("Limit", "0").bytes(),
@@ -126,6 +126,7 @@ async fn every_refusal_is_four_texts_and_nothing_else() {
         );
         let expected = answer.header("content-type");
         assert_eq!(expected, Some("application/json;charset=utf-8"));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         let id = body["RequestId"].as_str().unwrap();
         assert_eq!(answer.header("x-acs-request-id"), Some(id));
         assert!(
@@ -146,7 +147,7 @@ async fn every_refusal_is_four_texts_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_success_has_no_code() {
+async fn success_has_no_code() {
     let server = Server::with_execution().await;
     let body = server.ok(history()).await;
     assert_eq!(body.get("Code"), None);
@@ -154,7 +155,7 @@ async fn a_success_has_no_code() {
 }
 
 #[tokio::test]
-async fn names_are_quoted_as_deploy_tools_look_for_them() {
+async fn message_quotes_names_as_deploy_tools_expect() {
     let server = Server::with_execution().await;
     let history = |flow: &str, execution: &str| {
         Call::new("GetExecutionHistory")
@@ -179,7 +180,7 @@ async fn names_are_quoted_as_deploy_tools_look_for_them() {
 }
 
 #[tokio::test]
-async fn an_unknown_version_and_an_unknown_action_are_repeated() {
+async fn message_repeats_unknown_version_and_action() {
     let server = Server::start().await;
     let refused = server.refused(history().version("2015-01-01")).await;
     let message = "The requested API version '2015-01-01' is not supported yet. Please check.";
@@ -195,7 +196,7 @@ async fn an_unknown_version_and_an_unknown_action_are_repeated() {
 }
 
 #[tokio::test]
-async fn a_message_repeats_only_so_much_of_what_a_caller_sent() {
+async fn message_truncates_what_the_client_sent() {
     let server = Server::start().await;
     let long = "步".repeat(3000);
     for call in [
@@ -211,7 +212,7 @@ async fn a_message_repeats_only_so_much_of_what_a_caller_sent() {
 }
 
 #[tokio::test]
-async fn a_host_id_is_the_callers_host_cut_short() {
+async fn host_id_is_the_truncated_host_header() {
     let server = Server::start().await;
     let host = format!("\"h{}", "o".repeat(3000));
     let answer = server.call(Call::new("Nothing").host(&host)).await;
@@ -223,7 +224,7 @@ async fn a_host_id_is_the_callers_host_cut_short() {
 // Before any signature
 
 #[tokio::test]
-async fn elsewhere_nothing_is_called_and_nothing_is_gone() {
+async fn unknown_path_is_an_invalid_argument_and_runs_nothing() {
     let server = Server::with_execution().await;
     for path in [
         "/prefix/",
@@ -243,7 +244,7 @@ async fn elsewhere_nothing_is_called_and_nothing_is_gone() {
 }
 
 #[tokio::test]
-async fn other_methods_are_refused() {
+async fn methods_other_than_get_and_post_are_refused() {
     let server = Server::with_execution().await;
     for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "get", "BREW"] {
         let (status, code, message) = server.refused(history().method(method)).await;
@@ -260,7 +261,7 @@ async fn other_methods_are_refused() {
 }
 
 #[tokio::test]
-async fn head_is_not_taken_for_get() {
+async fn head_is_refused() {
     let server = Server::with_execution().await;
     let request = String::from_utf8(history().bytes()).unwrap();
     let request = request
@@ -275,7 +276,7 @@ async fn head_is_not_taken_for_get() {
 }
 
 #[tokio::test]
-async fn a_body_is_a_form_or_json() {
+async fn body_must_be_a_form_or_json() {
     let server = Server::start().await;
     for media_type in [
         "Content-Type: text/plain",
@@ -309,7 +310,7 @@ async fn a_body_is_a_form_or_json() {
 }
 
 #[tokio::test]
-async fn the_type_of_a_body_that_is_empty_does_not_matter() {
+async fn content_type_of_an_empty_body_is_ignored() {
     let server = Server::with_execution().await;
     for call in [history(), history().method("POST"), history().acs3()] {
         let call = call
@@ -320,7 +321,7 @@ async fn the_type_of_a_body_that_is_empty_does_not_matter() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_is_refused() {
+async fn compressed_body_is_refused() {
     let server = Server::start().await;
     for encoding in ["gzip", "deflate", "br", "gzip, identity", "x"] {
         let headers = format!("{FORM}\r\nContent-Encoding: {encoding}");
@@ -345,7 +346,7 @@ fn assert_too_large(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn a_body_that_is_announced_far_too_large_is_refused_before_it_is_sent() {
+async fn huge_content_length_is_refused_before_the_body_is_sent() {
     let server = Server::start().await;
     for announced in [DISCARD_MAX + 1, 100_000_000_000] {
         for method in ["POST", "GET"] {
@@ -371,7 +372,7 @@ fn chunked(bytes: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_body_of_one_byte_too_many_is_refused() {
+async fn body_one_byte_above_the_limit_is_refused() {
     let server = Server::start().await;
     let announced = post(FORM, &"x".repeat(BODY_MAX + 1));
     assert_too_large(&server.send(&announced).await);
@@ -380,13 +381,13 @@ async fn a_body_of_one_byte_too_many_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_without_an_end_is_refused_when_enough_of_it_has_come() {
+async fn chunked_body_is_refused_once_it_passes_the_limit() {
     let server = Server::start().await;
     assert_too_large(&server.send(&chunked(DISCARD_MAX + 1)).await);
 }
 
 #[tokio::test]
-async fn a_body_may_be_as_large_as_the_limit() {
+async fn body_at_the_limit_is_accepted() {
     let server = Server::start().await;
     let announced = post(FORM, &"x".repeat(BODY_MAX));
     assert_eq!(
@@ -401,7 +402,7 @@ async fn a_body_may_be_as_large_as_the_limit() {
 }
 
 #[tokio::test]
-async fn a_request_has_at_most_a_hundred_parameters() {
+async fn request_has_at_most_a_hundred_parameters() {
     let server = Server::start().await;
     let pairs = |from: usize, to: usize| {
         let pairs: Vec<_> = (from..to).map(|nth| format!("p{nth}={nth}")).collect();
@@ -436,7 +437,7 @@ async fn a_request_has_at_most_a_hundred_parameters() {
 }
 
 #[tokio::test]
-async fn broken_percent_encoding_is_refused_where_it_is() {
+async fn message_names_the_place_of_broken_percent_encoding() {
     let server = Server::start().await;
     for broken in [
         "%",
@@ -471,7 +472,7 @@ async fn broken_percent_encoding_is_refused_where_it_is() {
 // Our own fault
 
 #[tokio::test]
-async fn a_store_that_is_gone_is_an_internal_error_that_says_nothing_more() {
+async fn closed_store_is_an_internal_error_without_details() {
     let server = Server::with_execution().await;
     server.app.store.close().await;
     for call in [

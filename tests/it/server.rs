@@ -1,5 +1,5 @@
-//! Connections: who is too slow, too large or too many, and what a stop does. Time is virtual here where
-//! it can be: it jumps to the next timer whenever everybody waits.
+//! Connections: time-outs, size limits and graceful shutdown. Where a test can, it pauses tokio's clock, which
+//! then jumps to the next timer whenever all tasks wait.
 
 use std::time::Duration;
 
@@ -17,20 +17,20 @@ async fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(server.address).await.unwrap()
 }
 
-/// Waits until the server closes; answers how long that took, in seconds of the virtual clock.
+/// Waits until the server closes the connection; returns how long that took, in seconds of tokio's clock.
 async fn closes_after(mut stream: TcpStream, since: Instant) -> u64 {
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest).await;
     assert_eq!(
         String::from_utf8_lossy(&rest),
         "",
-        "it is closed without a word"
+        "it is closed without an answer"
     );
     since.elapsed().as_secs()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dripping_head_is_cut_off_ten_seconds_after_its_first_byte() {
+async fn slow_head_is_cut_off_ten_seconds_after_its_first_byte() {
     let server = Server::start().await;
     let stream = connect(&server).await;
     tokio::time::sleep(Duration::from_secs(30)).await;
@@ -51,7 +51,7 @@ async fn a_dripping_head_is_cut_off_ten_seconds_after_its_first_byte() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_connection_is_kept_for_a_minute_and_not_much_longer() {
+async fn idle_keep_alive_connection_is_kept_for_65_seconds() {
     let server = Server::start().await;
     let mut used = connect(&server).await;
     for _ in 0..3 {
@@ -65,7 +65,7 @@ async fn an_idle_connection_is_kept_for_a_minute_and_not_much_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_connection_is_closed() {
+async fn connection_without_a_request_is_closed_after_65_seconds() {
     let server = Server::start().await;
     assert_eq!(
         closes_after(connect(&server).await, Instant::now()).await,
@@ -74,7 +74,7 @@ async fn a_silent_connection_is_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_body_is_refused_after_twenty_seconds() {
+async fn slow_body_is_refused_after_twenty_seconds() {
     let server = Server::start().await;
     let mut stream = connect(&server).await;
     let started = Instant::now();
@@ -93,19 +93,19 @@ async fn a_slow_body_is_refused_after_twenty_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_never_reads_is_cut_off_after_twenty_seconds() {
+async fn client_that_does_not_read_is_cut_off_after_twenty_seconds() {
     let server = Server::start().await;
     let stream = connect(&server).await;
     let (_reader, mut writer) = stream.into_split();
     let many = HEALTH.repeat(1000);
-    // Answers pile up until no buffer takes more; then nothing moves in either direction.
+    // Answers fill the socket buffers; then the server can write no more, and reads no more requests.
     let begun = Instant::now();
     while writer.write_all(&many).await.is_ok() {}
     assert_eq!(begun.elapsed().as_secs(), 20);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_upload_gives_up_its_room_when_another_waits() {
+async fn memory_of_a_slow_upload_is_revoked_when_another_request_waits() {
     let server = Server::start().await;
     let begin = format!(
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000000\r\n\r\n{}",
@@ -133,7 +133,7 @@ async fn a_slow_upload_gives_up_its_room_when_another_waits() {
 }
 
 #[tokio::test]
-async fn a_huge_body_is_refused_from_its_announced_size() {
+async fn huge_body_is_refused_by_its_content_length() {
     let server = Server::start().await;
     for length in ["8388609", "107374182400", "9223372036854775807"] {
         let head = format!(
@@ -149,7 +149,7 @@ async fn a_huge_body_is_refused_from_its_announced_size() {
 }
 
 #[tokio::test]
-async fn a_body_somewhat_too_large_is_taken_in_before_it_is_refused() {
+async fn body_above_the_limit_is_discarded_before_it_is_refused() {
     let server = Server::start().await;
     for length in [1_048_577, 5_000_000] {
         let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
@@ -159,7 +159,7 @@ async fn a_body_somewhat_too_large_is_taken_in_before_it_is_refused() {
 }
 
 #[tokio::test]
-async fn endless_chunks_are_refused_at_the_limit() {
+async fn endless_chunked_body_is_refused_at_the_limit() {
     let server = Server::start().await;
     let mut stream = connect(&server).await;
     stream
@@ -179,7 +179,7 @@ async fn endless_chunks_are_refused_at_the_limit() {
 }
 
 #[tokio::test]
-async fn a_chunked_form_is_a_form() {
+async fn chunked_form_is_accepted() {
     let server = Server::with_execution().await;
     let call = Call::new("DescribeExecution")
         .form("FlowName", "f")
@@ -200,7 +200,7 @@ async fn a_chunked_form_is_a_form() {
 }
 
 #[tokio::test]
-async fn absurd_heads_are_refused_and_the_server_lives_on() {
+async fn invalid_heads_are_refused_and_the_server_goes_on() {
     let server = Server::start().await;
     let long_target = format!(
         "GET /?a={} HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -233,7 +233,7 @@ async fn absurd_heads_are_refused_and_the_server_lives_on() {
 }
 
 #[tokio::test]
-async fn a_stop_answers_what_is_in_flight_and_closes_the_rest() {
+async fn graceful_shutdown_answers_requests_in_flight_and_closes_idle_connections() {
     let server = Server::with_execution().await;
     let mut idle = connect(&server).await;
     idle.write_all(HEALTH).await.unwrap();
@@ -282,6 +282,7 @@ async fn health_and_readiness_need_no_signature() {
             .send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())
             .await;
         assert_eq!((answer.status, answer.text.as_str()), (200, "ok\n"));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     }
     server.app.store.close().await;
     let answer = server

@@ -32,6 +32,8 @@ use writer::{Write, Writer};
 /// An open SQLite store.
 pub struct Sqlite {
     readers: SqlitePool,
+    /// One connection for readiness checks alone, so that they do not queue behind callers' reads.
+    probe: SqlitePool,
     histories: Readers,
     writer: Writer,
     notifier: Notifier,
@@ -140,7 +142,7 @@ impl Store for Sqlite {
     }
 
     async fn ready(&self) -> Result<(), Error> {
-        sqlx::query("SELECT 1").fetch_one(&self.readers).await?;
+        sqlx::query("SELECT 1").fetch_one(&self.probe).await?;
         self.writer.ready().await
     }
 
@@ -154,6 +156,7 @@ impl Store for Sqlite {
     async fn close(&self) {
         self.histories.close().await;
         self.readers.close().await;
+        self.probe.close().await;
         self.writer.close().await;
         let _ = self.lock.unlock(); // or the system does, when the process ends
     }

@@ -102,17 +102,20 @@ impl Sqlite {
         let histories = Readers::start(&options, cores)
             .await
             .map_err(|e| say(e.to_string()))?;
-        let readers = SqlitePoolOptions::new()
-            .min_connections(READERS)
-            .max_connections(READERS)
-            .acquire_timeout(READER_WAIT)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false) // a ping costs as much as a small page
-            .connect_lazy_with(options);
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .min_connections(connections)
+                .max_connections(connections)
+                .acquire_timeout(READER_WAIT)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .test_before_acquire(false) // a ping costs as much as a small page
+                .connect_lazy_with(options.clone())
+        };
         let notifier = Notifier::default();
         Ok(Sqlite {
-            readers,
+            readers: pool(READERS),
+            probe: pool(1),
             histories,
             writer: Writer::start(writer, notifier.clone(), lock_path),
             notifier,

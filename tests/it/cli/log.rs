@@ -50,6 +50,12 @@ fn every_request_is_one_log_line_without_secrets_queries_or_control_characters()
         ["FlowNotExists", "InvalidAccessKeyID", "InvalidArgument"]
     );
     assert_eq!(field("action"), ["DescribeFlow", "", ""]);
+    assert_eq!(field("key.id"), ["ops", "", ""], "a proven key only");
+    assert!(
+        field("peer.addr")
+            .iter()
+            .all(|peer| peer.starts_with("127.0.0.1:"))
+    );
     assert_eq!(field("flow.name"), ["none", "a\\r\\nb\\u{1b}", ""]);
     assert!(requests.iter().all(|line| {
         line["elapsed_ms"]
