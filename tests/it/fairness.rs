@@ -8,6 +8,7 @@ use flowledger::{
     limits::{ClientId, Limits, PeerAddr},
     store,
 };
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -206,8 +207,8 @@ async fn large_heads_take_memory_and_one_address_cannot_take_all() {
     assert_eq!(served.status, 400);
 }
 
-/// A server with executions `large`, of which a page has 14 MiB, and `small`, of which it has 120 KiB.
-async fn server_with_large_page() -> Server {
+/// A server with an execution `small`, whose page has 120 KiB, and `large`, with so many times 720 KiB.
+async fn server_with_pages(large: usize) -> Server {
     let server = Server::start().await;
     server
         .ok(Call::new("CreateFlow")
@@ -215,19 +216,19 @@ async fn server_with_large_page() -> Server {
             .form("Definition", "version: v1")
             .form("Type", "FDL"))
         .await;
-    let event = serde_json::json!({"Type": "StepEntered", "EventDetail": "d".repeat(60 * 1024)});
-    for (execution, batches, events) in [("large", 20, 12), ("small", 1, 2)] {
+    let event = json!({"Type": "StepEntered", "EventDetail": "d".repeat(60 * 1024)});
+    for (execution, batches, events) in [("large", large, 12), ("small", 1, 2)] {
         server
             .ok(Call::new("StartExecution")
                 .form("FlowName", "f")
                 .form("ExecutionName", execution))
             .await;
-        let batch = serde_json::Value::from(vec![event.clone(); events]).to_string();
+        let batch = Value::from(vec![event.clone(); events]).to_string();
+        let params = json!({"FlowName": "f", "ExecutionName": execution, "Events": batch});
         for _ in 0..batches {
-            let append = Call::new("AppendExecutionEvents")
-                .form("FlowName", "f")
-                .form("ExecutionName", execution);
-            server.ok(append.form("Events", &batch)).await;
+            let append = Call::new("AppendExecutionEvents");
+            let append = append.body("application/json", params.to_string()).acs3();
+            server.ok(append).await;
         }
     }
     server
@@ -243,21 +244,21 @@ fn history(execution: &str, key: &str) -> Call {
 
 #[tokio::test]
 async fn slow_readers_of_one_key_leave_memory_to_other_keys() {
-    let server = server_with_large_page().await;
+    let server = server_with_pages(20).await;
     let answers = &server.app.limits.answers;
-    let mut slow = Vec::new();
-    for _ in 0..4 {
+    let mut unread = Vec::new();
+    let mut read_slowly = async || {
         let mut stream = connect(&server, HOSTILE).await;
         let request = history("large", "reader").bytes();
         stream.write_all(&request).await.unwrap();
-        slow.push(stream);
-    }
-    while answers.in_use() == 0 {
-        tokio::task::yield_now().await;
-    }
+        stream.readable().await.unwrap();
+        unread.push(stream);
+    };
+    read_slowly().await;
+    assert!(answers.in_use() > 14 << 20, "the page waits to be read");
     let hostile = async {
         loop {
-            send(&server, HOSTILE, &history("large", "reader").bytes()).await;
+            read_slowly().await;
         }
     };
     let honest = async {
@@ -271,12 +272,11 @@ async fn slow_readers_of_one_key_leave_memory_to_other_keys() {
         () = hostile => unreachable!(),
         () = honest => {}
     }
-    drop(slow);
 }
 
 #[tokio::test]
 async fn write_that_repeats_texts_is_throttled_before_it_runs_if_its_key_has_no_memory() {
-    let server = server_with_large_page().await;
+    let server = server_with_pages(0).await;
     let start = |name: &str, key: &str| {
         Call::new("StartExecution")
             .form("FlowName", "f")
@@ -341,7 +341,7 @@ async fn sign_in(server: &Server, key: &str) -> String {
 
 #[tokio::test]
 async fn large_pages_and_events_count_into_the_memory_of_answers() {
-    let server = server_with_large_page().await;
+    let server = server_with_pages(0).await;
     let get = |path: &str, cookie: &str| {
         format!("GET {path} HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n").into_bytes()
     };
@@ -354,7 +354,7 @@ async fn large_pages_and_events_count_into_the_memory_of_answers() {
         .limits
         .answers
         .try_acquire(&client(HOSTILE, "reader"), 16 << 20);
-    let page = "/ui/flows/f/executions/large/events/2/detail";
+    let page = "/ui/flows/f/executions/small/events/2/detail";
     let refused = send(&server, HOSTILE, &get(page, &reader)).await;
     assert_eq!(refused.status, 429);
     let small = send(&server, HOSTILE, &get("/ui/", &reader)).await;
