@@ -1,31 +1,35 @@
-//! FlowLedger: execution histories of workflow engines, kept durably and in order, and read by the
-//! CloudFlow SDKs that people already have (product `fnf`, version 2019-03-15).
+//! FlowLedger: a server that stores the execution histories of workflow engines, durably and in order. It speaks
+//! the API of Alibaba CloudFlow (product `fnf`, version 2019-03-15), so existing SDKs read it unchanged.
 //!
-//! The house, from the street to the cellar; a module names only lower ones:
+//! Layers, top to bottom; a module depends only on lower ones. `main.rs`, the command line, is above them all.
 //!
-//! - [`cli`]: the subcommands, except the command line itself (`main.rs`)
-//! - [`server`]: connections, routes, limits, request id, the one log line, graceful stop
-//! - [`client`]: the other end: signs requests and sends them to any endpoint
-//! - [`action`]: what callers can ask for; outcomes get their codes here
+//! - [`cli`]: one file per subcommand
+//! - [`server`]: connections, routes, body limits, request ids, the request log, graceful shutdown
+//! - [`client`]: signs requests and sends them to any endpoint, with retry
+//! - [`action`]: one file per action: typed arguments, one store call, error codes
 //! - [`ui`]: the pages under `/ui/`
-//! - [`text`]: durations, counts, glyphs and hidden characters, as pages and terminal show them
-//! - [`auth`]: a signed request in, a `Caller` out; a cookie in, a `Viewer` out
+//! - [`auth`]: turns a signed request into a `Caller` and a session cookie into a `Viewer`
+//! - [`timeline`]: folds a history into a tree of spans, for browser and terminal
+//! - [`text`]: durations, counts, glyphs and hidden characters, for browser and terminal
 //! - [`limits`]: permits per access key and network, so that one caller cannot take the server from others
-//! - [`store`]: where histories are kept
-//! - [`timeline`]: a history as a tree of spans, for pages and terminal
-//! - [`config`]: flags and environment, checked
-//! - [`wire`]: what the vendor dictates: parameters, signatures, errors, the envelope
-//! - [`model`]: the nouns and the pure rules
-//! - [`log`]: what keeps the log from costing an answer or a disk
+//! - [`store`]: persistence: flows, executions, events, nonces
+//! - [`config`]: flags and environment variables, checked
+//! - [`log`]: a bounded, lossy log writer that never delays an answer
 //! - [`clock`]: time and ids
+//! - [`wire`]: the vendor's wire format: parameters, signatures, errors, the envelope of an answer
+//! - [`model`]: domain types and their pure rules
 //!
-//! A request passes four rooms: `server` (bounded body, id, parameters), `auth` (the caller), one file of
-//! `action` (typed arguments, one store call), `store` (one statement or one transaction); the answer
-//! goes back through `wire::response`.
+//! A request passes `server` (bounded body, request id, parameters), `auth` (the caller), one file of `action`
+//! (typed arguments, one store call) and `store` (one statement or one transaction). The answer returns through
+//! `wire::response`.
 //!
-//! What always holds: an acknowledged append is synced, whole, once and in order. What is read was
-//! verified against its checksum. Nothing about existence is said before rights are checked. No error
-//! leaves that is not in the table of `wire::error`. No secret can be printed.
+//! Invariants:
+//!
+//! - An acknowledged append has been synced to disk; it is whole, once, and in order.
+//! - Every event that is read has been verified against its checksum.
+//! - No answer tells whether something exists before the caller's rights are checked.
+//! - Every error answer has a code of the table in `wire::error`.
+//! - No secret can be printed or compared except in constant time.
 
 pub mod action;
 pub mod auth;

@@ -1,4 +1,5 @@
-//! `AppendExecutionEvents`, ours: the write path, called through any SDK's generic request.
+//! `AppendExecutionEvents`, ours: appends a batch of events, whole or not at all. SDKs call it by their generic
+//! request. With `ExpectedEventId` a retry is idempotent.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ struct Params {
     batch: Batch,
 }
 
-/// An event as it is sent: the fields that GetExecutionHistory answers, most of them optional.
+/// An event as sent: the fields that GetExecutionHistory answers, most of them optional.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Event {
@@ -39,7 +40,7 @@ struct Event {
 struct Response {
     first_event_id: i64,
     last_event_id: i64,
-    /// EventId of each `TaskSubmitted` event, and the token by which its task is reported.
+    /// For each `TaskSubmitted` event of the batch, the token by which its task is reported.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     task_tokens: BTreeMap<i64, String>,
 }
@@ -62,7 +63,11 @@ impl Params {
     }
 }
 
-/// The events that a caller's JSON `text` is. The refusal names the field that is wrong.
+/// Parses the JSON of `Events`.
+///
+/// # Errors
+///
+/// `InvalidArgument` that names the event by its index, and its field.
 pub fn read_events(text: &str) -> Result<Vec<NewEvent>, ApiError> {
     let rule = format!("must be a JSON array of 1 to {BATCH_MAX_EVENTS} objects");
     let invalid = |fault: &str| ApiError::invalid("Events", format_args!("{rule}{fault}"));
@@ -86,7 +91,7 @@ fn read_event(index: usize, text: &RawValue) -> Result<NewEvent, ApiError> {
         ));
     }
     let event: Event =
-        serde_json::from_str(text.get()).map_err(|_| misformed(index, text.get()))?;
+        serde_json::from_str(text.get()).map_err(|_| parse_error(index, text.get()))?;
     let time = event.time.map(|text| {
         Timestamp::parse(&text)
             .ok_or_else(|| ApiError::invalid(&format!("Events[{index}].Time"), Timestamp::RULE))
@@ -101,8 +106,8 @@ fn read_event(index: usize, text: &RawValue) -> Result<NewEvent, ApiError> {
     })
 }
 
-/// Says which field of an event that cannot be read is wrong, and how.
-fn misformed(index: usize, text: &str) -> ApiError {
+/// Describes which field of an event cannot be parsed, and why.
+fn parse_error(index: usize, text: &str) -> ApiError {
     let event = &mut serde_json::Deserializer::from_str(text);
     let Err(error) = serde_path_to_error::deserialize::<_, Event>(event) else {
         return ApiError::invalid(&format!("Events[{index}]"), "must be one object");

@@ -1,4 +1,4 @@
-//! `CreateFlow` of the CloudFlow API reference: a name and a definition. Nothing runs it here.
+//! `CreateFlow` of the CloudFlow API reference: stores a name and a definition, which an engine elsewhere runs.
 
 use super::{Action, Answer, ApiError, Context, answer, describe_flow::Response, refused};
 use crate::{
@@ -6,11 +6,11 @@ use crate::{
     wire::{json, params::Params},
 };
 
-/// Kinds of definitions; `FDL` is the vendor's flow definition language.
+/// Kinds of definitions: the vendor's flow definition language.
 const TYPES: [&str; 1] = ["FDL"];
 const EXECUTION_MODES: [&str; 2] = ["Standard", "Express"];
 
-/// The parameters are those of the flow itself.
+/// The parameters are the fields of the flow.
 fn read(context: &Context<'_>) -> Result<Flow, ApiError> {
     let params = context.params;
     let now = context.clock.now();
@@ -37,8 +37,8 @@ fn read(context: &Context<'_>) -> Result<Flow, ApiError> {
     })
 }
 
-/// What CreateFlow sets and UpdateFlow changes. Of description and role an empty one is one; of the
-/// others it is an absent one.
+/// The parameters that CreateFlow sets and UpdateFlow changes. An empty description or role is a value; any other
+/// empty value counts as absent.
 pub(super) struct Texts {
     pub(super) definition: Option<String>,
     pub(super) description: Option<String>,

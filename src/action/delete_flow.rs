@@ -1,12 +1,12 @@
-//! `DeleteFlow` of the CloudFlow API reference: the flow, its executions and their histories are gone at
-//! once and for good.
+//! `DeleteFlow` of the CloudFlow API reference: deletes a flow with its executions and their histories, for good.
+//! They cannot be read from then on; the store purges their rows in the background.
 
 use serde::Serialize;
 
 use super::{Action, Answer, ApiError, Context, answer, refused};
 use crate::store::FlowDeletion;
 
-/// Nothing but the envelope.
+/// No members; the answer is the envelope.
 #[derive(Serialize)]
 struct Response {}
 

@@ -1,4 +1,4 @@
-//! `DescribeExecution` of the CloudFlow API reference: how an execution stands.
+//! `DescribeExecution` of the CloudFlow API reference: the status, input and output of an execution.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::{Action, Answer, ApiError, Context, LongPoll, answer, describe_flow::raw, refused};
 use crate::model::{Execution, Name, Status, Timestamp};
 
-/// An execution in an answer; what is not yet known is left out.
+/// An execution in an answer, without fields that are not known yet.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Response<'a> {
@@ -21,7 +21,7 @@ pub(super) struct Response<'a> {
     flow_definition: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<&'a RawValue>,
-    /// StopExecution alone answers it.
+    /// In answers of StopExecution only.
     #[serde(skip_serializing_if = "Option::is_none")]
     role_arn: Option<&'a str>,
     started_time: Timestamp,
@@ -51,7 +51,7 @@ impl<'a> Response<'a> {
         Response { role_arn, ..self }
     }
 
-    /// Without what may be large.
+    /// Leaves out the fields that may be large.
     pub(super) fn without_texts(self) -> Self {
         Response {
             input: None,
@@ -68,6 +68,7 @@ pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     let execution_name = context.name("ExecutionName")?;
     let mut poll = LongPoll::read(&context, Action::DescribeExecution, &flow_name)?;
     context.allow(Action::DescribeExecution, &flow_name)?;
+    // Subscribes before it reads, so that no end between the two is missed.
     let mut subscription = context.store.subscribe(&flow_name, &execution_name);
     loop {
         let execution = context

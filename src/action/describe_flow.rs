@@ -1,4 +1,4 @@
-//! `DescribeFlow` of the CloudFlow API reference: a flow as it stands.
+//! `DescribeFlow` of the CloudFlow API reference: all fields of a flow.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::{Action, Answer, ApiError, Context, answer, refused};
 use crate::model::{Flow, Name, Timestamp};
 
-/// A flow in an answer; what was never set is left out.
+/// A flow in an answer, without fields that were never set.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Response<'a> {

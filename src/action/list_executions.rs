@@ -1,4 +1,4 @@
-//! `ListExecutions` of the CloudFlow API reference: executions of a flow, the newest first.
+//! `ListExecutions` of the CloudFlow API reference: the executions of a flow, newest first, by keyset pagination.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::{
     store::{ListExecutions, Position},
 };
 
-/// Executions of one page and the default; the vendor's.
+/// Executions of one page: the vendor's limit and default.
 const LIMIT_MAX: i64 = 100;
 const LIMIT_DEFAULT: i64 = 60;
 
@@ -16,7 +16,8 @@ const LIMIT_DEFAULT: i64 = 60;
 #[serde(rename_all = "PascalCase")]
 struct Response<'a> {
     executions: Vec<describe_execution::Response<'a>>,
-    /// Where the next page begins: start and number of an execution. A page may be short and have one.
+    /// The key with which the next page begins: start time and number of an execution. Even a short page may
+    /// have a next one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
 }
@@ -50,7 +51,7 @@ fn read(context: &Context<'_>) -> Result<ListExecutions, ApiError> {
     })
 }
 
-/// The vendor's statuses. No execution here is ever `Starting`, but asking for it is no mistake.
+/// Checks that `text` is one of the vendor's statuses. `Starting` is valid, though no execution here has it.
 fn status(text: &str) -> Result<&'static str, ApiError> {
     const STATUSES: [&str; 6] = [
         "Starting",

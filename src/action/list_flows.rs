@@ -1,11 +1,11 @@
-//! `ListFlows` of the CloudFlow API reference: the flows that the caller may see, by name.
+//! `ListFlows` of the CloudFlow API reference: the flows that the caller's key sees, by name, by keyset pagination.
 
 use serde::Serialize;
 
 use super::{Action, Answer, ApiError, Context, answer, describe_flow, name};
 use crate::{model::Name, store::ListFlows};
 
-/// Flows of one page and the default; the vendor's.
+/// Flows of one page: the vendor's limit and default.
 const LIMIT_MAX: i64 = 1000;
 const LIMIT_DEFAULT: i64 = 60;
 
@@ -13,7 +13,7 @@ const LIMIT_DEFAULT: i64 = 60;
 #[serde(rename_all = "PascalCase")]
 struct Response<'a> {
     flows: Vec<describe_flow::Response<'a>>,
-    /// The name of the flow with which the next page begins.
+    /// The key with which the next page begins: the name of a flow.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<Name>,
 }

@@ -1,7 +1,7 @@
-//! What callers can ask for: one file, one variant and one test file an Action.
+//! The actions of the API. Each has one file, one variant of `Action` and one test file.
 //!
-//! `run` is where a verified call becomes a store call: version, action, arguments, rights, existence, in
-//! this order. It is also the one place that gives the store's outcomes their codes.
+//! `run` turns a verified call into one store call. It checks version, action, arguments, rights and existence, in
+//! this order. The store's refusals get their error codes here and nowhere else.
 
 mod append_execution_events;
 mod create_flow;
@@ -44,10 +44,10 @@ use crate::{
     },
 };
 
-/// Longest wait of a call that waits; the vendor's limit.
+/// Longest long poll, in seconds; the vendor's limit.
 const WAIT_MAX_SECONDS: i64 = 60;
 
-/// The actions that are served. The vendor's others belong to an orchestrator: `ActionNotSupported`.
+/// The actions that are served. The vendor's other actions belong to an engine: `ActionNotSupported`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum Action {
     AppendExecutionEvents,
@@ -71,7 +71,7 @@ impl Action {
         Action::deserialize(StrDeserializer::<value::Error>::new(name)).ok()
     }
 
-    /// The least role that may call it. What a reader may not call writes.
+    /// Returns the lowest role that may call the action. An action that a reader may not call is a write.
     pub fn role(self) -> Role {
         match self {
             Action::DescribeExecution
@@ -91,11 +91,11 @@ impl Action {
     }
 }
 
-/// What an action works with.
+/// Everything an action needs.
 #[derive(Clone)]
 pub struct Context<'a> {
     pub caller: &'a Caller,
-    /// Checks the key of a long poll again.
+    /// Checks the keys of long polls again.
     pub authenticator: &'a Authenticator,
     pub params: &'a Params<'a>,
     pub store: &'a dyn Store,
@@ -103,11 +103,15 @@ pub struct Context<'a> {
     pub limits: &'a Limits,
     /// Who is charged for permits.
     pub client: &'a ClientId,
-    /// Turns true when the server stops: nobody waits on.
+    /// Turns true when the server shuts down, which ends all long polls.
     pub stopping: watch::Receiver<bool>,
 }
 
-/// Runs the call that the caller signed.
+/// Runs the action that the caller signed.
+///
+/// # Errors
+///
+/// The code of the first check that fails, or of the store's refusal.
 pub async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     let caller = context.caller;
     if caller.version() != VERSION {
@@ -155,12 +159,12 @@ fn allow(allowed: bool) -> Result<(), ApiError> {
     allowed.then_some(()).ok_or_else(denied)
 }
 
-/// A long poll of one flow: a call that waits for an event instead of answering at once.
+/// A long poll: a call that waits for a change in a flow instead of answering at once.
 struct LongPoll<'a> {
     context: &'a Context<'a>,
     action: Action,
     flow: &'a Name,
-    /// `None` if the call does not wait, or no longer.
+    /// `None` if the call does not wait, or no longer does.
     deadline: Option<Instant>,
 }
 
@@ -185,8 +189,8 @@ impl<'a> LongPoll<'a> {
         self.deadline.is_some()
     }
 
-    /// Parks the call until `changed` completes, its time is over or the server stops, and checks its key
-    /// once more. Returns whether the caller must read again; false if the call does not wait.
+    /// Parks the call until `changed` completes, its time is over or the server shuts down, and checks its key
+    /// again. Returns true if the caller must read again, and false if the call does not wait (any more).
     async fn park(&mut self, changed: impl Future<Output = ()>) -> Result<bool, ApiError> {
         let Some(deadline) = self.deadline else {
             return Ok(false);
@@ -214,7 +218,7 @@ impl<'a> LongPoll<'a> {
         }
     }
 
-    /// Refuses the call if its key has been revoked since it was signed.
+    /// Refuses the call if its key was revoked since it was signed.
     fn check_key(&self) -> Result<(), ApiError> {
         let now = self.context.clock.now();
         let caller = self.context.authenticator.renew(self.context.caller, now)?;
@@ -242,7 +246,7 @@ impl From<store::Error> for ApiError {
     }
 }
 
-/// The code of a refusal; `execution` is empty where no refusal names one.
+/// Returns the error of a refusal. `execution` is `None` for actions whose refusals name none.
 fn refused(refusal: Refusal, flow: &Name, execution: Option<&Name>) -> ApiError {
     let execution = execution.map_or("", Name::as_str);
     match refusal {

@@ -1,4 +1,4 @@
-//! `ReportTaskFailed` of the CloudFlow API reference: a task that was submitted has failed, and why.
+//! `ReportTaskFailed` of the CloudFlow API reference: ends a submitted task with an error and its cause.
 
 use super::{
     Action, Answer, ApiError, Context, report_task_succeeded::report, stop_execution::Reason,

@@ -1,4 +1,4 @@
-//! `ReportTaskSucceeded` of the CloudFlow API reference: a task that was submitted has an output.
+//! `ReportTaskSucceeded` of the CloudFlow API reference: ends a submitted task with an output.
 
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     report(context, Action::ReportTaskSucceeded, TASK_SUCCEEDED, detail).await
 }
 
-/// Appends the end of the task that `TaskToken` names.
+/// Appends the event that ends the task of `TaskToken`.
 pub(super) async fn report(
     context: Context<'_>,
     action: Action,

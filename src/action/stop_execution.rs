@@ -1,10 +1,10 @@
-//! `StopExecution` of the CloudFlow API reference: ends an execution with an `ExecutionStopped` event that
-//! bears the caller's reason. An engine sees it when its next append is refused.
+//! `StopExecution` of the CloudFlow API reference: ends an execution with an `ExecutionStopped` event that holds the
+//! caller's reason. The engine notices when its next append is refused.
 
 use serde::Serialize;
 
 use super::{Action, Answer, ApiError, Context, answer, describe_execution::Response, refused};
-use crate::{model::Name, store::StopExecution, wire::params::Params as Given};
+use crate::{model::Name, store::StopExecution, wire::params};
 
 /// Longest name of an error, in characters; the vendor's limit.
 const ERROR_MAX_CHARS: usize = 128;
@@ -17,7 +17,7 @@ struct Params {
     detail: String,
 }
 
-/// Why something ended, as an event's detail has it.
+/// Why an execution or a task ended, in the form of an EventDetail.
 #[derive(Serialize)]
 pub(super) struct Reason<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,8 +27,8 @@ pub(super) struct Reason<'a> {
 }
 
 impl<'a> Reason<'a> {
-    /// `Error` and `Cause`, neither of which must be there.
-    pub(super) fn read(params: &'a Given<'_>) -> Result<Self, ApiError> {
+    /// Reads `Error` and `Cause`, both optional.
+    pub(super) fn read(params: &'a params::Params<'_>) -> Result<Self, ApiError> {
         Ok(Reason {
             error: params.text("Error", ERROR_MAX_CHARS)?,
             cause: params.text("Cause", CAUSE_MAX_CHARS)?,
@@ -68,7 +68,7 @@ pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
         .stop_execution(stop, Some(context.caller.nonce()))
         .await?
         .map_err(|refusal| refused(refusal, &flow_name, Some(&execution_name)))?;
-    // It has stopped; whether its flow can be read does not change that.
+    // The stop is committed, so a failure to read the flow must not fail the answer.
     let flow = context.store.describe_flow(&flow_name).await;
     let role_arn = flow
         .ok()

@@ -1,5 +1,5 @@
-//! `UpdateFlow` of the CloudFlow API reference: changes what is sent, and nothing else. Executions that
-//! have started keep the definition they started with.
+//! `UpdateFlow` of the CloudFlow API reference: changes the parameters that are sent. Executions keep the definition
+//! with which they started.
 
 use super::{
     Action, Answer, ApiError, Context, answer, create_flow::Texts, describe_flow::Response, refused,

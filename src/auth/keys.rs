@@ -1,4 +1,4 @@
-//! Access keys: where they come from and what they may do.
+//! Access keys: the keys file, roles, and which flows a key sees.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,19 +9,19 @@ use crate::{
     wire::signature::SecretKey,
 };
 
-/// What a key may do; each role may do what those before it may.
+/// What a key may do. Each role includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Describe, list, read histories.
+    /// Describes, lists and reads histories.
     Reader,
-    /// And create flows, start executions, append events.
+    /// Creates flows, starts executions, appends events.
     Writer,
-    /// And everything else.
+    /// Deletes flows.
     Admin,
 }
 
-/// Patterns of flow names; `*` stands for any characters. No pattern allows no flow.
+/// Patterns of flow names; `*` matches any characters. An empty list matches no flow.
 #[derive(Clone, Debug)]
 pub struct Globs(Arc<[String]>);
 
@@ -30,6 +30,7 @@ impl Globs {
         Globs(Arc::new(["*".to_owned()]))
     }
 
+    /// Returns whether a pattern matches this flow.
     pub fn allow(&self, flow: &Name) -> bool {
         self.0.iter().any(|glob| matches(glob, flow.as_str()))
     }
@@ -73,19 +74,22 @@ impl Key {
         }
     }
 
+    /// Returns the secret that signs requests.
     pub fn secret(&self) -> &SecretKey {
         &self.secret
     }
 
+    /// Returns the role.
     pub fn role(&self) -> Role {
         self.role
     }
 
+    /// Returns the patterns of the flows that the key sees.
     pub fn flows(&self) -> &Globs {
         &self.flows
     }
 
-    /// The token that a request must bring, if there is one.
+    /// Returns the security token that a request must carry, if the key has one.
     pub fn security_token(&self) -> Option<&SecretKey> {
         self.security_token.as_ref()
     }
@@ -100,19 +104,19 @@ impl Key {
         same_token && self.secret.same_as(&other.secret)
     }
 
-    /// Whether the request brought the token that this key needs, if it needs one.
-    pub fn accepts_token(&self, brought: Option<&str>) -> bool {
+    /// Returns whether `token` is the security token of this key. A key without one accepts any.
+    pub fn accepts_token(&self, token: Option<&str>) -> bool {
         match &self.security_token {
             None => true,
-            Some(token) => brought.is_some_and(|brought| token.is(brought)),
+            Some(own) => token.is_some_and(|token| own.is(token)),
         }
     }
 }
 
-/// All keys, by id.
+/// All access keys, by id.
 pub struct Keys {
     by_id: HashMap<String, Arc<Key>>,
-    nobody: Arc<Key>,
+    unknown_key: Arc<Key>,
 }
 
 /// The keys file.
@@ -123,7 +127,7 @@ struct KeysFile {
     key: Vec<KeyEntry>,
 }
 
-/// A `[[key]]` of the keys file.
+/// A `[[key]]` table of the keys file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeyEntry {
@@ -137,7 +141,7 @@ struct KeyEntry {
     expires: Option<String>,
 }
 
-/// Reads a secret. The parser's own fault would quote one that is not text, such as a bare number.
+/// Reads a secret. The parser's own error would quote a value that is not a string, such as a bare number.
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretKey, D::Error> {
     match toml::Value::deserialize(deserializer)? {
         toml::Value::String(text) => Ok(SecretKey::new(text)),
@@ -151,26 +155,29 @@ fn optional_secret<'de, D: Deserializer<'de>>(
     secret(deserializer).map(Some)
 }
 
-/// The line of a fault and what it is. The parser's full message would quote the line, and so a secret.
-fn fault(text: &str, error: &toml::de::Error) -> String {
+/// Describes an error by its line. The parser's full message would quote the line, and so a secret.
+fn describe_error(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.unwrap_or_default().split('\n').count();
     format!("line {line}: {}", error.message())
 }
 
 impl Keys {
-    /// The keys of a keys file's text, and the admin key `(id, secret)` of the environment, if there is one.
-    /// A fault names the key, never a secret.
+    /// Loads the keys of a keys file's text and the admin key `(id, secret)` of the environment.
+    ///
+    /// # Errors
+    ///
+    /// Returns a line for the operator that names the key or the line of the file, never a secret.
     pub fn load(file: Option<&str>, admin: Option<(String, String)>) -> Result<Self, String> {
         let mut keys = Keys {
             by_id: HashMap::new(),
-            nobody: Key::new("nobody".to_owned(), Role::Reader).into(),
+            unknown_key: Key::new("nobody".to_owned(), Role::Reader).into(),
         };
         if let Some((id, secret)) = admin {
             keys.add(id, Key::new(secret, Role::Admin))?;
         }
         if let Some(text) = file {
-            let file: KeysFile = toml::from_str(text).map_err(|e| fault(text, &e))?;
+            let file: KeysFile = toml::from_str(text).map_err(|e| describe_error(text, &e))?;
             for entry in file.key {
                 let expires = entry.expires.as_deref().map(|text| {
                     Timestamp::parse(text)
@@ -211,18 +218,23 @@ impl Keys {
         }
     }
 
+    /// Returns the number of keys.
     pub fn count(&self) -> usize {
         self.by_id.len()
     }
 
-    /// The key with this id, if it has not expired.
+    /// Returns the key with this id, unless it has expired.
     pub fn find(&self, id: &str, now: Timestamp) -> Option<&Arc<Key>> {
         self.by_id
             .get(id)
             .filter(|key| key.expires.is_none_or(|expires| now < expires))
     }
 
-    /// Takes the key with this id out, or the only one. The fault says what to do.
+    /// Takes out the key with this id, or the only key.
+    ///
+    /// # Errors
+    ///
+    /// Returns a line for the user that lists the ids to choose from.
     pub fn take(mut self, id: Option<&str>) -> Result<(String, Key), String> {
         let mut ids: Vec<_> = self.by_id.keys().cloned().collect();
         ids.sort_unstable();
@@ -240,9 +252,10 @@ impl Keys {
         }
     }
 
-    /// A key that nobody has: checking it takes as long as checking a wrong secret.
-    pub fn nobody(&self) -> &Arc<Key> {
-        &self.nobody
+    /// Returns the key against which requests with an unknown key id are checked, so that they take as long as
+    /// requests with a wrong secret.
+    pub fn unknown_key(&self) -> &Arc<Key> {
+        &self.unknown_key
     }
 }
 
@@ -251,7 +264,7 @@ mod tests {
     use super::matches;
 
     #[test]
-    fn a_star_stands_for_any_characters() {
+    fn star_matches_any_characters() {
         for (glob, text, expected) in [
             ("*", "anything", true),
             ("billing", "billing", true),

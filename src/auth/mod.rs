@@ -1,8 +1,9 @@
-//! Who calls: a signed request in, a `Caller` out; and who looks at the pages: a cookie in, a `Viewer` out.
-//! Nothing else can make either.
+//! Authentication: turns a signed request into a `Caller` and a session cookie into a `Viewer`. No other module
+//! can make either.
 //!
-//! Checks come in this order: required common parameters, key, signature, time, nonce. The signed values
-//! decide; an unsigned `x-acs-action` beside an RPC v1 signature, for example, means nothing.
+//! Checks run in this order: required common parameters, key, signature, time, nonce. Only signed values count;
+//! an unsigned `x-acs-action` beside an RPC v1 signature, for example, is ignored. Which role an action needs is
+//! decided in `action`.
 
 pub mod keys;
 mod nonces;
@@ -29,10 +30,10 @@ use crate::{
     },
 };
 
-/// How far a request's time may be from the server's, either way, in milliseconds; the vendor's limit.
+/// Most that a request's time may differ from the server's, either way, in milliseconds; the vendor's limit.
 pub const SKEW_MAX_MILLIS: u64 = 15 * 60 * 1000;
 
-/// A caller whose signature held, and what the signature covers of the call.
+/// A caller whose signature was verified, with the signed parts of the call.
 #[derive(Clone)]
 pub struct Caller {
     key_id: String,
@@ -55,46 +56,48 @@ impl Caller {
         &self.key_id
     }
 
-    /// Whether the key has at least this role.
+    /// Returns whether the key has at least this role.
     pub fn is(&self, role: Role) -> bool {
         self.key.role() >= role
     }
 
-    /// Whether the key's globs let it see this flow.
+    /// Returns whether the key's globs match this flow.
     pub fn sees(&self, flow: &Name) -> bool {
         self.key.flows().allow(flow)
     }
 
+    /// Returns the nonce of the request, for the write's own transaction.
     pub fn nonce(&self) -> Nonce {
         self.nonce
     }
 
-    /// The action that was signed; may be empty or unknown.
+    /// Returns the signed action; it may be empty or unknown.
     pub fn action(&self) -> &str {
         &self.action
     }
 
-    /// The API version that was signed; may be empty.
+    /// Returns the signed API version; it may be empty.
     pub fn version(&self) -> &str {
         &self.version
     }
 }
 
-/// A request as it arrived, bounded and decoded.
+/// A request as it arrived, within the HTTP limits.
 pub struct Request<'a> {
     pub method: &'a str,
     pub headers: &'a HeaderMap,
     pub body: &'a [u8],
 }
 
-/// Checks callers against keys that can be replaced while it serves.
+/// Verifies callers against keys that can be replaced while serving.
 pub struct Authenticator {
     keys: ArcSwap<Keys>,
+    /// Wakes long polls after the keys were replaced.
     replaced: watch::Sender<()>,
     nonces: Nonces,
 }
 
-/// What a request claims, before anything is proven.
+/// What a request claims before anything is verified.
 struct Claim<'a> {
     key_id: &'a str,
     security_token: Option<&'a str>,
@@ -105,7 +108,7 @@ struct Claim<'a> {
     proof: Proof<'a>,
 }
 
-/// A signature, with what it is said to be of.
+/// A signature, and which headers it claims to cover.
 enum Proof<'a> {
     RpcV1(Option<rpc_v1::Signature>),
     Acs3 {
@@ -152,8 +155,12 @@ impl Authenticator {
         })
     }
 
-    /// Proves who sent `request`. `writes` says which actions must not be forgotten first when memory for
-    /// nonces runs out. Parameters that turn out to be unsigned are removed from `params`.
+    /// Verifies the signature of `request` and uses up its nonce. Removes parameters that turn out to be unsigned
+    /// from `params`. `writes` tells whether an action writes: nonces of writes are kept longest.
+    ///
+    /// # Errors
+    ///
+    /// The code of the first check that fails.
     pub fn authenticate(
         &self,
         request: &Request<'_>,
@@ -165,10 +172,11 @@ impl Authenticator {
         let (caller, without_empty) = {
             let claim = claim(request, params)?;
             let key = keys.find(claim.key_id, now);
-            let held = proven(&claim, key.unwrap_or(keys.nobody()), request, params);
+            let verified = verify(&claim, key.unwrap_or(keys.unknown_key()), request, params);
             let key =
                 key.ok_or_else(|| ApiError::new(Code::InvalidAccessKeyId, &[&claim.key_id]))?;
-            let without_empty = held.ok_or_else(|| ApiError::new(Code::SignatureNotMatch, &[]))?;
+            let without_empty =
+                verified.ok_or_else(|| ApiError::new(Code::SignatureNotMatch, &[]))?;
             if !key.accepts_token(claim.security_token) {
                 return Err(ApiError::new(Code::InvalidAccessKeyId, &[&claim.key_id]));
             }
@@ -199,7 +207,7 @@ impl Authenticator {
     }
 }
 
-/// Reads the scheme that the request carries; it must be exactly one.
+/// Reads the claim of the request's signature scheme, of which there must be exactly one.
 fn claim<'a>(request: &Request<'a>, params: &'a Params<'_>) -> Result<Claim<'a>, ApiError> {
     let authorization =
         header(request.headers, "authorization")?.filter(|value| value.starts_with("ACS"));
@@ -222,7 +230,7 @@ fn claim_rpc_v1<'a>(params: &'a Params<'_>) -> Result<Claim<'a>, ApiError> {
     if params.required("SignatureMethod")? != "HMAC-SHA1" {
         return Err(ApiError::invalid("SignatureMethod", "must be HMAC-SHA1"));
     }
-    // CreateSchedule has a business parameter of this name.
+    // `CreateSchedule` has a business parameter of the same name.
     if params.required("SignatureVersion")? != "1.0" && action != "CreateSchedule" {
         return Err(ApiError::invalid("SignatureVersion", "must be 1.0"));
     }
@@ -262,12 +270,12 @@ fn claim_acs3<'a>(
     let time = required("x-acs-date")?;
     let nonce = required("x-acs-signature-nonce")?;
     required("x-acs-content-sha256")?;
-    // The content type decides how the body is read.
+    // The content type must be signed, because it selects the parser of the body.
     let decides = |name: &&str| {
         name.starts_with("x-acs-") || (*name == "content-type" && params.body().is_some())
     };
     for name in headers.keys().map(http::HeaderName::as_str).filter(decides) {
-        header(headers, name)?; // not doubled
+        header(headers, name)?; // refuses duplicates
         if !parsed.signed_headers.contains(&name) {
             return Err(ApiError::invalid(name, "must be among SignedHeaders"));
         }
@@ -295,7 +303,8 @@ fn claim_acs3<'a>(
     })
 }
 
-/// A header's value; refused if it is there twice or is not visible ASCII.
+/// Returns a header's value. Refuses one that occurs twice or is not visible ASCII; an empty one counts as
+/// absent.
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, ApiError> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
@@ -311,9 +320,9 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Api
     }
 }
 
-/// Whether the signature is `key`'s. `Some(true)`: only without the empty business parameters, which the
-/// current Java SDK sends but does not sign under RPC v1.
-fn proven(
+/// Verifies that the signature is `key`'s. Returns `Some(true)` if it holds only without the empty business
+/// parameters, which the current Java SDK sends but does not sign under RPC v1.
+fn verify(
     claim: &Claim<'_>,
     key: &Key,
     request: &Request<'_>,
@@ -370,7 +379,7 @@ fn check_time(claim: &Claim<'_>, now: Timestamp) -> Result<Timestamp, ApiError> 
     Ok(time)
 }
 
-/// Of key id and nonce; NUL cannot be in a key id.
+/// Returns the digest of key id and nonce, separated by NUL, which no key id contains.
 fn digest(key_id: &str, nonce: &str) -> crate::model::nonce::Digest {
     let hash = Sha256::new()
         .chain_update(key_id)

@@ -1,7 +1,9 @@
-//! Who looks at the pages: an access key signs in once, and a cookie says so from then on.
+//! Sessions of the pages: a user signs in with an access key and gets a cookie.
 //!
-//! The cookie is the key's id, an expiry, and an HMAC of both by the key's own secret. So there is no table
-//! of sessions, no secret in the browser, and a key that is changed or removed ends its sessions.
+//! The cookie holds the key's id, an expiry, and an HMAC of both by the key's own secret. So the server keeps no
+//! table of sessions, the browser holds no secret, and changing or removing a key ends its sessions. Sign-in takes
+//! the same time whether the id, the secret or the security token is wrong. Limiting the rate of attempts is up
+//! to `ui`.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
@@ -14,10 +16,10 @@ use crate::{
     wire::signature::SecretKey,
 };
 
-/// How long a session lasts, in milliseconds: a working day.
+/// Longest session, in milliseconds: a working day.
 pub const SESSION_MAX_MILLIS: i64 = 12 * 60 * 60 * 1000;
 
-/// Somebody whose cookie held. Every key may read, so only the flows differ.
+/// A user whose session cookie was verified. Every role may read, so only the flows differ.
 #[derive(Debug)]
 pub struct Viewer {
     key_id: String,
@@ -25,17 +27,18 @@ pub struct Viewer {
 }
 
 impl Viewer {
+    /// Returns the id of the key that signed in.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// Whether the key's globs let it see this flow.
+    /// Returns whether the key's globs match this flow.
     pub fn sees(&self, flow: &Name) -> bool {
         self.flows.allow(flow)
     }
 }
 
-/// What somebody types to sign in.
+/// The fields of the sign-in form.
 pub struct Credentials<'a> {
     pub key_id: &'a str,
     pub secret: SecretKey,
@@ -43,12 +46,12 @@ pub struct Credentials<'a> {
 }
 
 impl Authenticator {
-    /// The cookie of a new session. None says nothing about what was wrong, and takes as long.
+    /// Returns the cookie of a new session, or `None` after the same time for any wrong field.
     pub fn sign_in(&self, credentials: &Credentials<'_>, now: Timestamp) -> Option<String> {
         let keys = self.keys.load();
         let key = keys.find(credentials.key_id, now);
-        let against = key.unwrap_or(keys.nobody());
-        // Comparing HMACs tells nothing about the secret's length either.
+        let against = key.unwrap_or(keys.unknown_key());
+        // Compares HMACs, because comparing the secrets themselves would leak their length.
         let typed = credentials.secret.tag(b"sign in");
         let held = against.secret().tagged(b"sign in", &typed)
             & against.accepts_token(credentials.security_token);
@@ -58,13 +61,13 @@ impl Authenticator {
         (held && key.is_some()).then(|| format!("{id}.{expires}.{tag}"))
     }
 
-    /// Who bears this cookie, by the keys as they are now.
+    /// Returns the user of this cookie, verified against the present keys.
     pub fn viewer(&self, cookie: &str, now: Timestamp) -> Option<Viewer> {
         let (key_id, expires, tag) = parts(cookie)?;
         let keys = self.keys.load();
         let key = keys.find(&key_id, now);
         let held = key
-            .unwrap_or(keys.nobody())
+            .unwrap_or(keys.unknown_key())
             .has_session_tag(&key_id, expires, &tag);
         let key = key.filter(|_| held && now.millis() < expires)?;
         Some(Viewer {
@@ -89,13 +92,14 @@ fn parts(cookie: &str) -> Option<(String, i64, [u8; 32])> {
     part().is_none().then_some((id, expires, tag))
 }
 
-/// What is signed; nothing else that a secret signs begins like this.
+/// Returns the text to sign. Its first line separates it from everything else that the secret signs.
 fn signed(key_id: &str, expires: i64) -> Vec<u8> {
     format!("flowledger session\n{key_id}\n{expires}").into_bytes()
 }
 
 impl Key {
-    /// By the secret, and then by the security token if there is one: a change of either ends the session.
+    /// Signs with the secret and then with the security token, if the key has one, so that changing either ends
+    /// the session.
     fn session_tag(&self, key_id: &str, expires: i64) -> [u8; 32] {
         let tag = self.secret.tag(&signed(key_id, expires));
         match &self.security_token {

@@ -1,4 +1,4 @@
-//! Events as they arrive, the rules of a batch, and the JSON in which an event is stored and answered.
+//! Events: the rules of a batch, and the JSON in which an event is stored and answered.
 
 use std::collections::HashSet;
 
@@ -7,22 +7,22 @@ use serde_json::value::RawValue;
 
 use crate::model::{Status, Timestamp};
 
-/// Longest detail of one event, in bytes; the vendor's limit.
+/// Longest EventDetail, in bytes; the vendor's limit.
 pub const EVENT_DETAIL_MAX_BYTES: usize = 64 * 1024;
-/// Longest step name, in characters; ours, twice the longest name of anything else.
+/// Longest StepName, in characters; ours, twice the longest name of anything else.
 pub const STEP_NAME_MAX_CHARS: usize = 256;
-/// Longest type, in letters; ours, three times the longest of the vendor's.
+/// Longest event type, in letters; ours, three times the vendor's longest.
 pub const EVENT_TYPE_MAX_CHARS: usize = 64;
-/// Events of one append; ours, as many as one page answers.
+/// Events of one append; ours, as many as one page of a history.
 pub const BATCH_MAX_EVENTS: usize = 1000;
-/// Distinct event types in one filter; ours, more than twice the number of the vendor's types. The filter
-/// is looked up once for each event that is read, so its size must not be the caller's to choose.
+/// Distinct event types in one filter; ours, more than twice the number of the vendor's types. Bounds the work
+/// per event that a filtered read looks at.
 pub const FILTER_MAX_TYPES: usize = 64;
 
 /// The type of event 1 of every execution, and of no other event.
 pub const EXECUTION_STARTED: &str = "ExecutionStarted";
 
-/// The type of an event after which a task waits to be reported.
+/// The type of an event that submits a task, which is then to be reported.
 pub const TASK_SUBMITTED: &str = "TaskSubmitted";
 pub const TASK_SUCCEEDED: &str = "TaskSucceeded";
 pub const TASK_FAILED: &str = "TaskFailed";
@@ -54,21 +54,21 @@ fn is_event_type(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphabetic())
 }
 
-/// An event that has no place in a history yet. What is `None` gets its default from that place.
+/// An event to append. Fields that are `None` get their defaults when the event gets its EventId.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
     pub event_type: String,
-    /// Default: when the append arrived.
+    /// Default: the time at which the append arrived.
     pub time: Option<Timestamp>,
     /// Default: the EventId before its own.
     pub schedule_event_id: Option<i64>,
-    /// If given, the one that it must get.
+    /// The EventId that the event must get, if any.
     pub event_id: Option<i64>,
     pub step_name: String,
     pub event_detail: String,
 }
 
-/// An event as it is answered, in the vendor's order of fields.
+/// An event as answered, with the fields in the vendor's order.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Rendered<'a> {
@@ -82,8 +82,8 @@ struct Rendered<'a> {
 }
 
 impl NewEvent {
-    /// An event of the execution itself, written by the server.
-    pub fn ours(event_type: &str, time: Timestamp, event_detail: String) -> Self {
+    /// Returns an event that the server itself appends.
+    pub fn by_server(event_type: &str, time: Timestamp, event_detail: String) -> Self {
         NewEvent {
             event_type: event_type.to_owned(),
             time: Some(time),
@@ -94,7 +94,7 @@ impl NewEvent {
         }
     }
 
-    /// Appends the event's JSON at its place: compact, text raw but for what JSON must escape.
+    /// Appends the event's JSON to `into`: compact, raw UTF-8 except for what JSON must escape.
     pub fn render(&self, event_id: i64, default_time: Timestamp, into: &mut Vec<u8>) {
         let rendered = Rendered {
             event_type: &self.event_type,
@@ -107,7 +107,8 @@ impl NewEvent {
         serde_json::to_writer(into, &rendered).expect("strings and integers always serialize")
     }
 
-    /// Whether `stored` is this event at `event_id`: the same fields, the time only if it was given.
+    /// Returns whether `stored` is the JSON of this event at `event_id`. An event without a time matches any time.
+    /// This makes a retried append idempotent.
     pub fn is_stored_as(&self, event_id: i64, stored: &[u8]) -> bool {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
@@ -124,12 +125,12 @@ impl NewEvent {
         })
     }
 
-    /// The status that this event ends its execution with, if it does.
+    /// Returns the status with which this event ends its execution, if it does.
     pub fn ends(&self) -> Option<Status> {
         Status::ended_by(&self.event_type)
     }
 
-    /// Whether this event says that the task which its cause submitted is over.
+    /// Returns whether this event ends the task that the event of its ScheduleEventId submitted.
     pub fn ends_task(&self) -> bool {
         matches!(
             self.event_type.as_str(),
@@ -137,14 +138,14 @@ impl NewEvent {
         )
     }
 
-    /// The `output` of the detail, as it is spelled there.
+    /// Returns the JSON of `output` in the EventDetail, byte for byte.
     pub fn output(&self) -> Option<&str> {
         #[derive(Deserialize)]
         struct Detail<'a> {
             #[serde(borrow)]
             output: Option<&'a RawValue>,
         }
-        // An array would do for the struct too.
+        // serde would read a struct from an array too.
         let object = self.event_detail.trim_start().starts_with('{');
         object
             .then(|| serde_json::from_str::<Detail<'_>>(&self.event_detail).ok())
@@ -153,53 +154,53 @@ impl NewEvent {
             .map(RawValue::get)
     }
 
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), InvalidEvent> {
         if !is_event_type(&self.event_type) {
-            return Err(Fault::new(
+            return Err(InvalidEvent::new(
                 "Type",
                 format!("must be 1 to {EVENT_TYPE_MAX_CHARS} letters"),
             ));
         }
         if self.step_name.chars().count() > STEP_NAME_MAX_CHARS {
-            return Err(Fault::new(
+            return Err(InvalidEvent::new(
                 "StepName",
                 format!("must be at most {STEP_NAME_MAX_CHARS} characters"),
             ));
         }
         if self.event_detail.len() > EVENT_DETAIL_MAX_BYTES {
-            return Err(Fault::new(
+            return Err(InvalidEvent::new(
                 "EventDetail",
                 format!("must be at most {EVENT_DETAIL_MAX_BYTES} bytes"),
             ));
         }
         if self.event_id.is_some_and(|id| id < 1) {
-            return Err(Fault::new("EventId", "must be at least 1"));
+            return Err(InvalidEvent::new("EventId", "must be at least 1"));
         }
         if self.schedule_event_id.is_some_and(|id| id < 0) {
-            return Err(Fault::new("ScheduleEventId", "must be at least 0"));
+            return Err(InvalidEvent::new("ScheduleEventId", "must be at least 0"));
         }
         Ok(())
     }
 }
 
-/// What is wrong with one event of a batch.
+/// A rule that one event of a batch breaks.
 #[derive(Debug)]
-pub struct Fault {
+pub struct InvalidEvent {
     pub field: &'static str,
-    /// Reads on from the field's name.
+    /// To be read on from the field's name.
     pub rule: String,
 }
 
-impl Fault {
+impl InvalidEvent {
     fn new(field: &'static str, rule: impl Into<String>) -> Self {
-        Fault {
+        InvalidEvent {
             field,
             rule: rule.into(),
         }
     }
 }
 
-/// Events to be appended together, checked against every rule that needs no history.
+/// Events to append together, checked against every rule that does not depend on the history.
 #[derive(Clone, Debug)]
 pub struct Batch {
     events: Vec<NewEvent>,
@@ -207,18 +208,25 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// `expected` is the EventId that the first event must get; an `EventId` inside says the same.
-    /// A fault comes with the event's index.
-    pub fn new(events: Vec<NewEvent>, mut expected: Option<i64>) -> Result<Self, (usize, Fault)> {
+    /// Checks the events. `expected` is the EventId that the first event must get (optimistic concurrency); an
+    /// `EventId` inside an event implies it.
+    ///
+    /// # Errors
+    ///
+    /// Returns the index of the first invalid event and the rule that it breaks.
+    pub fn new(
+        events: Vec<NewEvent>,
+        mut expected: Option<i64>,
+    ) -> Result<Self, (usize, InvalidEvent)> {
         for (index, event) in events.iter().enumerate() {
             let offset = i64::try_from(index).unwrap_or(i64::MAX);
-            event.check().map_err(|fault| (index, fault))?;
+            event.check().map_err(|invalid| (index, invalid))?;
             if let Some(id) = event.event_id {
                 let first = id - offset;
                 if first < 1 || expected.is_some_and(|expected| expected != first) {
                     return Err((
                         index,
-                        Fault::new("EventId", "must be the one that the event gets"),
+                        InvalidEvent::new("EventId", "must be the one that the event gets"),
                     ));
                 }
                 expected = Some(first);
@@ -226,8 +234,11 @@ impl Batch {
         }
         let batch = Batch { events, expected };
         batch.check_order()?;
-        match expected.and_then(|first| batch.misfit(first)) {
-            Some(index) => Err((index, Fault::new("ScheduleEventId", Self::SCHEDULE_RULE))),
+        match expected.and_then(|first| batch.invalid_schedule_event_id(first)) {
+            Some(index) => Err((
+                index,
+                InvalidEvent::new("ScheduleEventId", Self::SCHEDULE_RULE),
+            )),
             None => Ok(batch),
         }
     }
@@ -235,38 +246,38 @@ impl Batch {
     /// What a ScheduleEventId must be, to be read on from the field's name.
     pub const SCHEDULE_RULE: &str = "must be smaller than the event's EventId";
 
-    fn check_order(&self) -> Result<(), (usize, Fault)> {
+    fn check_order(&self) -> Result<(), (usize, InvalidEvent)> {
         for (index, event) in self.events.iter().enumerate() {
             if event.event_type == EXECUTION_STARTED && (index > 0 || self.expected != Some(1)) {
                 return Err((
                     index,
-                    Fault::new("Type", format!("{EXECUTION_STARTED} must be event 1")),
+                    InvalidEvent::new("Type", format!("{EXECUTION_STARTED} must be event 1")),
                 ));
             }
             if event.ends().is_some() && index + 1 < self.events.len() {
                 let rule = format!("{} must be the last event", event.event_type);
-                return Err((index, Fault::new("Type", rule)));
+                return Err((index, InvalidEvent::new("Type", rule)));
             }
         }
         Ok(())
     }
 
-    /// The index of the first event whose ScheduleEventId does not lie before it, if the batch begins
-    /// with EventId `first`.
-    pub fn misfit(&self, first: i64) -> Option<usize> {
+    /// Returns the index of the first event whose ScheduleEventId is not smaller than its EventId, if the batch
+    /// begins with EventId `first`.
+    pub fn invalid_schedule_event_id(&self, first: i64) -> Option<usize> {
         (first..=i64::MAX)
             .zip(&self.events)
             .position(|(id, event)| event.schedule_event_id.is_some_and(|cause| cause >= id))
     }
 
-    /// Whether its last event ends the execution.
+    /// Returns whether the last event ends the execution.
     pub fn ends(&self) -> bool {
         self.events
             .last()
             .is_some_and(|event| event.ends().is_some())
     }
 
-    /// Places within the batch, from 0, of events of this type.
+    /// Returns the indexes of events of this type.
     pub fn offsets_of(&self, event_type: &str) -> impl Iterator<Item = i64> {
         (0..)
             .zip(&self.events)
@@ -274,15 +285,17 @@ impl Batch {
             .map(|(at, _)| at)
     }
 
+    /// Returns the events in order.
     pub fn events(&self) -> &[NewEvent] {
         &self.events
     }
 
+    /// Returns the EventId that the first event must get, if any.
     pub fn expected(&self) -> Option<i64> {
         self.expected
     }
 
-    /// The last EventId if the first is `first`.
+    /// Returns the EventId of the last event if the first one gets `first`.
     pub fn last(&self, first: i64) -> i64 {
         first.saturating_add(i64::try_from(self.events.len()).unwrap_or(i64::MAX) - 1)
     }

@@ -1,4 +1,4 @@
-//! An execution: one run of a flow, and how it stands.
+//! An execution: one run of a flow, and its status.
 
 use serde::{
     Deserialize, Serialize,
@@ -7,13 +7,13 @@ use serde::{
 
 use crate::model::{Name, Timestamp, event::EVENT_DETAIL_MAX_BYTES};
 
-/// What leads an `ExecutionStarted` event's detail; its input and `}` follow.
+/// The beginning of the EventDetail of an `ExecutionStarted` event; the input and `}` follow.
 const STARTED_DETAIL_PREFIX: &str = "{\"input\":";
 
-/// Longest input, in bytes: its event's detail must keep within the limit of all details.
+/// Longest input, in bytes: the EventDetail that holds it must not exceed the limit of all details.
 pub const INPUT_MAX_BYTES: usize = EVENT_DETAIL_MAX_BYTES - STARTED_DETAIL_PREFIX.len() - 1;
 
-/// How an execution stands, in the vendor's words.
+/// The status of an execution, spelled as by the vendor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
     Running,
@@ -32,6 +32,7 @@ impl Status {
         Status::TimedOut,
     ];
 
+    /// Returns the vendor's spelling.
     pub fn as_str(self) -> &'static str {
         match self {
             Status::Running => "Running",
@@ -42,35 +43,36 @@ impl Status {
         }
     }
 
+    /// Parses the vendor's spelling.
     pub fn parse(text: &str) -> Option<Self> {
         Status::deserialize(StrDeserializer::<value::Error>::new(text)).ok()
     }
 
-    /// The status that an event of this type ends its execution with, if it does.
+    /// Returns the status with which an event of this type ends its execution, if it does.
     pub fn ended_by(event_type: &str) -> Option<Self> {
         let end = event_type.strip_prefix("Execution").and_then(Status::parse);
         end.filter(|status| *status != Status::Running)
     }
 }
 
-/// An execution as it stands. Input and output are JSON, kept byte for byte.
+/// An execution in its present state. Input and output are JSON, kept byte for byte.
 #[derive(Clone, Debug)]
 pub struct Execution {
     pub flow: Name,
     pub name: Name,
     pub status: Status,
     pub input: String,
-    /// Set by the event that ends the execution, if its detail has an `output`.
+    /// The `output` in the EventDetail of the event that ended the execution, if any.
     pub output: Option<String>,
-    /// The flow's definition when the execution started.
+    /// The flow's definition at the start of the execution.
     pub definition: String,
-    /// The flow's environment when the execution started; JSON.
+    /// The flow's environment at the start of the execution; JSON.
     pub environment: Option<String>,
     pub started_at: Timestamp,
     pub stopped_at: Option<Timestamp>,
 }
 
-/// The detail of the `ExecutionStarted` event, which is event 1 of every execution.
+/// Returns the EventDetail of `ExecutionStarted`, which is event 1 of every execution.
 pub fn started_detail(input: &str) -> String {
     format!("{STARTED_DETAIL_PREFIX}{input}}}")
 }

@@ -1,16 +1,16 @@
-//! A flow: a name for executions, and the definition that an engine reads.
+//! A flow: the name under which executions run, and the definition that an engine reads.
 
 use crate::model::{Name, Timestamp};
 
-/// A flow as it stands. All texts are kept byte for byte.
+/// A flow in its present state. All texts are kept byte for byte.
 #[derive(Clone, Debug)]
 pub struct Flow {
-    /// A UUID, new for every flow, also when a name is used again.
+    /// A UUID. A flow that is created again under the same name gets another.
     pub id: String,
     pub name: Name,
     pub definition: String,
     pub description: String,
-    /// `FDL`.
+    /// The kind of definition: `FDL`.
     pub kind: String,
     pub role_arn: Option<String>,
     /// `Standard` or `Express`.

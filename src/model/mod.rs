@@ -1,4 +1,4 @@
-//! The nouns and the pure rules: names, times, flows, executions, events, task tokens and nonces.
+//! Domain types and their pure rules: names, times, flows, executions, events, task tokens and nonces.
 
 pub mod event;
 pub mod execution;

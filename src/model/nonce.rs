@@ -1,15 +1,15 @@
-//! What makes a request unique: it is accepted once.
+//! The nonce of a signed request, by which a replay is recognized.
 
 use crate::model::Timestamp;
 
 /// The nonce of one signed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nonce {
-    /// The time that the request signed. A replay bears the same one.
+    /// The signed time of the request. A replay carries the same one.
     pub signed_at: Timestamp,
-    /// Of key id and nonce text.
+    /// Digest of key id and nonce text.
     pub digest: Digest,
 }
 
-/// The first half of a SHA-256: nobody can make two requests collide.
+/// The first half of a SHA-256, which is long enough to resist collisions.
 pub type Digest = [u8; 16];

@@ -1,11 +1,12 @@
-//! Task tokens: they name a submitted task and cannot be made up. Clients treat them as opaque.
+//! Task tokens: each names a submitted task and is signed, so that clients cannot forge one. Clients treat them as
+//! opaque.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// Bytes of the tag at a token's end: a SHA-256 HMAC, cut to what nobody can guess.
+/// Bytes of the tag at the end of a token: an HMAC-SHA256, truncated to 128 bits.
 const TAG_BYTES: usize = 16;
 
 /// The key that signs task tokens. It has no `Debug`, no `Display` and no `==`; its bytes are read here only.
@@ -23,10 +24,10 @@ impl TaskKey {
     }
 }
 
-/// The event that says that a task was submitted.
+/// The event that submitted a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskToken {
-    /// Of this very flow: one created later under its name has another.
+    /// The flow's UUID: a flow that is created later under the same name has another.
     pub flow_id: String,
     pub flow: String,
     pub execution: String,
@@ -34,6 +35,7 @@ pub struct TaskToken {
 }
 
 impl TaskToken {
+    /// Returns the token, signed and in Base64.
     pub fn sign(&self, key: &TaskKey) -> String {
         let TaskToken {
             flow_id,
@@ -47,7 +49,7 @@ impl TaskToken {
         BASE64_URL_SAFE_NO_PAD.encode(token)
     }
 
-    /// None for anything that `key` did not sign.
+    /// Verifies and parses a token; `None` if `key` did not sign it.
     pub fn verify(text: &str, key: &TaskKey) -> Option<Self> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
         let (signed, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;

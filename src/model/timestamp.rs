@@ -1,18 +1,19 @@
-//! A moment, to the millisecond, in UTC.
+//! A point in time in UTC, to the millisecond.
 
 use std::fmt;
 
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 
-/// Milliseconds since 1970-01-01T00:00:00Z, within the years 1 to 9999.
+/// Milliseconds since 1970-01-01T00:00:00Z, in the years 1 to 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// What a time must be, to be read on from a parameter's name.
+    /// The rule for times, to be read on from a parameter's name.
     pub const RULE: &str = "must be RFC 3339, such as 2019-01-01T01:01:01.001Z";
 
+    /// Returns the time of these milliseconds; `None` outside the years 1 to 9999.
     pub fn from_millis(millis: i64) -> Option<Self> {
         let years = 1..=9999;
         DateTime::from_timestamp_millis(millis)
@@ -20,12 +21,13 @@ impl Timestamp {
             .map(|_| Timestamp(millis))
     }
 
+    /// Returns the milliseconds since 1970-01-01T00:00:00Z.
     pub fn millis(self) -> i64 {
         self.0
     }
 
-    /// RFC 3339 in its strict spelling (`T` and `Z` upper-case), with any offset and any fraction; what
-    /// is finer than a millisecond is cut off. No leap second: its milliseconds are those of the next.
+    /// Parses RFC 3339 with upper-case `T` and `Z`, any offset and any fraction; truncates to milliseconds.
+    /// Refuses leap seconds, because their milliseconds are those of the next second.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let capitals = bytes.get(10) == Some(&b'T') && !text.ends_with('z');
@@ -36,14 +38,14 @@ impl Timestamp {
         Timestamp::from_millis(time.timestamp_millis())
     }
 
-    /// The time format of requests: exactly `YYYY-MM-DDThh:mm:ssZ`.
+    /// Parses the time format of signed requests: exactly `YYYY-MM-DDThh:mm:ssZ`.
     pub fn parse_seconds(text: &str) -> Option<Self> {
         (text.len() == 20 && text.ends_with('Z'))
             .then(|| Timestamp::parse(text))
             .flatten()
     }
 
-    /// Milliseconds between the two, whichever is later.
+    /// Returns the milliseconds between the two times, in either order.
     pub fn distance(self, other: Timestamp) -> u64 {
         self.0.abs_diff(other.0)
     }
@@ -55,7 +57,7 @@ impl From<Timestamp> for DateTime<Utc> {
     }
 }
 
-/// `2019-01-01T01:01:01.001Z`, always with three digits of fraction.
+/// Writes `2019-01-01T01:01:01.001Z`, always with three digits of fraction.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&DateTime::<Utc>::from(*self).to_rfc3339_opts(SecondsFormat::Millis, true))

@@ -1,7 +1,7 @@
-//! The one closed table of error codes. Nothing outside it ever leaves the server.
+//! The closed table of error codes. The server answers no error that is not in it.
 //!
 //! Codes, statuses and messages are the vendor's (API reference of fnf 2019-03-15 and its metadata);
-//! names in messages are quoted, because deploy tools search for `Flow 'x' does not exist`.
+//! names in messages are in quotes, because deployment tools search for `Flow 'x' does not exist`.
 
 use std::fmt::Display;
 
@@ -33,8 +33,8 @@ pub enum Code {
     UnsupportedMediaType,
 }
 
-/// Each code as clients compare it, its HTTP status, and its message, in which each `%s` takes an argument.
-/// In the order of the enum.
+/// The code as clients compare it, its HTTP status, and its message, in which an argument replaces each `%s`.
+/// Rows are in the order of the enum, because `Code::row` indexes by it.
 #[rustfmt::skip]
 const TABLE: [(Code, &str, u16, &str); 21] = [
     (Code::AccessDenied, "AccessDenied", 403, "The resources doesn't belong to you."),
@@ -61,6 +61,7 @@ const TABLE: [(Code, &str, u16, &str); 21] = [
 ];
 
 impl Code {
+    /// Returns every code, in the order of the table.
     pub fn all() -> impl Iterator<Item = Code> {
         TABLE.iter().map(|row| row.0)
     }
@@ -69,36 +70,38 @@ impl Code {
         TABLE[self as usize]
     }
 
+    /// Returns the code as clients compare it.
     pub const fn as_str(self) -> &'static str {
         self.row().1
     }
 
+    /// Returns the HTTP status of answers with this code.
     pub const fn status(self) -> u16 {
         self.row().2
     }
 
-    /// The message before its arguments are filled in.
+    /// Returns the message before its arguments are filled in.
     pub const fn template(self) -> &'static str {
         self.row().3
     }
 }
 
-/// What a refused caller reads (`code`, `message`) and what the log adds (`source`).
+/// An error answer: the client gets `code` and `message`, the log gets `source` too.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct ApiError {
     pub code: Code,
     pub message: String,
-    /// Never shown to the caller; the body of a 5xx is constant.
+    /// Never sent to the client: the body of a 5xx answer is constant.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// Longest text of the caller's that a message repeats, in characters.
+/// Longest text of the client's that a message repeats, in characters; no valid name is longer.
 const QUOTED_MAX_CHARS: usize = 128;
 
 impl ApiError {
-    /// Fills the code's message with `arguments`, in order.
+    /// Returns the error with `arguments` filled into its message, in order.
     pub fn new(code: Code, arguments: &[&dyn Display]) -> Self {
         let mut message = String::new();
         let mut pieces = code.template().split("%s");
@@ -123,7 +126,7 @@ impl ApiError {
         }
     }
 
-    /// `InvalidArgument` that says which parameter and why: `Limit must be …`.
+    /// Returns an `InvalidArgument` that names the parameter and the rule it breaks: `Limit must be …`.
     pub fn invalid(parameter: &str, rule: impl Display) -> Self {
         let parameter = shortened(parameter, QUOTED_MAX_CHARS);
         ApiError::new(
@@ -132,6 +135,7 @@ impl ApiError {
         )
     }
 
+    /// Returns a `MissingRequiredParams` that names the parameter.
     pub fn missing(parameter: &str) -> Self {
         ApiError::new(Code::MissingRequiredParams, &[&parameter])
     }
@@ -141,6 +145,7 @@ impl ApiError {
         ApiError::new(Code::ResourceThrottled, &[])
     }
 
+    /// Returns an `InternalServerError`. Its source goes to the log only.
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         ApiError {
             source: Some(source.into()),
@@ -149,14 +154,14 @@ impl ApiError {
     }
 }
 
-/// At most `max` characters of `text`.
+/// Returns the first `max` characters of `text`.
 pub fn shortened(text: &str, max: usize) -> &str {
     text.char_indices()
         .nth(max)
         .map_or(text, |(end, _)| &text[..end])
 }
 
-/// The body of every refusal. All values are strings: one client asserts that and panics otherwise.
+/// The body of every error answer. All values are strings, because one client panics at any other.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ErrorBody<'a> {

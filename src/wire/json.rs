@@ -1,4 +1,4 @@
-//! Reading JSON that strangers send: bounded depth, no key twice, text kept byte for byte.
+//! Reads untrusted JSON: bounded depth, no duplicate keys, text kept byte for byte.
 
 use std::{borrow::Cow, cell::Cell, collections::HashSet, fmt};
 
@@ -8,7 +8,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// Nested arrays and objects in any JSON that a caller sends.
+/// Nesting depth of arrays and objects in JSON that a client sends; ours. Parsers recurse, so it bounds their
+/// stacks, those of readers of the stored JSON too.
 pub const JSON_DEPTH_MAX: usize = 32;
 
 /// Name and value of each member of a JSON body.
@@ -112,7 +113,7 @@ impl<'de> Visitor<'de> for MemberVisitor<'_> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Visits a value for its shape only; holds how deep the visit is.
+/// Checks a value and keeps nothing of it. Holds the nesting depth of the visit.
 #[derive(Clone, Copy)]
 struct Checked<'d>(&'d Cell<usize>);
 

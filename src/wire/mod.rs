@@ -1,5 +1,5 @@
-//! What the vendor dictates on the wire, and nothing else: parameters, signatures, error codes and
-//! the envelope of an answer. Pure: no clock, no I/O, no configuration.
+//! The vendor's wire format, and nothing else: parameters, signatures, error codes and the envelope of an
+//! answer. Pure functions: no clock, no I/O, no configuration.
 
 pub mod error;
 pub mod json;
@@ -7,5 +7,5 @@ pub mod params;
 pub mod response;
 pub mod signature;
 
-/// The API version that all clients name.
+/// The API version that all clients send.
 pub const VERSION: &str = "2019-03-15";

@@ -1,16 +1,16 @@
-//! A request's parameters, decoded once, from the query and a form or JSON body.
+//! A request's parameters, decoded once from the query and from a form or JSON body.
 //!
-//! Signatures are checked over the decoded values (clients spell the same value differently), and the
-//! actions read them through typed getters that name what they miss.
+//! Signatures are checked over the decoded values, because clients encode the same value differently. Actions
+//! read them through typed getters, whose errors name the parameter.
 
 use std::{borrow::Cow, ops::RangeInclusive};
 
 use super::{error::ApiError, json};
 
-/// Parameters in one request, query and body together. Real requests have fewer than 25.
+/// Parameters of one request, query and body together; ours. Real requests have fewer than 25.
 pub const PARAMETERS_MAX: usize = 100;
 
-/// Parameters that carry the call itself; all others are the action's business.
+/// Common parameters, which identify and sign the call. All others are business parameters of the action.
 const COMMON: [&str; 13] = [
     "Action",
     "Version",
@@ -27,8 +27,8 @@ const COMMON: [&str; 13] = [
     "RegionId",
 ];
 
-/// Names the actions know. A name that differs from one of these in case only is refused: some client
-/// or proxy would read it as the other.
+/// Business parameters of all actions. A name that differs from one of these in case only is refused, because
+/// a client or a proxy could take it for the known one.
 const BUSINESS: [&str; 34] = [
     "FlowName",
     "ExecutionName",
@@ -91,18 +91,23 @@ pub enum BodyKind {
     Json,
 }
 
-/// All parameters of a request, no name twice.
+/// All parameters of a request; no name occurs twice.
 #[derive(Debug)]
 pub struct Params<'a> {
-    /// In signing order: by name, bytewise.
+    /// In signing order: sorted by the bytes of the name.
     all: Vec<Param<'a>>,
-    /// The body's parameters are a JSON object, which RPC v1 does not sign.
+    /// How the body carried parameters; RPC v1 does not sign a JSON body.
     body: Option<BodyKind>,
 }
 
 impl<'a> Params<'a> {
-    /// Decodes query and body. Refuses what two readers could read differently: a name given twice
-    /// (query, body, or across), a name that is another in different case, bad percent-encoding.
+    /// Decodes query and body.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for more than `PARAMETERS_MAX` parameters and for what two readers could read
+    /// differently: a name that occurs twice (in query, body, or across both), a known name in different
+    /// case, bad percent-encoding.
     pub fn parse(query: &'a str, body: Option<(BodyKind, &'a [u8])>) -> Result<Self, ApiError> {
         let mut all = Vec::with_capacity(PARAMETERS_MAX + 1);
         decode_pairs(query, true, &mut all)?;
@@ -136,34 +141,35 @@ impl<'a> Params<'a> {
         })
     }
 
-    /// Name and value of each, in signing order: by name, bytewise.
+    /// Returns name and value of each parameter, in signing order: sorted by the bytes of the name.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
         self.all.iter().map(Param::pair)
     }
 
-    /// Those of the query, which ACS3 signs one by one (it signs the body as a whole).
+    /// Returns the parameters of the query, which ACS3 signs one by one; it signs the body as a whole.
     pub fn of_query(&self) -> impl Iterator<Item = (&str, &str)> {
         let of_query = self.all.iter().filter(|param| param.in_query);
         of_query.map(Param::pair)
     }
 
-    /// All but business parameters with an empty value; None if there are no such.
+    /// Returns all parameters except business parameters with an empty value, or `None` if no value is empty.
     pub fn without_empty(&self) -> Option<impl Iterator<Item = (&str, &str)>> {
         let left = self.all.iter().filter(|param| !param.is_empty_business());
         let fewer = left.clone().count() < self.all.len();
         fewer.then(|| left.map(Param::pair))
     }
 
-    /// Forgets business parameters with an empty value.
+    /// Removes business parameters with an empty value.
     pub fn forget_empty(&mut self) {
         self.all.retain(|param| !param.is_empty_business());
     }
 
+    /// Returns how the body carried parameters; `None` if the request has no body.
     pub fn body(&self) -> Option<BodyKind> {
         self.body
     }
 
-    /// The value as given, also when it is empty.
+    /// Returns the value as it was sent, even if it is empty.
     pub fn given(&self, name: &str) -> Option<&str> {
         debug_assert!(
             COMMON.contains(&name) || BUSINESS.contains(&name),
@@ -175,16 +181,21 @@ impl<'a> Params<'a> {
             .map(|p| p.value.as_ref())
     }
 
-    /// The value; an empty one is an absent one.
+    /// Returns the value; an empty value counts as absent.
     pub fn optional(&self, name: &str) -> Option<&str> {
         self.given(name).filter(|value| !value.is_empty())
     }
 
+    /// Returns the value.
+    ///
+    /// # Errors
+    ///
+    /// `MissingRequiredParams` if it is absent or empty.
     pub fn required(&self, name: &str) -> Result<&str, ApiError> {
         self.optional(name).ok_or_else(|| ApiError::missing(name))
     }
 
-    /// False if it is absent.
+    /// Returns the value of a boolean; false if it is absent.
     pub fn boolean(&self, name: &str) -> Result<bool, ApiError> {
         let Some(text) = self.optional(name) else {
             return Ok(false);
@@ -192,7 +203,7 @@ impl<'a> Params<'a> {
         boolean(text).ok_or_else(|| ApiError::invalid(name, "must be true or false"))
     }
 
-    /// The value as given, which must not have U+0000: some databases cannot keep it.
+    /// Returns the value as it was sent. It must not contain U+0000, which PostgreSQL cannot store.
     pub fn plain(&self, name: &str) -> Result<Option<&str>, ApiError> {
         match self.given(name) {
             Some(text) if text.contains('\0') => {
@@ -202,7 +213,7 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// Returns the value, which must have at most `max_chars` characters; an empty one is an absent one.
+    /// Returns the value, which must have at most `max_chars` characters; an empty value counts as absent.
     pub fn short(&self, name: &str, max_chars: usize) -> Result<Option<&str>, ApiError> {
         let text = self.optional(name);
         if text.is_some_and(|text| text.chars().nth(max_chars).is_some()) {
@@ -212,13 +223,13 @@ impl<'a> Params<'a> {
         Ok(text)
     }
 
-    /// Returns the value, which must be both plain and short.
+    /// Returns the value, which must be short and must not contain U+0000; an empty value counts as absent.
     pub fn text(&self, name: &str, max_chars: usize) -> Result<Option<&str>, ApiError> {
         self.plain(name)?;
         self.short(name, max_chars)
     }
 
-    /// A decimal integer in `range`: digits only, no sign, no leading zero but in `0`.
+    /// Returns a decimal integer in `range`: digits only, no sign, no leading zero except `0` itself.
     pub fn integer(&self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, ApiError> {
         let Some(text) = self.optional(name) else {
             return Ok(None);
@@ -238,7 +249,7 @@ fn too_many() -> ApiError {
     ApiError::invalid("The request", rule)
 }
 
-/// `true` or `false`, in any case: Python writes `True`.
+/// Parses `true` or `false` in any case, because Python clients send `True`.
 fn boolean(text: &str) -> Option<bool> {
     if text.eq_ignore_ascii_case("true") {
         Some(true)
@@ -249,7 +260,7 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Checks names that are sorted.
+/// Refuses duplicate names and known names in different case. `all` is sorted by name.
 fn check_names(all: &[Param<'_>]) -> Result<(), ApiError> {
     for (nth, Param { name, .. }) in all.iter().enumerate() {
         if nth > 0 && all[nth - 1].name == *name {
@@ -280,7 +291,7 @@ fn decode_pairs<'a>(
     let place = if in_query { "The query" } else { "The body" };
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         if into.len() > PARAMETERS_MAX {
-            break; // refused; no need to decode them all
+            break; // the request will be refused, so the rest need not be decoded
         }
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let fault = || ApiError::invalid(place, "must be percent-encoded UTF-8");
@@ -293,7 +304,8 @@ fn decode_pairs<'a>(
     Ok(())
 }
 
-/// Form decoding: `+` is a space, `%XX` a byte of UTF-8. None for a broken escape or broken UTF-8.
+/// Decodes a form value strictly: `+` is a space, `%XX` is a byte. Returns `None` for a malformed escape or
+/// invalid UTF-8, which the common crates pass through or replace.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.bytes().any(|b| b == b'%' || b == b'+') {
         return Some(Cow::Borrowed(text));

@@ -187,7 +187,7 @@ async fn append(
     if first != next || state.status != Status::Running {
         return Ok(Err(refusal));
     }
-    if let Some(index) = command.batch.misfit(first) {
+    if let Some(index) = command.batch.invalid_schedule_event_id(first) {
         return Ok(Err(Refusal::InvalidScheduleEventId(index)));
     }
     for event in command.batch.events() {

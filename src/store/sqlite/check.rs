@@ -483,7 +483,7 @@ fn event_in(json: &[u8]) -> Option<NewEvent> {
     }
     let stored: Stored = serde_json::from_slice(json).ok()?;
     let time = Timestamp::parse(&stored.time)?;
-    Some(NewEvent::ours(
+    Some(NewEvent::by_server(
         &stored.event_type,
         time,
         stored.event_detail,

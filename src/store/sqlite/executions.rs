@@ -47,7 +47,7 @@ pub(super) async fn start_execution(
         return Ok(Err(Refusal::FlowNotExists));
     };
     let detail = started_detail(&start.input);
-    let started = NewEvent::ours(EXECUTION_STARTED, start.at, detail);
+    let started = NewEvent::by_server(EXECUTION_STARTED, start.at, detail);
     let ids = (id.try_get(0)?, id.try_get(1)?);
     append::append_first(connection, ids, &started, start.at).await?;
     let execution = find_execution(connection, &start.flow, &start.name).await?;
@@ -117,7 +117,7 @@ pub(super) async fn stop_execution(
     if !nonces::use_one(connection, request.nonce).await? {
         return Ok(Err(Refusal::NonceUsed));
     }
-    let stopped = NewEvent::ours("ExecutionStopped", stop.at, stop.detail.clone());
+    let stopped = NewEvent::by_server("ExecutionStopped", stop.at, stop.detail.clone());
     let appended =
         append::append_one(connection, &stop.flow, &stop.execution, stopped, stop.at).await?;
     if let Err(refusal) = appended {

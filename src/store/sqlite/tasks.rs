@@ -51,7 +51,7 @@ pub(super) async fn report_task(
     let ended = NewEvent {
         schedule_event_id: Some(report.submitted),
         step_name: step_name(json).ok_or_else(|| damaged("step name"))?,
-        ..NewEvent::ours(report.event_type, report.at, report.detail.clone())
+        ..NewEvent::by_server(report.event_type, report.at, report.detail.clone())
     };
     let appended = append::append_one(
         connection,

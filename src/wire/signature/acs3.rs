@@ -1,17 +1,19 @@
-//! ACS3-HMAC-SHA256: method, query, chosen headers and the body's hash are signed.
+//! ACS3-HMAC-SHA256: signs the method, the query, chosen headers and the hash of the body.
 
 use hmac::digest::Update;
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
-use super::{ONCE, canonical_query, hex};
+use super::{ONCE, canonical_query};
 
-/// The bytes of a signature.
+/// A signature: an HMAC-SHA256.
 pub type Signature = [u8; 32];
 
-/// Names in SignedHeaders: as many as a request may have header fields. Each is compared with each.
+/// Names in SignedHeaders; as many as a request may have header fields. Bounds the search for duplicates,
+/// which compares each name with each.
 pub const SIGNED_HEADERS_MAX: usize = 100;
 
+/// The scheme in the Authorization header.
 pub const ALGORITHM: &str = "ACS3-HMAC-SHA256";
 
 /// The parts of an `Authorization: ACS3-HMAC-SHA256 …` header.
@@ -24,8 +26,11 @@ pub struct Authorization<'a> {
 }
 
 impl<'a> Authorization<'a> {
-    /// The parts come in any order (the classic Java SDK has an order of its own), each once. The fault
-    /// reads on from `Authorization`.
+    /// Parses the parts, each of which must occur once, in any order: the classic Java SDK has its own.
+    ///
+    /// # Errors
+    ///
+    /// Returns the rule that is broken, to be read on from `Authorization`.
     pub fn parse(header: &'a str) -> Result<Self, &'static str> {
         let parts = header
             .strip_prefix(ALGORITHM)
@@ -70,8 +75,8 @@ impl<'a> Authorization<'a> {
     }
 }
 
-/// The text whose hash is signed; `query` is in signing order. Header values go in as received; a signed
-/// header that is not there counts as empty, and so does not verify.
+/// Streams the canonical request into a hash. `query` is in signing order. Header values are used as received.
+/// A signed header that is absent counts as empty.
 pub fn canonical_request<'p>(
     method: &str,
     query: impl Iterator<Item = (&'p str, &'p str)>,
@@ -114,22 +119,15 @@ fn joined(texts: &[impl AsRef<[u8]>], separator: &[u8], into: &mut impl Update) 
     }
 }
 
-/// The text that is signed, for a hash that has taken in the canonical request.
+/// Returns the text to sign; the hash has absorbed the canonical request.
 pub fn string_to_sign(canonical_request: Sha256) -> String {
-    format!("{ALGORITHM}\n{}", hex(&canonical_request.finalize()))
+    format!("{ALGORITHM}\n{}", hex::encode(canonical_request.finalize()))
 }
 
-/// Reads a signature: 64 lower-case hex digits.
+/// Parses a signature of 64 lower-case hex digits, which is the only spelling that clients use.
 fn parse_signature(text: &str) -> Option<Signature> {
-    let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
-    let digit = |at: usize| match digits[at] {
-        digit @ b'0'..=b'9' => Some(digit - b'0'),
-        digit @ b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
     let mut signature = [0; 32];
-    for (at, byte) in signature.iter_mut().enumerate() {
-        *byte = digit(2 * at)? << 4 | digit(2 * at + 1)?;
-    }
-    Some(signature)
+    hex::decode_to_slice(text, &mut signature).ok()?;
+    let lower_case = !text.bytes().any(|digit| digit.is_ascii_uppercase());
+    lower_case.then_some(signature)
 }

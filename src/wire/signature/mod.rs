@@ -1,10 +1,13 @@
-//! The two signature schemes: what is signed (`rpc_v1`, `acs3`) and the key that signs it.
+//! The two signature schemes, RPC v1 and ACS3: what is signed, and the secret key that signs it.
 //!
-//! Values in, values out; what is signed goes to the hash in one pass and is never put together. The
-//! recorded requests of real clients are the judge, see `tests/it/signature`.
+//! Pure functions. Text to sign is streamed into the hash and never collected in memory. Recorded requests of
+//! real clients verify this module, see `tests/it/signature`.
 
 pub mod acs3;
 pub mod rpc_v1;
+
+/// Returns `bytes` in lower-case hex.
+pub use hex::encode as hex;
 
 use hmac::{Hmac, KeyInit, Mac, digest::Update};
 use http::HeaderValue;
@@ -12,10 +15,11 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// An access key's secret. It has no `Debug`, no `Display` and no `==`; its bytes are read here only.
+/// An access key's secret. It has no `Debug`, no `Display` and no `==`, and its bytes are read only here.
+/// Zeroed in memory when it is dropped.
 pub struct SecretKey {
     text: Zeroizing<String>,
-    /// HMACs that have taken in the key, to be cloned; zeroed when dropped.
+    /// HMAC states that have absorbed the key. Each signature clones one, which saves two compressions.
     rpc_v1: Hmac<Sha1>,
     sha256: Hmac<Sha256>,
 }
@@ -31,8 +35,8 @@ impl SecretKey {
         }
     }
 
-    /// Whether `signature` is this key's RPC v1 signature of a request, in constant time. `params` are in
-    /// signing order.
+    /// Returns whether `signature` is this key's RPC v1 signature of a request, in constant time. `params` are
+    /// in signing order.
     pub fn signed_rpc_v1<'p>(
         &self,
         method: &str,
@@ -44,73 +48,64 @@ impl SecretKey {
         mac.verify(signature.into()).is_ok()
     }
 
-    /// Whether `signature` is this key's ACS3 signature of `string_to_sign`, in constant time.
+    /// Returns whether `signature` is this key's ACS3 signature of `string_to_sign`, in constant time.
     pub fn signed_acs3(&self, string_to_sign: &str, signature: &acs3::Signature) -> bool {
         self.tagged(string_to_sign.as_bytes(), signature)
     }
 
-    /// The HMAC-SHA256 of `bytes`.
+    /// Returns the HMAC-SHA256 of `bytes`.
     pub fn tag(&self, bytes: &[u8]) -> [u8; 32] {
         let mac = self.sha256.clone().chain_update(bytes);
         mac.finalize().into_bytes().into()
     }
 
-    /// Whether `tag` begins this key's HMAC-SHA256 of `bytes`, in constant time.
+    /// Returns whether `tag` is a prefix of this key's HMAC-SHA256 of `bytes`, in constant time.
     pub fn tagged(&self, bytes: &[u8], tag: &[u8]) -> bool {
         let mac = self.sha256.clone().chain_update(bytes);
         mac.verify_truncated_left(tag).is_ok()
     }
 
-    /// The secret itself, for the header that must bring it; None if no header can.
+    /// Returns the secret itself for the header that must carry it; `None` if a header cannot.
     pub fn header_value(&self) -> Option<HeaderValue> {
         let mut value = HeaderValue::from_str(&self.text).ok()?;
         value.set_sensitive(true);
         Some(value)
     }
 
-    /// Returns whether both are the same secret, in constant time but for their length.
+    /// Returns whether both are the same secret, in constant time except for their length.
     pub fn same_as(&self, other: &SecretKey) -> bool {
         self.is(&other.text)
     }
 
-    /// Whether `token` is this secret itself, in constant time but for its length.
+    /// Returns whether `token` is this secret itself, in constant time except for its length.
     pub fn is(&self, token: &str) -> bool {
         subtle::ConstantTimeEq::ct_eq(self.text.as_bytes(), token.as_bytes()).into()
     }
 }
 
-/// Lower-case hex of the SHA-256 of `bytes`.
+/// Returns the SHA-256 of `bytes` in lower-case hex.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    let mut hex = String::with_capacity(bytes.len() * 2);
-    for digit in bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
-        hex.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
-    }
-    hex
-}
-
-/// What a byte becomes, and last the length of it.
+/// The encoded form of one byte, padded to seven bytes, and its length in the last.
 type Spelling = [u8; 8];
 
-/// How parameters are spelled where they are signed.
+/// How the canonical query encodes each byte and its separators. A table, because appends sign up to 1 MiB.
 struct Encoding {
     and: Spelling,
     equals: Spelling,
     bytes: [Spelling; 256],
 }
 
-/// Percent-encoded by RFC 3986.
+/// Percent-encoding of RFC 3986, as ACS3 signs it.
 static ONCE: Encoding = Encoding {
     and: spelling(b"&"),
     equals: spelling(b"="),
     bytes: percent_encoded(false),
 };
 
-/// And the whole of it percent-encoded again.
+/// The same, percent-encoded once more, as RPC v1 signs it.
 static TWICE: Encoding = Encoding {
     and: spelling(b"%26"),
     equals: spelling(b"%3D"),
@@ -148,8 +143,9 @@ const fn spelling(text: &[u8]) -> Spelling {
     spelling
 }
 
-/// Feeds `params`, which are in signing order, to a hash. It takes pieces better than single bytes, and
-/// copying eight bytes always is quicker than asking how many.
+/// Streams the canonical query of `params`, which are in signing order, into a hash. Collects pieces of up to
+/// 512 bytes, because an update costs more than the bytes in it; and always copies eight bytes, because a
+/// copy of fixed length compiles to one instruction.
 fn canonical_query<'p>(
     params: impl Iterator<Item = (&'p str, &'p str)>,
     encoding: &Encoding,

@@ -1,4 +1,4 @@
-//! Keys: which ids, secrets and tokens are known.
+//! Access keys: ids, secrets, security tokens, expiry, replacement while serving, the keys file.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use super::{append, both, changed, history};
 use crate::support::{Call, KEYS, NOW, Server};
 
 #[tokio::test]
-async fn an_unsigned_request_is_refused() {
+async fn unsigned_request_is_refused() {
     let server = Server::with_execution().await;
     let unsigned =
         b"GET /?Action=GetExecutionHistory&FlowName=f&ExecutionName=e HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -70,12 +70,12 @@ async fn each_common_header_is_required_under_acs3() {
 }
 
 #[tokio::test]
-async fn an_unknown_key_and_an_expired_one_are_refused_alike() {
+async fn unknown_and_expired_keys_get_the_same_answer() {
     let server = Server::with_execution().await;
     for call in both(&history()) {
         for (id, secret) in [
             ("nobody", "testsecret"),
-            ("nobody", "nobody"), // the stand-in against which unknown keys are checked
+            ("nobody", "nobody"), // the key against which unknown keys are checked
             ("TESTID", "testsecret"),
             ("expired", "expired-secret"),
         ] {
@@ -87,7 +87,7 @@ async fn an_unknown_key_and_an_expired_one_are_refused_alike() {
 }
 
 #[tokio::test]
-async fn a_key_expires_to_the_millisecond() {
+async fn key_expires_to_the_millisecond() {
     let server = Server::with_execution().await;
     for call in both(&history().key("expired", "expired-secret")) {
         server.set_time(NOW - 1);
@@ -98,7 +98,7 @@ async fn a_key_expires_to_the_millisecond() {
 }
 
 #[tokio::test]
-async fn a_wrong_signature_is_refused_with_the_vendors_words() {
+async fn wrong_signature_is_refused_with_the_vendors_message() {
     let server = Server::with_execution().await;
     for call in both(&history()) {
         let refused = server.refused(call.key("testid", "another")).await;
@@ -112,7 +112,7 @@ async fn a_wrong_signature_is_refused_with_the_vendors_words() {
 }
 
 #[tokio::test]
-async fn temporary_credentials_need_their_own_security_token() {
+async fn key_with_a_security_token_requires_it() {
     let server = Server::with_execution().await;
     for call in both(&history().key("sts", "sts-secret")) {
         for (token, expected) in [
@@ -130,7 +130,7 @@ async fn temporary_credentials_need_their_own_security_token() {
 }
 
 #[tokio::test]
-async fn a_security_token_counts_where_the_scheme_signs_it() {
+async fn security_token_counts_only_where_the_scheme_signs_it() {
     let server = Server::with_execution().await;
     let call = history().key("sts", "sts-secret");
     let in_header = call.clone().header("x-acs-security-token", "sts-token");
@@ -148,7 +148,7 @@ async fn a_security_token_counts_where_the_scheme_signs_it() {
 }
 
 #[tokio::test]
-async fn a_key_that_needs_no_token_does_not_mind_one() {
+async fn key_without_a_security_token_ignores_one() {
     let server = Server::with_execution().await;
     for call in both(&history().token("any")) {
         assert_eq!(server.code(call).await, "OK");
@@ -156,7 +156,7 @@ async fn a_key_that_needs_no_token_does_not_mind_one() {
 }
 
 #[tokio::test]
-async fn keys_are_replaced_while_serving_and_nonces_stay() {
+async fn replaced_keys_take_effect_at_once_and_used_nonces_stay_used() {
     let server = Server::with_execution().await;
     let seen = history();
     assert_eq!(server.code(seen.clone()).await, "OK");
@@ -264,7 +264,7 @@ async fn long_poll_of_a_key_that_stays_outlives_a_replacement_of_keys() {
 }
 
 #[test]
-fn a_fault_in_a_keys_file_names_its_place_and_no_secret() {
+fn error_in_a_keys_file_names_the_line_and_no_secret() {
     let bare = "line 3: a secret must be text in quotes";
     for (lines, expected) in [
         ("secret = 5318008\nrole = \"admin\"", bare),
@@ -302,7 +302,7 @@ fn a_fault_in_a_keys_file_names_its_place_and_no_secret() {
 }
 
 #[test]
-fn a_key_id_is_there_once_and_fits_into_an_authorization() {
+fn key_id_is_unique_and_fits_into_an_authorization_header() {
     let key = |id: &str| format!("[[key]]\nid = '{id}'\nsecret = \"s\"\nrole = \"reader\"\n");
     let twice = key("k") + &key("k");
     let fault = Keys::load(Some(&twice), None).err();

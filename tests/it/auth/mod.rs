@@ -1,7 +1,7 @@
-//! Who is let in, over real HTTP.
+//! Authentication and authorization over real HTTP.
 
+mod ambiguous;
 mod keys;
-mod meaning;
 mod order;
 mod replay;
 mod rights;
@@ -41,8 +41,8 @@ fn append() -> Call {
         .form("Events", r#"[{"Type":"StepEntered"}]"#)
 }
 
-/// Every action about a flow, with the least role that may call it, in an order in which all can succeed
-/// but `CreateFlow`. `token` is that of a task.
+/// Every action on a flow, with the least role that may call it, in an order in which all but `CreateFlow` can
+/// succeed. `token` is a task token.
 fn calls(flow: &str, execution: &str, token: &str) -> Vec<(&'static str, Call)> {
     let about = |action| {
         Call::new(action)
@@ -73,27 +73,27 @@ fn calls(flow: &str, execution: &str, token: &str) -> Vec<(&'static str, Call)> 
     ]
 }
 
-/// The token of a new task of `f` and `e`.
+/// Submits a task to execution `e` of flow `f` and returns its token.
 async fn task_token(server: &Server) -> String {
     let appended = server.append(&json!([{"Type": "TaskSubmitted"}])).await;
     let tokens = appended["TaskTokens"].as_object().unwrap();
     tokens.values().next().unwrap().as_str().unwrap().to_owned()
 }
 
-/// The same call under each scheme, each time with a nonce of its own.
+/// The same call under RPC v1 and under ACS3, each with its own nonce.
 fn both(call: &Call) -> [Call; 2] {
     let acs3 = format!("{} under ACS3", call.nonce);
     [call.clone(), call.clone().nonce(&acs3).acs3()]
 }
 
-/// The request of `call` with a text in it replaced after it was signed.
+/// The request of `call` with a text replaced after signing.
 fn changed(call: &Call, from: &str, to: &str) -> Vec<u8> {
     let request = String::from_utf8(call.bytes()).unwrap();
     assert!(request.contains(from), "{from} in {request}");
     request.replacen(from, to, 1).into_bytes()
 }
 
-/// The code of an answer, `OK` for a success.
+/// The code of an answer; `OK` if it succeeded.
 fn code(answer: &Answer) -> String {
     match answer.status {
         200 => "OK".to_owned(),

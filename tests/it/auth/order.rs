@@ -1,9 +1,9 @@
-//! The order of checks: who is wrong in several ways learns the first only.
+//! The order of checks: a request with several faults is refused for the first one only.
 
 use super::{MINUTE, both, history};
 use crate::support::{Call, NOW, Server};
 
-/// A request that is wrong in every way from the `first` on, in the order in which they must be noticed.
+/// A request with every fault from the `first` on, in the order in which the server must check them.
 fn wrong_from(first: usize, acs3: bool) -> Vec<u8> {
     let mut call = Call::new(if first <= 8 {
         "Nothing"
@@ -50,7 +50,7 @@ fn wrong_from(first: usize, acs3: bool) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn of_several_faults_the_one_that_is_checked_first_is_named() {
+async fn first_fault_in_the_order_of_checks_is_reported() {
     for acs3 in [false, true] {
         let server = Server::with_execution().await;
         let earlier = history()
@@ -92,7 +92,7 @@ async fn of_several_faults_the_one_that_is_checked_first_is_named() {
 }
 
 #[tokio::test]
-async fn a_wrong_token_is_noticed_after_the_signature_and_before_the_time() {
+async fn security_token_is_checked_after_the_signature_and_before_the_time() {
     let server = Server::with_execution().await;
     for call in both(
         &history()

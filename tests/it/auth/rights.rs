@@ -1,4 +1,4 @@
-//! Rights: what a role may do, and which flows a key sees.
+//! Rights: what each role may do, and which flows a key sees.
 
 use std::{collections::BTreeSet, fs};
 
@@ -7,13 +7,13 @@ use serde_json::json;
 use super::{MINUTE, append, calls, create, history, task_token};
 use crate::support::{Call, NOW, Server};
 
-/// The one action that is about no flow in particular.
+/// The only action without a flow.
 fn list_flows() -> Call {
     Call::new("ListFlows")
 }
 
 #[test]
-fn every_action_is_among_these() {
+fn calls_cover_every_action() {
     let called = calls("f", "e", "t").into_iter().map(|(_, call)| call);
     let called: BTreeSet<_> = called
         .chain([list_flows()])
@@ -34,7 +34,7 @@ fn every_action_is_among_these() {
 }
 
 #[tokio::test]
-async fn a_role_may_do_what_the_roles_below_it_may() {
+async fn each_role_may_call_its_actions_and_those_of_lower_roles() {
     let roles = [
         ("reader", "reader", "reader-secret"),
         ("writer", "writer", "writer-secret"),
@@ -60,7 +60,7 @@ async fn a_role_may_do_what_the_roles_below_it_may() {
 }
 
 #[tokio::test]
-async fn who_may_not_look_does_not_learn_what_is_there() {
+async fn denied_answer_is_the_same_for_present_and_absent_flows() {
     let server = Server::with_execution().await;
     let token = task_token(&server).await;
     let denied = (
@@ -82,7 +82,7 @@ async fn who_may_not_look_does_not_learn_what_is_there() {
 }
 
 #[tokio::test]
-async fn a_list_of_flows_holds_those_that_the_key_sees() {
+async fn list_flows_returns_the_flows_that_the_key_sees() {
     let server = Server::with_execution().await;
     for name in ["exact", "reader-1", "reader-2", "zebra"] {
         server.ok(create(name)).await;
@@ -117,7 +117,7 @@ async fn a_list_of_flows_holds_those_that_the_key_sees() {
 }
 
 #[tokio::test]
-async fn a_key_sees_the_flows_that_its_globs_match_and_no_others() {
+async fn key_sees_exactly_the_flows_that_its_globs_match() {
     let server = Server::start().await;
     for (flow, expected) in [
         ("reader-", "OK"),
@@ -144,7 +144,7 @@ async fn a_key_sees_the_flows_that_its_globs_match_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_key_without_a_glob_sees_nothing() {
+async fn key_without_globs_sees_no_flow() {
     let server = Server::with_execution().await;
     let token = task_token(&server).await;
     server.use_keys(
@@ -157,7 +157,7 @@ async fn a_key_without_a_glob_sees_nothing() {
 }
 
 #[tokio::test]
-async fn a_refused_write_wrote_nothing() {
+async fn refused_write_writes_nothing() {
     let server = Server::with_execution().await;
     for call in [
         append().key("reader", "reader-secret"),

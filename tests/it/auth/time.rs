@@ -1,10 +1,10 @@
-//! A request's time: how far off it may be, and how it is spelled.
+//! A request's time: how far it may be from the server's, and its format.
 
 use super::{MINUTE, SECOND, both, history};
 use crate::support::{NOW, Server, call::seconds};
 
 #[tokio::test]
-async fn a_request_may_be_fifteen_minutes_off_and_not_a_second_more() {
+async fn request_time_may_be_fifteen_minutes_off_and_not_a_second_more() {
     let server = Server::with_execution().await;
     for call in both(&history()) {
         for (at, expected) in [
@@ -20,7 +20,7 @@ async fn a_request_may_be_fifteen_minutes_off_and_not_a_second_more() {
 }
 
 #[tokio::test]
-async fn the_skew_counts_to_the_millisecond() {
+async fn skew_is_checked_to_the_millisecond() {
     let server = Server::with_execution().await;
     for (now, expected) in [
         (NOW + 15 * MINUTE, "OK"),
@@ -34,7 +34,7 @@ async fn the_skew_counts_to_the_millisecond() {
 }
 
 #[tokio::test]
-async fn a_skewed_request_is_told_both_times() {
+async fn skew_error_names_both_times() {
     let server = Server::with_execution().await;
     let (status, _, message) = server.refused(history().at(NOW - 60 * MINUTE)).await;
     assert_eq!(status, 403);
@@ -46,7 +46,7 @@ async fn a_skewed_request_is_told_both_times() {
 }
 
 #[tokio::test]
-async fn a_time_has_one_form() {
+async fn time_in_any_other_format_is_refused() {
     let server = Server::with_execution().await;
     for call in both(&history()) {
         for time in [
@@ -81,7 +81,7 @@ async fn a_time_has_one_form() {
 }
 
 #[tokio::test]
-async fn digits_of_other_scripts_are_no_time() {
+async fn digits_of_other_scripts_are_refused() {
     let server = Server::with_execution().await;
     let mut call = history();
     "２０２６-11-22T12:00:00Z".clone_into(&mut call.time);
@@ -93,7 +93,7 @@ async fn digits_of_other_scripts_are_no_time() {
 }
 
 #[tokio::test]
-async fn the_far_past_and_the_far_future_are_only_skewed() {
+async fn far_past_and_far_future_are_refused_as_skewed() {
     let server = Server::with_execution().await;
     for call in both(&history()) {
         for time in [

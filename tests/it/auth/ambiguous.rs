@@ -1,10 +1,10 @@
-//! A request means one thing: no name twice, none that is nearly another, nothing unsigned that decides.
+//! Ambiguous requests are refused: duplicate names, names in different case, unsigned overrides.
 
 use super::{both, changed, create, history};
 use crate::support::{Call, Server};
 
 #[tokio::test]
-async fn a_name_given_twice_is_refused_before_any_signature_is_looked_at() {
+async fn duplicate_name_is_refused_before_the_signature_is_checked() {
     let server = Server::with_execution().await;
     for key in ["testid", "nobody"] {
         for call in both(&history().key(key, "wrong")) {
@@ -28,7 +28,7 @@ async fn a_name_given_twice_is_refused_before_any_signature_is_looked_at() {
 }
 
 #[tokio::test]
-async fn a_name_is_given_once_across_query_and_body() {
+async fn name_in_query_and_body_is_refused() {
     let server = Server::with_execution().await;
     for call in [
         create("g").query("Name", "g"),
@@ -49,7 +49,7 @@ async fn a_name_is_given_once_across_query_and_body() {
 }
 
 #[tokio::test]
-async fn a_name_in_another_case_is_refused() {
+async fn known_name_in_different_case_is_refused() {
     let server = Server::with_execution().await;
     for name in [
         "flowname",
@@ -69,7 +69,7 @@ async fn a_name_in_another_case_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_signed_decides_and_not_the_path_or_the_method_it_pretends() {
+async fn unsigned_host_path_and_method_override_change_nothing() {
     let server = Server::with_execution().await;
     let plain = server.ok(history()).await;
     for (from, to) in [
