@@ -71,11 +71,13 @@ pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     // Subscribes before it reads, so that no end between the two is missed.
     let mut subscription = context.store.subscribe(&flow_name, &execution_name);
     loop {
+        let permit = context.permit(&context.limits.reads).await?;
         let execution = context
             .store
             .describe_execution(&flow_name, &execution_name)
             .await?
             .map_err(|refusal| refused(refusal, &flow_name, Some(&execution_name)))?;
+        drop(permit); // a parked call holds none
         if execution.status != Status::Running || !poll.park(subscription.ended()).await? {
             return answer(&Response::from(&execution));
         }

@@ -56,6 +56,7 @@ pub(super) fn raw(json: Option<&str>) -> Option<&RawValue> {
 pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     let name = context.name("Name")?;
     context.allow(Action::DescribeFlow, &name)?;
+    let _permit = context.permit(&context.limits.reads).await?;
     let flow = context
         .store
         .describe_flow(&name)

@@ -60,12 +60,19 @@ pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     // wait for.
     let mut subscription = (poll.waits() && !query.reverse)
         .then(|| context.store.subscribe(&flow_name, &execution_name));
+    let limiter = if query.filters() {
+        &context.limits.scans
+    } else {
+        &context.limits.reads
+    };
     loop {
+        let permit = context.permit(limiter).await?;
         let page = context
             .store
             .get_execution_history(&flow_name, &execution_name, &query)
             .await?
             .map_err(|refusal| refused(refusal, &flow_name, Some(&execution_name)))?;
+        drop(permit); // a parked call holds none
         let beyond_end = page.running && query.from.unwrap_or(1) > page.last_event_id;
         let parked = match &mut subscription {
             Some(subscription) if beyond_end => poll.park(subscription.changed()).await?,

@@ -75,6 +75,11 @@ pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     let flow = list.flow.clone();
     let metadata_only = list.metadata_only;
     context.allow(Action::ListExecutions, &flow)?;
+    // A prefix that few names have makes it a scan; status and start time have indexes.
+    let _permit = match list.prefix {
+        Some(_) => context.permit(&context.limits.scans).await?,
+        None => context.permit(&context.limits.reads).await?,
+    };
     let listed = context
         .store
         .list_executions(list)

@@ -36,6 +36,12 @@ fn read(context: &Context<'_>) -> Result<ListFlows, ApiError> {
 pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     let list = read(&context)?;
     context.allow_role(Action::ListFlows)?;
+    // It is a scan if the store must pass over flows of other keys or groups.
+    let scans = list.resource_group_id.is_some() || !context.caller.sees_all();
+    let _permit = match scans {
+        true => context.permit(&context.limits.scans).await?,
+        false => context.permit(&context.limits.reads).await?,
+    };
     let visible = |flow: &Name| context.caller.sees(flow);
     let listed = context.store.list_flows(list, &visible).await?;
     let flows = listed

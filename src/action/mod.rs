@@ -33,7 +33,7 @@ use tokio::{
 use crate::{
     auth::{Authenticator, Caller, Role},
     clock::Clock,
-    limits::{ClientId, Limits},
+    limits::{ClientId, Limiter, Limits, Permit},
     model::{Name, event::Batch},
     store::{self, Refusal, Store},
     wire::{
@@ -149,6 +149,12 @@ impl Context<'_> {
         allow(self.caller.is(action.role()) && self.caller.sees(flow))
     }
 
+    /// Waits for a permit (backpressure), for as long as the limiter lets a request queue.
+    async fn permit(&self, limiter: &Limiter) -> Result<Permit, ApiError> {
+        let permit = limiter.acquire(self.client).await;
+        permit.ok_or_else(ApiError::throttled)
+    }
+
     fn name(&self, parameter: &str) -> Result<Name, ApiError> {
         name(parameter, self.params.required(parameter)?)
     }
@@ -166,6 +172,8 @@ struct LongPoll<'a> {
     flow: &'a Name,
     /// `None` if the call does not wait, or no longer does.
     deadline: Option<Instant>,
+    /// Taken when the call parks for the first time, and kept to its end.
+    permit: Option<Permit>,
 }
 
 impl<'a> LongPoll<'a> {
@@ -181,6 +189,7 @@ impl<'a> LongPoll<'a> {
             action,
             flow,
             deadline: (seconds > 0).then(|| Instant::now() + wait),
+            permit: None,
         })
     }
 
@@ -195,9 +204,14 @@ impl<'a> LongPoll<'a> {
         let Some(deadline) = self.deadline else {
             return Ok(false);
         };
+        if self.permit.is_none() {
+            let permit = self.context.limits.waits.try_acquire(self.context.client);
+            self.permit = Some(permit.ok_or_else(ApiError::throttled)?);
+        }
         let mut stopping = self.context.stopping.clone();
         let mut keys = self.context.authenticator.replacements();
         let mut changed = pin!(changed);
+        self.check_key()?; // the keys may have been replaced before the call parks
         loop {
             let keys_replaced = tokio::select! {
                 () = &mut changed => false,

@@ -30,6 +30,11 @@ impl Globs {
         Globs(Arc::new(["*".to_owned()]))
     }
 
+    /// Returns whether a pattern matches every flow.
+    pub fn allow_all(&self) -> bool {
+        self.0.iter().any(|glob| glob == "*")
+    }
+
     /// Returns whether a pattern matches this flow.
     pub fn allow(&self, flow: &Name) -> bool {
         self.0.iter().any(|glob| matches(glob, flow.as_str()))

@@ -66,6 +66,11 @@ impl Caller {
         self.key.flows().allow(flow)
     }
 
+    /// Returns whether the key's globs match every flow.
+    pub fn sees_all(&self) -> bool {
+        self.key.flows().allow_all()
+    }
+
     /// Returns the nonce of the request, for the write's own transaction.
     pub fn nonce(&self) -> Nonce {
         self.nonce

@@ -2,6 +2,7 @@
 
 mod ambiguous;
 mod keys;
+mod limits;
 mod order;
 mod replay;
 mod rights;
