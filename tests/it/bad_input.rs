@@ -1,18 +1,18 @@
-//! What every parameter of every Action has in common: absent, empty, twice, in another case, broken or
-//! much too long, it is refused with a code of the contract that names it, and nothing is written.
+//! Bad input that applies to every parameter of every action: absent, empty, duplicate, in different case, malformed or
+//! too long. Each is refused with a code of the contract that names the parameter, and nothing is written.
 
 use serde_json::json;
 
 use crate::support::{Answer, Call, Server};
 
-/// A parameter with a value that is right, and whether it must be there.
+/// A parameter with a valid value, and whether it is required.
 type Parameter = (&'static str, &'static str, bool);
 
 const FLOW: Parameter = ("FlowName", "f", true);
 const EXECUTION: Parameter = ("ExecutionName", "e", true);
 const LIMIT: Parameter = ("Limit", "1", false);
 
-/// Every Action that is served, with all its parameters.
+/// Every action that is served, with all its parameters.
 const ACTIONS: [(&str, &[Parameter]); 13] = [
     (
         "AppendExecutionEvents",
@@ -122,7 +122,7 @@ fn call(action: &str, parameters: &[Parameter], but: &str) -> Call {
     })
 }
 
-/// The code of a refusal that names `parameter`.
+/// Returns the code of a refusal, whose message must name `parameter`.
 fn code(answer: &Answer, parameter: &str) -> String {
     let (status, code, message) = answer.refusal();
     assert!(status < 500, "{}", answer.text);
@@ -133,7 +133,7 @@ fn code(answer: &Answer, parameter: &str) -> String {
     code
 }
 
-/// All that a reader sees.
+/// Everything that a reader sees.
 async fn everything(server: &Server) -> String {
     let mut all = String::new();
     for (action, flow) in [("ListFlows", None), ("ListExecutions", Some("f"))] {
@@ -151,7 +151,7 @@ async fn everything(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn required_parameters_that_are_absent_or_empty_are_missing() {
+async fn absent_or_empty_required_parameter_is_missing() {
     let server = Server::with_execution().await;
     let before = everything(&server).await;
     let mut checked = 0;
@@ -174,7 +174,7 @@ async fn required_parameters_that_are_absent_or_empty_are_missing() {
 }
 
 #[tokio::test]
-async fn no_parameter_may_come_twice_or_in_another_case_or_broken() {
+async fn duplicate_misspelled_and_malformed_parameters_are_refused() {
     let server = Server::with_execution().await;
     let before = everything(&server).await;
     for (action, parameters) in ACTIONS {
@@ -217,7 +217,7 @@ async fn no_parameter_may_come_twice_or_in_another_case_or_broken() {
 }
 
 #[tokio::test]
-async fn no_value_however_long_or_odd_makes_more_of_the_server_than_an_answer() {
+async fn long_and_malformed_values_never_return_5xx() {
     let server = Server::with_execution().await;
     let long = "x".repeat(200_000);
     let deep = "[".repeat(100_000);
@@ -239,7 +239,7 @@ async fn no_value_however_long_or_odd_makes_more_of_the_server_than_an_answer() 
                     .call(call(action, parameters, name).form(name, value))
                     .await;
                 assert!(answer.status < 500, "{action} {name}: {}", answer.text);
-                // Free text may hold nearly anything; everything else is refused.
+                // These parameters accept nearly any text; all others refuse these values.
                 let text = [
                     "Definition",
                     "Description",

@@ -1,4 +1,4 @@
-//! AppendExecutionEvents: places, defaults, repeats, conflicts, ends, limits.
+//! AppendExecutionEvents: EventIds, defaults, retries, conflicts, ends of executions, limits.
 
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ async fn events(server: &Server) -> Vec<Value> {
     page["Events"].as_array().unwrap().clone()
 }
 
-/// Checks that `call` is refused with this code, that the message says this much, and that nothing was written.
+/// Checks that `call` is refused with this code and message, and that nothing was written.
 async fn refuses(server: &Server, call: Call, code: &str, message: &str) {
     let before = events(server).await;
     let (_, found, text) = server.refused(call).await;
@@ -33,7 +33,7 @@ async fn refuses(server: &Server, call: Call, code: &str, message: &str) {
 }
 
 #[tokio::test]
-async fn events_get_the_next_ids_and_defaults_for_what_was_not_sent() {
+async fn appended_events_get_the_next_ids_and_defaults() {
     let server = Server::with_execution().await;
     let answer = server
         .ok(append(
@@ -55,7 +55,7 @@ async fn events_get_the_next_ids_and_defaults_for_what_was_not_sent() {
 }
 
 #[tokio::test]
-async fn the_same_events_at_the_same_place_answer_the_same_ids() {
+async fn retried_append_at_the_expected_event_id_returns_the_same_ids() {
     let server = Server::with_execution().await;
     let batch = json!([{"Type": "StepEntered", "StepName": "s"}, {"Type": "ExecutionSucceeded"}]);
     let first = server.ok(expecting(2, &batch)).await;
@@ -70,7 +70,7 @@ async fn the_same_events_at_the_same_place_answer_the_same_ids() {
 }
 
 #[tokio::test]
-async fn other_events_at_a_taken_place_and_places_beyond_the_end_conflict() {
+async fn append_with_wrong_expected_event_id_returns_conflict() {
     let server = Server::with_execution().await;
     let batch = json!([{"Type": "StepEntered", "StepName": "s"}, {"Type": "StepExited"}]);
     server.ok(expecting(2, &batch)).await;
@@ -89,7 +89,7 @@ async fn other_events_at_a_taken_place_and_places_beyond_the_end_conflict() {
         )
         .await;
     }
-    // Half of it is there, half would be new.
+    // The first half is stored already, the second half would be new.
     refuses(
         &server,
         expecting(3, &json!([{"Type": "StepExited"}, {"Type": "StepExited"}])),
@@ -110,7 +110,7 @@ async fn other_events_at_a_taken_place_and_places_beyond_the_end_conflict() {
 }
 
 #[tokio::test]
-async fn an_event_id_inside_says_the_same_as_the_expected_one() {
+async fn event_id_inside_an_event_implies_the_expected_event_id() {
     let server = Server::with_execution().await;
     let batch = json!([{"Type": "A"}, {"Type": "B", "EventId": 3}]);
     server.ok(append(&batch)).await;
@@ -141,7 +141,7 @@ async fn an_event_id_inside_says_the_same_as_the_expected_one() {
 }
 
 #[tokio::test]
-async fn an_ended_execution_takes_no_more() {
+async fn append_to_an_ended_execution_is_refused() {
     let server = Server::with_execution().await;
     server
         .ok(append(&json!([{"Type": "ExecutionFailed"}])))
@@ -164,10 +164,10 @@ async fn an_ended_execution_takes_no_more() {
 }
 
 #[tokio::test]
-async fn an_execution_starts_with_event_1_and_ends_with_the_last() {
+async fn execution_started_must_be_event_1_and_an_ending_event_the_last() {
     let server = Server::with_execution().await;
     let started = json!([{"Type": "ExecutionStarted", "EventDetail": "{\"input\":{}}"}]);
-    server.ok(expecting(1, &started)).await; // event 1 again
+    server.ok(expecting(1, &started)).await; // a retry of event 1
     refuses(
         &server,
         append(&started),
@@ -200,7 +200,7 @@ async fn an_execution_starts_with_event_1_and_ends_with_the_last() {
 }
 
 #[tokio::test]
-async fn a_cause_lies_before_its_event() {
+async fn schedule_event_id_must_be_smaller_than_the_event_id() {
     let server = Server::with_execution().await;
     server
         .ok(append(
@@ -227,7 +227,7 @@ async fn a_cause_lies_before_its_event() {
 }
 
 #[tokio::test]
-async fn text_is_kept_byte_for_byte_however_it_was_escaped() {
+async fn text_is_stored_byte_for_byte_however_it_was_escaped() {
     let server = Server::with_execution().await;
     let text = "步骤 \"q\" \\ / </script> \u{0}\u{1}\u{1f}\u{7f}\u{2028}\u{fffd} 🎉 %2B+&= \r\n\t\u{8}\u{c}";
     let escaped: String = text
@@ -265,7 +265,7 @@ async fn text_is_kept_byte_for_byte_however_it_was_escaped() {
 }
 
 #[tokio::test]
-async fn a_json_body_may_hold_the_events_as_an_array() {
+async fn json_body_may_hold_the_events_as_an_array() {
     let server = Server::with_execution().await;
     let body = json!({"FlowName": "f", "ExecutionName": "e", "ExpectedEventId": 2, "Events": [{"Type": "A", "StepName": "é"}]});
     let call = Call::new("AppendExecutionEvents")
@@ -276,7 +276,7 @@ async fn a_json_body_may_hold_the_events_as_an_array() {
 }
 
 #[tokio::test]
-async fn a_bad_event_is_refused_by_its_index_and_the_whole_batch_with_it() {
+async fn invalid_event_refuses_the_whole_batch_and_is_named_by_its_index() {
     let server = Server::with_execution().await;
     let good = json!({"Type": "StepEntered"});
     for (event, message) in [
@@ -400,7 +400,7 @@ async fn a_bad_event_is_refused_by_its_index_and_the_whole_batch_with_it() {
 }
 
 #[tokio::test]
-async fn bad_places_and_names_are_refused() {
+async fn invalid_expected_event_ids_and_names_are_refused() {
     let server = Server::with_execution().await;
     let batch = json!([{"Type": "A"}]);
     for place in ["0", "-1", "x", "2.0", "9223372036854775808"] {

@@ -1,4 +1,4 @@
-//! CreateFlow: what is kept, what is refused.
+//! CreateFlow: which fields are stored, and which arguments are refused.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ fn create(name: &str) -> Call {
 }
 
 #[tokio::test]
-async fn a_flow_is_answered_with_all_that_was_sent() {
+async fn created_flow_is_answered_with_all_parameters() {
     let server = Server::start().await;
     let mut flow = server
         .ok(create("f")
@@ -45,7 +45,7 @@ async fn a_flow_is_answered_with_all_that_was_sent() {
 }
 
 #[tokio::test]
-async fn what_was_not_set_is_left_out_and_an_empty_description_is_one() {
+async fn unset_fields_are_left_out_and_an_empty_description_is_kept() {
     let server = Server::start().await;
     let flow = server
         .ok(create("f").form("Description", "").form("RoleArn", ""))
@@ -65,7 +65,7 @@ async fn what_was_not_set_is_left_out_and_an_empty_description_is_one() {
 }
 
 #[tokio::test]
-async fn a_name_is_taken_once() {
+async fn creating_a_flow_of_an_existing_name_is_refused() {
     let server = Server::start().await;
     server.ok(create("f")).await;
     assert_eq!(
@@ -80,7 +80,7 @@ async fn a_name_is_taken_once() {
 }
 
 #[tokio::test]
-async fn bad_arguments_are_refused_by_name_and_nothing_is_written() {
+async fn invalid_arguments_are_refused_by_name_and_nothing_is_written() {
     let server = Server::start().await;
     let call = |kind: &str| {
         Call::new("CreateFlow")
@@ -133,7 +133,7 @@ async fn bad_arguments_are_refused_by_name_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_named() {
+async fn missing_parameter_is_named() {
     let server = Server::start().await;
     for missing in ["Name", "Definition", "Type"] {
         let mut call = create("f");

@@ -1,4 +1,4 @@
-//! DeleteFlow: gone at once, by GET and POST, and its space comes back.
+//! DeleteFlow: the flow cannot be read from then on, and its rows are purged in the background.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn create() -> Call {
 }
 
 #[tokio::test]
-async fn a_flow_its_executions_and_events_are_gone_at_once() {
+async fn deleted_flow_its_executions_and_events_cannot_be_read() {
     let server = Server::with_execution().await;
     let answer = server.ok(Call::new("DeleteFlow").query("Name", "f")).await;
     assert_eq!(
@@ -51,7 +51,7 @@ async fn a_flow_its_executions_and_events_are_gone_at_once() {
 }
 
 #[tokio::test]
-async fn a_new_flow_of_the_same_name_has_none_of_it() {
+async fn new_flow_of_a_deleted_name_has_no_executions() {
     let server = Server::with_execution().await;
     let old = server
         .ok(Call::new("DescribeFlow").query("Name", "f"))
@@ -81,20 +81,20 @@ async fn a_new_flow_of_the_same_name_has_none_of_it() {
 }
 
 #[tokio::test]
-async fn its_rows_go_in_the_background_also_after_a_restart_and_give_their_space_back() {
+async fn rows_of_a_deleted_flow_are_purged_also_after_a_restart_and_their_space_is_freed() {
     let server = Server::with_execution().await;
     let filler = json!([{"Type": "A", "EventDetail": "x".repeat(60_000)}]);
     for _ in 0..60 {
         server.append(&filler).await;
     }
     server.ok(Call::new("DeleteFlow").form("Name", "f")).await;
-    server.app.store.close().await; // at once: a stop leaves time to delete much
+    server.app.store.close().await; // directly, because a graceful shutdown leaves time to purge much
     let folder = server.stop().await;
     let file = folder.path().join("test.db");
     let size = || std::fs::metadata(&file).unwrap().len();
     assert!(size() > 3_000_000, "nothing was deleted yet: {}", size());
     let server = Server::open(folder).await;
-    server.ok(create()).await; // the writer is not in anybody's way
+    server.ok(create()).await; // the purge does not block writes
     let mut waited = 0;
     let folder = loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -121,7 +121,7 @@ async fn its_rows_go_in_the_background_also_after_a_restart_and_give_their_space
 }
 
 #[tokio::test]
-async fn bad_and_missing_names_are_refused() {
+async fn invalid_and_missing_names_are_refused() {
     let server = Server::start().await;
     assert_eq!(
         server.refused(Call::new("DeleteFlow")).await.1,

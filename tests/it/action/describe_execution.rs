@@ -1,4 +1,4 @@
-//! DescribeExecution: how an execution stands, while it runs and after its end.
+//! DescribeExecution: the status of running and ended executions, and long polls for the end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ fn describe() -> Call {
 }
 
 #[tokio::test]
-async fn a_running_execution_has_neither_output_nor_end() {
+async fn running_execution_has_no_output_and_no_stop_time() {
     let server = Server::with_execution().await;
     let mut execution = server.ok(describe()).await;
     execution.as_object_mut().unwrap().remove("RequestId");
@@ -26,7 +26,7 @@ async fn a_running_execution_has_neither_output_nor_end() {
 }
 
 #[tokio::test]
-async fn each_ending_event_sets_status_end_and_output() {
+async fn each_ending_event_sets_status_stop_time_and_output() {
     for (event, status) in [
         ("ExecutionSucceeded", "Succeeded"),
         ("ExecutionFailed", "Failed"),
@@ -48,7 +48,7 @@ async fn each_ending_event_sets_status_end_and_output() {
 }
 
 #[tokio::test]
-async fn an_end_without_output_answers_none() {
+async fn end_without_output_answers_no_output() {
     for detail in ["{}", "not JSON", "{\"output\":null}", "[]"] {
         let server = Server::with_execution().await;
         server
@@ -64,7 +64,7 @@ async fn an_end_without_output_answers_none() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_404_and_says_which_of_the_two() {
+async fn missing_flow_and_missing_execution_are_404_with_codes_of_their_own() {
     let server = Server::with_execution().await;
     let call = |flow, execution| {
         Call::new("DescribeExecution")
@@ -81,13 +81,13 @@ async fn what_does_not_exist_is_404_and_says_which_of_the_two() {
 }
 
 #[tokio::test]
-async fn a_wait_is_answered_the_moment_the_execution_ends() {
+async fn long_poll_is_answered_as_soon_as_the_execution_ends() {
     let server = Arc::new(Server::with_execution().await);
     let waiting = Arc::clone(&server);
     let waiter =
         tokio::spawn(async move { waiting.ok(describe().query("WaitTimeSeconds", "60")).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
-    server.append(&json!([{"Type": "StepEntered"}])).await; // no end yet
+    server.append(&json!([{"Type": "StepEntered"}])).await; // does not end the execution
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(!waiter.is_finished());
     let ended = Instant::now();
@@ -99,7 +99,7 @@ async fn a_wait_is_answered_the_moment_the_execution_ends() {
 }
 
 #[tokio::test]
-async fn a_wait_is_over_when_its_time_is_and_nobody_waits_for_what_has_ended() {
+async fn long_poll_times_out_and_an_ended_execution_is_answered_at_once() {
     let server = Server::with_execution().await;
     let begun = Instant::now();
     assert_eq!(
@@ -119,7 +119,7 @@ async fn a_wait_is_over_when_its_time_is_and_nobody_waits_for_what_has_ended() {
 }
 
 #[tokio::test]
-async fn the_wait_is_0_to_60_seconds() {
+async fn wait_time_is_0_to_60_seconds() {
     let server = Server::with_execution().await;
     for wait in ["61", "-1", "x", "1.5"] {
         let (status, code, message) = server
@@ -134,7 +134,7 @@ async fn the_wait_is_0_to_60_seconds() {
 }
 
 #[tokio::test]
-async fn five_hundred_wait_without_a_statement_and_hear_of_the_end_at_once() {
+async fn five_hundred_long_polls_are_all_answered_when_the_execution_ends() {
     let server = Arc::new(Server::with_execution().await);
     let waiters: Vec<_> = (0..500)
         .map(|_| {
@@ -160,7 +160,7 @@ async fn five_hundred_wait_without_a_statement_and_hear_of_the_end_at_once() {
 }
 
 #[tokio::test]
-async fn a_stop_of_the_server_ends_all_waits() {
+async fn shutdown_ends_all_long_polls() {
     let server = Server::with_execution().await;
     let address = server.address;
     let waiter = tokio::spawn(async move {
@@ -183,7 +183,7 @@ async fn a_stop_of_the_server_ends_all_waits() {
 }
 
 #[tokio::test]
-async fn an_execution_keeps_the_environment_it_started_with() {
+async fn execution_keeps_the_environment_it_started_with() {
     let server = Server::start().await;
     let variables =
         |value: &str| format!("{{\"Variables\":[{{\"Name\":\"k\",\"Value\":\"{value}\"}}]}}");
@@ -216,7 +216,7 @@ async fn an_execution_keeps_the_environment_it_started_with() {
 }
 
 #[tokio::test]
-async fn a_wait_for_what_is_deleted_is_over_at_once() {
+async fn long_poll_ends_when_the_flow_is_deleted() {
     let server = Arc::new(Server::with_execution().await);
     let begun = Instant::now();
     let waiting = Arc::clone(&server);

@@ -1,9 +1,9 @@
-//! DescribeFlow: a flow as it was created.
+//! DescribeFlow: the fields of a flow.
 
 use crate::support::{Call, Server};
 
 #[tokio::test]
-async fn it_answers_what_create_flow_answered() {
+async fn describe_flow_answers_what_create_flow_answered() {
     let server = Server::start().await;
     let create = Call::new("CreateFlow")
         .form("Name", "f")
@@ -20,7 +20,7 @@ async fn it_answers_what_create_flow_answered() {
 }
 
 #[tokio::test]
-async fn a_missing_flow_is_404_by_its_name() {
+async fn missing_flow_is_404_and_named() {
     let server = Server::start().await;
     assert_eq!(
         server
@@ -35,7 +35,7 @@ async fn a_missing_flow_is_404_by_its_name() {
 }
 
 #[tokio::test]
-async fn a_bad_name_and_a_missing_one_are_refused() {
+async fn invalid_and_missing_name_are_refused() {
     let server = Server::start().await;
     assert_eq!(
         server

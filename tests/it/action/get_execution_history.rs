@@ -1,4 +1,4 @@
-//! GetExecutionHistory: what a page holds, where the next begins, what is refused.
+//! GetExecutionHistory: pages, tokens, filters, long polls, invalid arguments.
 
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ fn ids(page: &Value) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn an_event_is_answered_with_every_field_in_the_vendors_form() {
+async fn event_is_answered_with_every_field_in_the_vendors_form() {
     let server = Server::with_execution().await;
     server
         .append(&json!([{"Type": "StepEntered", "StepName": "步骤 \"1\" </script>", "EventDetail": "{\"input\":\"\u{1}\\u0000\"}",
@@ -69,7 +69,7 @@ async fn an_event_is_answered_with_every_field_in_the_vendors_form() {
 }
 
 #[tokio::test]
-async fn a_page_has_60_events_unless_a_limit_is_given() {
+async fn page_has_60_events_unless_a_limit_is_given() {
     let server = with_events(130).await;
     for (limit, expected) in [
         (None, 60),
@@ -89,7 +89,7 @@ async fn a_page_has_60_events_unless_a_limit_is_given() {
 }
 
 #[tokio::test]
-async fn the_next_token_is_the_event_id_with_which_the_next_page_begins() {
+async fn next_token_is_the_event_id_with_which_the_next_page_begins() {
     let server = with_events(5).await;
     let page = server.ok(history().query("Limit", "2")).await;
     assert_eq!((ids(&page), &page["NextToken"]), (vec![1, 2], &json!("3")));
@@ -104,14 +104,14 @@ async fn the_next_token_is_the_event_id_with_which_the_next_page_begins() {
 }
 
 #[tokio::test]
-async fn a_page_that_ends_with_the_last_event_has_no_token() {
+async fn page_that_ends_with_the_last_event_has_no_token() {
     let server = with_events(4).await;
     let page = server.ok(history().query("Limit", "4")).await;
     assert_eq!((ids(&page).len(), page.get("NextToken")), (4, None));
 }
 
 #[tokio::test]
-async fn a_token_beyond_the_end_answers_no_events_and_no_token() {
+async fn token_beyond_the_end_answers_no_events_and_no_token() {
     let server = with_events(3).await;
     for token in ["4", "5000000000", "9223372036854775807"] {
         let page = server.ok(history().query("NextToken", token)).await;
@@ -124,7 +124,7 @@ async fn a_token_beyond_the_end_answers_no_events_and_no_token() {
 }
 
 #[tokio::test]
-async fn a_page_of_a_thousand_joins_what_was_appended_in_batches() {
+async fn page_of_a_thousand_events_spans_several_batches() {
     let server = with_events(2500).await;
     let mut all = Vec::new();
     let mut call = history().query("Limit", "1000");
@@ -142,7 +142,7 @@ async fn a_page_of_a_thousand_joins_what_was_appended_in_batches() {
 }
 
 #[tokio::test]
-async fn an_empty_optional_value_is_an_absent_one() {
+async fn empty_optional_value_counts_as_absent() {
     let server = with_events(3).await;
     let page = server
         .ok(history().query("NextToken", "").query("Limit", ""))
@@ -151,7 +151,7 @@ async fn an_empty_optional_value_is_an_absent_one() {
 }
 
 #[tokio::test]
-async fn it_may_be_posted_and_unknown_parameters_are_ignored() {
+async fn post_works_and_unknown_parameters_are_ignored() {
     let server = with_events(3).await;
     let call = Call::new("GetExecutionHistory")
         .form("FlowName", "f")
@@ -161,7 +161,7 @@ async fn it_may_be_posted_and_unknown_parameters_are_ignored() {
 }
 
 #[tokio::test]
-async fn bad_arguments_are_refused_by_name() {
+async fn invalid_arguments_are_refused_by_name() {
     let server = Server::with_execution().await;
     for limit in [
         "0",
@@ -221,7 +221,7 @@ async fn bad_arguments_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_named() {
+async fn missing_parameter_is_named() {
     let server = Server::with_execution().await;
     let call = |name| Call::new("GetExecutionHistory").query(name, "f");
     for (call, missing) in [
@@ -237,7 +237,7 @@ async fn what_is_missing_is_named() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_404_and_says_which_of_the_two() {
+async fn missing_flow_and_missing_execution_are_404_with_codes_of_their_own() {
     let server = Server::with_execution().await;
     let call = |flow, execution| {
         Call::new("GetExecutionHistory")
@@ -281,7 +281,7 @@ async fn with_kinds() -> Server {
     server
 }
 
-/// The ids of all pages, put together.
+/// The EventIds of all pages, concatenated.
 async fn all(server: &Server, call: Call) -> Vec<i64> {
     let (mut all, mut next) = (Vec::new(), call.with_new_nonce());
     loop {
@@ -298,7 +298,7 @@ async fn all(server: &Server, call: Call) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn reverse_begins_with_the_last_event_and_goes_back() {
+async fn reverse_answers_the_newest_events_first() {
     let server = with_events(130).await;
     let back = |limit: &str| history().query("Reverse", "true").query("Limit", limit);
     for limit in ["1", "7", "60", "130", "1000"] {
@@ -322,7 +322,7 @@ async fn reverse_begins_with_the_last_event_and_goes_back() {
 }
 
 #[tokio::test]
-async fn filters_keep_paging_exact_in_both_directions() {
+async fn filtered_pages_are_complete_in_both_directions() {
     let server = with_kinds().await;
     let tens: Vec<i64> = (1..=250).map(|n| n * 10).collect();
     let hundreds: Vec<i64> = (1..=25).map(|n| n * 100).collect();
@@ -351,7 +351,7 @@ async fn filters_keep_paging_exact_in_both_directions() {
 }
 
 #[tokio::test]
-async fn a_wait_beyond_the_end_is_answered_by_the_next_event() {
+async fn long_poll_beyond_the_end_is_answered_by_the_next_event() {
     let server = std::sync::Arc::new(with_events(3).await);
     let beyond = || {
         history()
@@ -370,7 +370,7 @@ async fn a_wait_beyond_the_end_is_answered_by_the_next_event() {
         .append(&json!([{"Type": "ExecutionSucceeded"}]))
         .await;
     assert_eq!(ids(&waiter.await.unwrap()), [4]);
-    // What has ended is answered at once.
+    // A long poll of an ended execution is answered at once.
     assert_eq!(at_once(&server, beyond()).await, [4]);
     let none = history()
         .query("NextToken", "5")
@@ -378,7 +378,7 @@ async fn a_wait_beyond_the_end_is_answered_by_the_next_event() {
     assert_eq!(at_once(&server, none).await, [0; 0]);
 }
 
-/// EventIds of an answer that comes long before the 60 seconds that it may wait.
+/// EventIds of an answer that comes long before the 60 seconds of the long poll.
 async fn at_once(server: &Server, call: Call) -> Vec<i64> {
     let soon = std::time::Duration::from_secs(30);
     let answer = tokio::time::timeout(soon, server.ok(call)).await;
@@ -386,9 +386,9 @@ async fn at_once(server: &Server, call: Call) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn a_page_of_large_events_goes_back_without_a_gap() {
+async fn reverse_pages_of_large_events_have_no_gap() {
     let server = Server::with_execution().await;
-    let large = "\u{1}".repeat(60_000); // six times as long in the answer
+    let large = "\u{1}".repeat(60_000); // six times as long when escaped in the answer
     for _ in 0..60 {
         server
             .append(&json!([{"Type": "A", "EventDetail": large}]))
@@ -403,7 +403,7 @@ async fn a_page_of_large_events_goes_back_without_a_gap() {
 }
 
 #[tokio::test]
-async fn bad_extensions_are_refused_by_name() {
+async fn invalid_extension_parameters_are_refused_by_name() {
     let server = Server::with_execution().await;
     for (parameter, value) in [
         ("Reverse", "yes"),

@@ -1,10 +1,10 @@
-//! ListExecutions: the newest first, filters, pages that lose and repeat nothing.
+//! ListExecutions: newest first, filters, keyset pagination without gaps or repeats.
 
 use serde_json::{Value, json};
 
 use crate::support::{Call, NOW, Server};
 
-/// Starts executions a second apart, beginning at `NOW`.
+/// Starts executions one second apart, beginning at `NOW`.
 async fn with_executions(names: &[&str]) -> Server {
     let server = Server::start().await;
     server
@@ -39,7 +39,7 @@ fn names(page: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// The names of all pages; each page in brackets.
+/// The names on each page.
 async fn pages(server: &Server, call: Call) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     let mut next = call.with_new_nonce();
@@ -56,7 +56,7 @@ async fn pages(server: &Server, call: Call) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn the_newest_comes_first_a_page_at_a_time() {
+async fn executions_are_listed_newest_first_in_pages() {
     let server = with_executions(&["a", "b", "c", "d", "e"]).await;
     assert_eq!(pages(&server, list()).await, [["e", "d", "c", "b", "a"]]);
     let two: Vec<Vec<String>> = pages(&server, list().query("Limit", "2")).await;
@@ -80,7 +80,7 @@ async fn executions_of_the_same_millisecond_keep_their_order() {
 }
 
 #[tokio::test]
-async fn an_execution_is_answered_as_describe_execution_does() {
+async fn listed_execution_has_the_form_of_describe_execution() {
     let server = with_executions(&["e"]).await;
     let mut one = server
         .ok(Call::new("DescribeExecution")
@@ -101,7 +101,7 @@ async fn an_execution_is_answered_as_describe_execution_does() {
 }
 
 #[tokio::test]
-async fn status_start_and_prefix_are_filters() {
+async fn list_is_filtered_by_status_start_time_and_prefix() {
     let server = with_executions(&["a1", "b1", "a2", "b2"]).await;
     server
         .ok(Call::new("StopExecution")
@@ -155,7 +155,7 @@ async fn status_start_and_prefix_are_filters() {
 }
 
 #[tokio::test]
-async fn what_starts_meanwhile_neither_hides_nor_repeats_what_was_there() {
+async fn executions_that_start_between_pages_neither_hide_nor_repeat_others() {
     let server = with_executions(&["a", "b", "c", "d"]).await;
     let page = server.ok(list().query("Limit", "2")).await;
     server.set_time(NOW + 60_000);
@@ -170,7 +170,7 @@ async fn what_starts_meanwhile_neither_hides_nor_repeats_what_was_there() {
 }
 
 #[tokio::test]
-async fn bad_arguments_are_refused_by_name() {
+async fn invalid_arguments_are_refused_by_name() {
     let server = with_executions(&[]).await;
     for (parameter, value) in [
         ("Limit", "0"),

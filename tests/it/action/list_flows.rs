@@ -1,4 +1,4 @@
-//! ListFlows: by name, in pages, and only what the key may see.
+//! ListFlows: sorted by name, in pages, only flows that the key sees.
 
 use serde_json::{Value, json};
 
@@ -27,13 +27,13 @@ fn names(page: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn no_flows_are_an_empty_list() {
+async fn list_of_no_flows_is_empty() {
     let page = Server::start().await.ok(Call::new("ListFlows")).await;
     assert_eq!((&page["Flows"], page.get("NextToken")), (&json!([]), None));
 }
 
 #[tokio::test]
-async fn flows_come_by_name_a_page_at_a_time_as_describe_flow_answers_them() {
+async fn flows_are_listed_by_name_in_pages_in_the_form_of_describe_flow() {
     let server = with_flows(&["c", "a", "_b", "B", "d"]).await;
     let mut call = Call::new("ListFlows").query("Limit", "2");
     let mut pages = Vec::new();
@@ -56,7 +56,7 @@ async fn flows_come_by_name_a_page_at_a_time_as_describe_flow_answers_them() {
 }
 
 #[tokio::test]
-async fn a_key_sees_its_own_flows_only() {
+async fn list_holds_only_flows_that_the_key_sees() {
     let server = with_flows(&["exact", "exact-not", "other", "reader-a", "reader-b", "z"]).await;
     let list = || Call::new("ListFlows").key("narrow", "narrow-secret");
     assert_eq!(
@@ -71,7 +71,7 @@ async fn a_key_sees_its_own_flows_only() {
 }
 
 #[tokio::test]
-async fn a_resource_group_can_be_asked_for() {
+async fn flows_are_filtered_by_resource_group() {
     let server = with_flows(&["a", "bb", "cc"]).await;
     assert_eq!(
         names(
@@ -84,7 +84,7 @@ async fn a_resource_group_can_be_asked_for() {
 }
 
 #[tokio::test]
-async fn limits_and_tokens_are_checked() {
+async fn invalid_limits_and_tokens_are_refused() {
     let server = Server::start().await;
     for limit in ["0", "1001", "x"] {
         let (status, code, message) = server

@@ -1,4 +1,4 @@
-//! One file an Action, each a list of sentences about it.
+//! One file per action; each test name states a behaviour.
 
 mod append_execution_events;
 mod create_flow;

@@ -1,10 +1,10 @@
-//! ReportTaskFailed: the failure and its cause become an event.
+//! ReportTaskFailed: appends an event with error and cause.
 
 use super::report_task_succeeded::{events, submit};
 use crate::support::{Call, Server};
 
 #[tokio::test]
-async fn error_and_cause_become_an_event_whose_cause_is_the_submitted_one() {
+async fn failed_task_appends_an_event_with_error_and_cause() {
     for (cause, detail) in [
         (
             "because \"so\"",
@@ -33,7 +33,7 @@ async fn error_and_cause_become_an_event_whose_cause_is_the_submitted_one() {
 }
 
 #[tokio::test]
-async fn bad_and_missing_arguments_are_refused() {
+async fn invalid_and_missing_arguments_are_refused() {
     let server = Server::with_execution().await;
     let token = submit(&server).await;
     let report = |error: &str, cause: &str| {

@@ -1,10 +1,10 @@
-//! ReportTaskSucceeded: a token names its task; what is reported becomes an event, once.
+//! ReportTaskSucceeded: appends an event with the output, once for each task token.
 
 use serde_json::{Value, json};
 
 use crate::support::{Call, Server};
 
-/// Submits a task in step `s` of execution `e`; answers its token.
+/// Submits a task in step `s` of execution `e` and returns its token.
 pub async fn submit(server: &Server) -> String {
     let answer = server.append(&json!([{"Type": "TaskScheduled", "StepName": "s"}, {"Type": "TaskSubmitted", "StepName": "s"}])).await;
     let tokens = answer["TaskTokens"].as_object().unwrap();
@@ -30,7 +30,7 @@ fn report(token: &str) -> Call {
 }
 
 #[tokio::test]
-async fn the_output_becomes_an_event_whose_cause_is_the_submitted_one() {
+async fn succeeded_task_appends_an_event_with_its_output() {
     let server = Server::with_execution().await;
     let token = submit(&server).await;
     server
@@ -47,7 +47,7 @@ async fn the_output_becomes_an_event_whose_cause_is_the_submitted_one() {
 }
 
 #[tokio::test]
-async fn a_task_is_reported_once() {
+async fn task_can_be_reported_once() {
     let server = Server::with_execution().await;
     let token = submit(&server).await;
     server
@@ -72,7 +72,7 @@ async fn a_task_is_reported_once() {
 }
 
 #[tokio::test]
-async fn a_task_that_an_engine_ended_or_whose_execution_ended_is_over() {
+async fn report_on_an_ended_task_or_execution_is_refused() {
     for event in [
         "TaskSucceeded",
         "TaskFailed",
@@ -91,7 +91,7 @@ async fn a_task_that_an_engine_ended_or_whose_execution_ended_is_over() {
 }
 
 #[tokio::test]
-async fn a_token_survives_a_restart_and_is_the_same_for_a_repeat() {
+async fn task_token_survives_a_restart_and_is_the_same_for_a_retried_append() {
     let server = Server::with_execution().await;
     let token = submit(&server).await;
     let server = Server::open(server.stop().await).await;
@@ -107,7 +107,7 @@ async fn a_token_survives_a_restart_and_is_the_same_for_a_repeat() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_not_answered_is_refused() {
+async fn forged_task_token_is_refused() {
     let server = Server::with_execution().await;
     let token = submit(&server).await;
     let other = Server::with_execution().await;
@@ -139,7 +139,7 @@ async fn a_token_that_was_not_answered_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_of_a_deleted_flow_is_none_of_the_new_one() {
+async fn task_token_of_a_deleted_flow_is_invalid_for_a_new_flow_of_its_name() {
     let server = Server::with_execution().await;
     let token = submit(&server).await;
     server.ok(Call::new("DeleteFlow").form("Name", "f")).await;
@@ -160,7 +160,7 @@ async fn a_token_of_a_deleted_flow_is_none_of_the_new_one() {
 }
 
 #[tokio::test]
-async fn a_key_reports_tasks_of_its_own_flows_only() {
+async fn key_reports_only_tasks_of_flows_that_it_sees() {
     let server = Server::with_execution().await;
     let token = submit(&server).await;
     for (key, secret) in [("narrow", "narrow-secret"), ("reader", "reader-secret")] {
@@ -175,7 +175,7 @@ async fn a_key_reports_tasks_of_its_own_flows_only() {
 }
 
 #[tokio::test]
-async fn the_output_is_a_json_object_that_fits_into_an_event() {
+async fn output_must_be_a_json_object_that_fits_into_an_event() {
     let server = Server::with_execution().await;
     let token = submit(&server).await;
     let report = |output: &str| {

@@ -1,4 +1,4 @@
-//! StartExecution: a running execution with event 1, or the one that runs already.
+//! StartExecution: creates an execution with event 1, or answers the one that runs already.
 
 use serde_json::json;
 
@@ -17,7 +17,7 @@ fn history(execution: &str) -> Call {
 }
 
 #[tokio::test]
-async fn an_execution_runs_from_event_1_which_holds_its_input() {
+async fn started_execution_has_event_1_with_its_input() {
     let server = Server::with_execution().await;
     let input = r#"{ "k": "v *~+/%&=", "中文":"\u503c" }"#;
     let mut execution = server.ok(start("x").form("Input", input)).await;
@@ -37,7 +37,7 @@ async fn an_execution_runs_from_event_1_which_holds_its_input() {
 }
 
 #[tokio::test]
-async fn no_input_is_an_empty_one_and_no_name_is_a_new_one() {
+async fn missing_input_is_an_empty_object_and_missing_name_is_generated() {
     let server = Server::with_execution().await;
     let one = server
         .ok(Call::new("StartExecution").form("FlowName", "f"))
@@ -51,7 +51,7 @@ async fn no_input_is_an_empty_one_and_no_name_is_a_new_one() {
 }
 
 #[tokio::test]
-async fn one_that_runs_is_answered_and_one_that_ended_is_refused() {
+async fn starting_a_running_execution_answers_it_and_an_ended_one_is_refused() {
     let server = Server::with_execution().await;
     let first = server.ok(start("x").form("Input", "{\"n\":1}")).await;
     let again = server.ok(start("x").form("Input", "{\"n\":2}")).await;
@@ -81,7 +81,7 @@ async fn one_that_runs_is_answered_and_one_that_ended_is_refused() {
 }
 
 #[tokio::test]
-async fn the_input_is_one_json_object_within_limits() {
+async fn input_must_be_one_json_object_within_limits() {
     let server = Server::with_execution().await;
     let nested = |depth: usize| {
         format!(
@@ -132,7 +132,7 @@ async fn the_input_is_one_json_object_within_limits() {
 }
 
 #[tokio::test]
-async fn bad_names_and_missing_flows_are_refused() {
+async fn invalid_names_and_missing_flows_are_refused() {
     let server = Server::with_execution().await;
     for name in invalid_names() {
         assert_eq!(

@@ -1,4 +1,4 @@
-//! StopExecution: an ExecutionStopped event with the caller's reason.
+//! StopExecution: appends an ExecutionStopped event with the caller's reason.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ async fn last_event(server: &Server) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn an_execution_ends_with_the_callers_reason() {
+async fn stopped_execution_holds_the_callers_reason() {
     let server = Server::with_execution().await;
     let execution = server
         .ok(stop()
@@ -43,14 +43,14 @@ async fn an_execution_ends_with_the_callers_reason() {
 }
 
 #[tokio::test]
-async fn no_reason_need_be_given() {
+async fn stop_without_a_reason_is_accepted() {
     let server = Server::with_execution().await;
     server.ok(stop().form("Error", "").form("Cause", "")).await;
     assert_eq!(last_event(&server).await["EventDetail"], "{}");
 }
 
 #[tokio::test]
-async fn what_has_ended_cannot_be_stopped() {
+async fn stopping_an_ended_execution_is_refused() {
     let server = Server::with_execution().await;
     server.ok(stop()).await;
     let message = "Execution 'e' for flow 'f' has already completed.".to_owned();
@@ -61,7 +61,7 @@ async fn what_has_ended_cannot_be_stopped() {
 }
 
 #[tokio::test]
-async fn bad_arguments_are_refused_and_the_execution_runs_on() {
+async fn invalid_arguments_are_refused_and_the_execution_runs_on() {
     let server = Server::with_execution().await;
     for (parameter, value, rule) in [
         ("Error", "x".repeat(129), "at most 128 characters"),
@@ -97,7 +97,7 @@ async fn bad_arguments_are_refused_and_the_execution_runs_on() {
 }
 
 #[tokio::test]
-async fn the_flows_role_comes_with_the_answer() {
+async fn answer_holds_the_role_of_the_flow() {
     let server = Server::with_execution().await;
     server
         .ok(Call::new("UpdateFlow")

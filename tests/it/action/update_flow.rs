@@ -1,4 +1,4 @@
-//! UpdateFlow: what is sent changes, what is not sent stays.
+//! UpdateFlow: changes the parameters that are sent and no others.
 
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ async fn described(server: &Server) -> Value {
 }
 
 #[tokio::test]
-async fn what_is_sent_changes_and_the_rest_stays() {
+async fn update_changes_only_the_parameters_that_are_sent() {
     let server = with_flow().await;
     let mut expected = described(&server).await;
     server.set_time(NOW + 5000);
@@ -54,7 +54,7 @@ async fn what_is_sent_changes_and_the_rest_stays() {
 }
 
 #[tokio::test]
-async fn an_empty_description_and_role_are_cleared_and_an_empty_definition_is_absent() {
+async fn empty_description_and_role_are_cleared_and_empty_definition_counts_as_absent() {
     let server = with_flow().await;
     let call = update()
         .form("Description", "")
@@ -93,7 +93,7 @@ async fn executions_keep_the_definition_they_started_with() {
 }
 
 #[tokio::test]
-async fn bad_arguments_are_refused_and_nothing_changes() {
+async fn invalid_arguments_are_refused_and_nothing_changes() {
     let server = with_flow().await;
     let before = described(&server).await;
     for (parameter, value) in [

@@ -37,7 +37,7 @@ fn allocations(call: &Call) -> u64 {
 }
 
 #[test]
-fn checking_a_signature_allocates_nothing_for_a_parameter_that_is_spelled_as_it_is() {
+fn checking_a_signature_allocates_nothing_per_unescaped_parameter() {
     for acs3 in [false, true] {
         for in_form in [false, true] {
             let with = |count: usize| {

@@ -1,5 +1,5 @@
-//! The canonical forms of any parameters, however they are spelled on the wire, against a plain reading of
-//! the vendor's description.
+//! Property tests: the canonical forms of generated parameters in every encoding on the wire, compared with a simple
+//! implementation of the vendor's description.
 
 use std::{collections::HashSet, slice};
 
@@ -16,7 +16,7 @@ use proptest::{
 
 use super::{Pair, acs3_signs, joined, owned, rpc_v1_signs, rpc_v1_text, sorted};
 
-/// The same cases at every run.
+/// Generates the same cases in every run.
 fn config() -> ProptestConfig {
     ProptestConfig {
         cases: 400,
@@ -26,7 +26,7 @@ fn config() -> ProptestConfig {
     }
 }
 
-/// Any text, with many of the characters that encoders disagree about.
+/// Text with many of the characters that encoders treat differently.
 fn text() -> impl Strategy<Value = String> {
     let reserved: Vec<char> = " +*~%&=!()'/?#:;,@$[]\"<>\\^`{|}-_.".chars().collect();
     let character = prop_oneof![
@@ -37,19 +37,19 @@ fn text() -> impl Strategy<Value = String> {
     vec(character, 0..10).prop_map(String::from_iter)
 }
 
-/// Parameters with different names, in any order.
+/// Parameters with distinct names, in any order.
 fn pairs() -> impl Strategy<Value = Vec<Pair>> {
     btree_map(text(), text(), 0..12)
         .prop_map(Vec::from_iter)
         .prop_shuffle()
 }
 
-/// How to spell each byte of a text in turn.
+/// Chooses an encoding for each byte of a text in turn.
 fn style() -> impl Strategy<Value = Vec<u8>> {
     vec(0..4_u8, 1..30)
 }
 
-/// `text` in one of the ways in which clients write it.
+/// Encodes `text` in one of the ways that clients use.
 fn spelled(text: &str, style: &[u8]) -> String {
     let mut spelled = String::new();
     for (byte, style) in text.bytes().zip(style.iter().cycle()) {
@@ -66,7 +66,7 @@ fn spelled(text: &str, style: &[u8]) -> String {
     spelled
 }
 
-/// A query or form of `pairs`, with some `&` too many, and `name` for an empty value.
+/// Encodes `pairs` as a query or form, with some superfluous `&`, and `name` alone for an empty value.
 fn wire(pairs: &[Pair], style: &[u8]) -> String {
     let mut wire = String::new();
     for ((name, value), style_here) in pairs.iter().zip(style.iter().cycle()) {
@@ -81,7 +81,7 @@ fn wire(pairs: &[Pair], style: &[u8]) -> String {
     wire
 }
 
-/// What a query or form means, sorted, without a thought for speed; None if it is broken.
+/// Decodes a query or form in the simplest way, sorted; `None` if it is malformed.
 fn meaning(wire: &str) -> Option<Vec<Pair>> {
     fn decoded(text: &str) -> Option<String> {
         let text = text.replace('+', " ");
@@ -197,7 +197,7 @@ proptest! {
 }
 
 #[test]
-fn names_are_sorted_by_their_bytes_and_values_are_encoded_by_rfc_3986() {
+fn names_are_sorted_by_bytes_and_values_encoded_by_rfc_3986() {
     let query = "b=1&B=2&a%2B=3&a=4&%C3%A9=5&%EF%BC%A1=6&z=+!*'()~-_./&aa=";
     let params = Params::parse(query, None).unwrap();
     let canonical = acs3_signs("GET", params.of_query(), &HeaderMap::new(), &["host"], "h");
@@ -214,7 +214,7 @@ fn names_are_sorted_by_their_bytes_and_values_are_encoded_by_rfc_3986() {
 }
 
 #[test]
-fn a_header_is_signed_byte_for_byte_also_beyond_ascii() {
+fn header_values_beyond_ascii_are_signed_byte_for_byte() {
     let mut headers = HeaderMap::new();
     let value = HeaderValue::from_bytes(b" Fl\xc3\xb6w/\xff 1 ").unwrap();
     headers.append("user-agent", value);

@@ -1,14 +1,14 @@
-//! Both signature schemes, judged by requests that official clients sent (`tests/fixtures/signature`), by
-//! the same requests with something changed, and by a plain reading of the vendor's description.
+//! Both signature schemes, verified with requests recorded from official clients (`tests/fixtures/signature`), with
+//! tampered copies of them, and with a simple implementation of the vendor's description.
 
 mod allocations;
 mod canonical;
-mod changed;
-mod clients;
-mod empty;
-mod forged;
-mod json;
+mod client_quirks;
+mod empty_values;
+mod json_bodies;
 mod recorded;
+mod tampered;
+mod wrongly_signed;
 
 use std::{collections::BTreeMap, fs};
 
@@ -36,7 +36,7 @@ use crate::support::{
 
 pub type Pair = (String, String);
 
-/// A file of `tests/fixtures/signature`; its README says what the members mean.
+/// A file of `tests/fixtures/signature`; the README there explains the members.
 #[derive(Deserialize)]
 pub struct Recorded {
     #[serde(skip)]
@@ -57,7 +57,7 @@ pub struct Credentials {
     pub security_token: Option<String>,
 }
 
-/// A request as it came over the wire.
+/// A request as received.
 #[derive(Clone, Deserialize)]
 pub struct Sent {
     pub method: String,
@@ -82,14 +82,14 @@ pub struct Expected {
     pub signature: String,
 }
 
-/// Who called, and the parameters that count, in signing order.
+/// The verified caller, and the effective parameters in signing order.
 #[derive(Debug)]
 struct Accepted {
     caller: Caller,
     params: Vec<Pair>,
 }
 
-/// All recorded requests, in the order of their files' names.
+/// All recorded requests, sorted by file name.
 fn recorded() -> Vec<Recorded> {
     let mut all: Vec<Recorded> = fs::read_dir("tests/fixtures/signature")
         .unwrap()
@@ -107,7 +107,7 @@ fn recorded() -> Vec<Recorded> {
     all
 }
 
-/// Those of one scheme.
+/// The recorded requests of one scheme.
 fn of_scheme(scheme: &str) -> Vec<Recorded> {
     let mut all = recorded();
     all.retain(|recorded| recorded.scheme == scheme);
@@ -127,7 +127,7 @@ fn signed() -> Vec<Recorded> {
     rpc_v1().into_iter().chain(acs3()).collect()
 }
 
-/// The one with this name.
+/// The recorded request in this file.
 fn file(name: &str) -> Recorded {
     let found = recorded()
         .into_iter()
@@ -136,7 +136,7 @@ fn file(name: &str) -> Recorded {
 }
 
 impl Recorded {
-    /// The time that the client signed.
+    /// The signed time.
     fn time(&self) -> Timestamp {
         let pairs = self.expected.query.iter().chain(&self.expected.form);
         let time = self.request.header("x-acs-date").unwrap_or_else(|| {
@@ -146,7 +146,7 @@ impl Recorded {
         Timestamp::parse_seconds(time).unwrap()
     }
 
-    /// Somebody who knows the caller's key, with this secret, and has seen no request yet.
+    /// An authenticator without used nonces that knows the caller's key with this secret.
     fn authenticator_with(&self, secret: &str, token: Option<&str>) -> Authenticator {
         let id = &self.credentials.access_key_id;
         let mut keys = format!("[[key]]\nid = {id:?}\nsecret = {secret:?}\nrole = \"admin\"\n");
@@ -166,7 +166,7 @@ impl Recorded {
         self.authenticator_with(&self.credentials.access_key_secret, token)
     }
 
-    /// Whether `sent`, in place of what was recorded, is accepted by somebody who has seen nothing yet.
+    /// Verifies `sent` in place of the recorded request, with a new authenticator.
     fn replay(&self, sent: &Sent) -> Result<Accepted, ApiError> {
         authenticate(&self.authenticator(), sent, self.time())
     }
@@ -184,7 +184,7 @@ impl Sent {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The same with another value of a header.
+    /// The same request with another value of a header.
     fn with_header(&self, name: &str, value: &str) -> Self {
         let mut sent = self.without_header(name);
         sent.headers.push((name.to_owned(), value.to_owned()));
@@ -198,7 +198,7 @@ impl Sent {
         sent
     }
 
-    /// The same with more in the query, as it stands.
+    /// The same request with `more` in the query, not encoded any further.
     fn with_query(&self, more: &str) -> Self {
         let separator = if self.target.contains('?') { '&' } else { '?' };
         let mut sent = self.clone();
@@ -216,7 +216,7 @@ impl Sent {
         map
     }
 
-    /// As bytes on a connection.
+    /// The request as bytes of HTTP/1.1.
     fn bytes(&self) -> Vec<u8> {
         let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         for (name, value) in &self.headers {
@@ -266,7 +266,7 @@ fn sorted(pairs: impl IntoIterator<Item = Pair>) -> Vec<Pair> {
     sorted
 }
 
-/// In place of a hash: keeps what it is fed.
+/// Collects the text to sign instead of hashing it.
 #[derive(Default)]
 struct Text(Vec<u8>);
 
@@ -294,7 +294,7 @@ fn acs3_signs<'p>(
     text.0
 }
 
-/// Pairs as a query or a form, spelled by RFC 3986.
+/// Encodes pairs as a query or a form by RFC 3986.
 fn joined(pairs: &[Pair]) -> String {
     let pairs: Vec<_> = pairs
         .iter()
@@ -303,7 +303,7 @@ fn joined(pairs: &[Pair]) -> String {
     pairs.join("&")
 }
 
-/// What RPC v1 signs, by the vendor's description.
+/// The text that RPC v1 signs, by the vendor's description.
 fn rpc_v1_text(method: &str, pairs: &[Pair]) -> String {
     let mut sorted = sorted(pairs.iter().cloned());
     sorted.retain(|(name, _)| name != "Signature");

@@ -1,4 +1,4 @@
-//! Requests of official clients, step by step and whole.
+//! Requests recorded from official clients, verified step by step and as a whole.
 
 use flowledger::{
     auth::{Authenticator, keys::Keys},
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{Recorded, acs3_signs, authenticate, owned, recorded, rpc_v1_signs, signed, sorted};
 use crate::support::{KEYS, Server};
 
-/// The one client that leaves empty values out of what it signs.
+/// The only client that does not sign empty values.
 const SIGNS_NO_EMPTY_VALUE: &str = "java-tea-fnf-2.0.1__history_reserved";
 
 fn params(recorded: &Recorded) -> Params<'_> {
@@ -28,7 +28,7 @@ fn secret(recorded: &Recorded) -> SecretKey {
 }
 
 #[test]
-fn the_folder_holds_requests_of_every_scheme_that_was_recorded() {
+fn recorded_requests_cover_every_scheme() {
     assert_eq!(super::rpc_v1().len(), 59);
     assert_eq!(super::acs3().len(), 51);
     assert_eq!(super::of_scheme("ANONYMOUS").len(), 4);
@@ -56,7 +56,7 @@ fn query_and_form_are_decoded_as_recorded() {
 }
 
 #[test]
-fn what_a_client_was_given_is_what_is_decoded() {
+fn decoded_parameters_are_those_given_to_the_client() {
     for recorded in recorded() {
         let decoded = owned(params(&recorded).all());
         for (name, given) in &recorded.params {
@@ -74,7 +74,7 @@ fn what_a_client_was_given_is_what_is_decoded() {
 }
 
 #[test]
-fn rpc_v1_signs_the_recorded_text() {
+fn rpc_v1_string_to_sign_matches_the_recording() {
     for recorded in super::rpc_v1() {
         let params = params(&recorded);
         let method = &recorded.request.method;
@@ -91,7 +91,7 @@ fn rpc_v1_signs_the_recorded_text() {
 }
 
 #[test]
-fn an_rpc_v1_signature_holds_for_the_recorded_text() {
+fn recorded_rpc_v1_signature_verifies() {
     for recorded in super::rpc_v1() {
         let mut params = params(&recorded);
         let signature = params.given("Signature").unwrap();
@@ -111,7 +111,7 @@ fn an_rpc_v1_signature_holds_for_the_recorded_text() {
 }
 
 #[test]
-fn acs3_signs_the_recorded_text() {
+fn acs3_string_to_sign_matches_the_recording() {
     for recorded in super::acs3() {
         let (file, expected) = (&recorded.file, &recorded.expected);
         let authorization = recorded.request.header("authorization").unwrap();
@@ -147,7 +147,7 @@ fn acs3_signs_the_recorded_text() {
 }
 
 #[test]
-fn an_acs3_signature_holds_for_the_recorded_text() {
+fn recorded_acs3_signature_verifies() {
     for recorded in super::acs3() {
         let authorization = recorded.request.header("authorization").unwrap();
         let signature = acs3::Authorization::parse(authorization).unwrap().signature;
@@ -172,7 +172,7 @@ fn an_acs3_signature_holds_for_the_recorded_text() {
 }
 
 #[test]
-fn a_whole_request_is_accepted_once() {
+fn recorded_request_is_accepted_once() {
     for recorded in signed() {
         let authenticator = recorded.authenticator();
         let accepted = authenticate(&authenticator, &recorded.request, recorded.time());
@@ -196,7 +196,7 @@ fn a_whole_request_is_accepted_once() {
 }
 
 #[test]
-fn temporary_credentials_are_accepted_with_their_own_token_only() {
+fn temporary_credentials_require_their_own_token() {
     let mut with_token = signed();
     with_token.retain(|recorded| recorded.credentials.security_token.is_some());
     assert_eq!(with_token.len(), 20);
@@ -205,7 +205,7 @@ fn temporary_credentials_are_accepted_with_their_own_token_only() {
         let token = recorded.credentials.security_token.as_deref().unwrap();
         for (known, accepted) in [
             (Some(token), true),
-            (None, true), // a key that needs no token does not mind one
+            (None, true), // a key without a security token ignores one
             (Some("another"), false),
             (Some(&token[1..]), false),
         ] {
@@ -226,7 +226,7 @@ fn temporary_credentials_are_accepted_with_their_own_token_only() {
 }
 
 #[test]
-fn a_client_without_credentials_is_refused() {
+fn client_without_credentials_is_refused() {
     for recorded in super::of_scheme("ANONYMOUS") {
         let authenticator = Authenticator::new(Keys::load(Some(KEYS), None).unwrap());
         let refusal = authenticate(&authenticator, &recorded.request, recorded.time()).unwrap_err();
@@ -240,7 +240,7 @@ fn a_client_without_credentials_is_refused() {
 }
 
 #[tokio::test]
-async fn a_running_server_takes_every_recorded_request_for_genuine() {
+async fn running_server_accepts_every_recorded_request() {
     let server = Server::start().await;
     let keys = r#"
         [[key]]

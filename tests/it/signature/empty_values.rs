@@ -1,9 +1,9 @@
-//! Empty values: absent ones, but for the few that mean something. One client does not even sign them.
+//! Empty values: most count as absent, a few clear a field, and one client does not sign them.
 
 use super::{create_flow, file, history, sorted};
 use crate::support::{Call, Server};
 
-/// The request of `call`, with something put into its query after it was signed.
+/// The request of `call` with `more` added to its query after signing.
 fn with_query(call: &Call, more: &str) -> Vec<u8> {
     let request = String::from_utf8(call.bytes()).unwrap();
     request
@@ -12,7 +12,7 @@ fn with_query(call: &Call, more: &str) -> Vec<u8> {
 }
 
 #[test]
-fn the_current_java_client_sends_empty_values_unsigned_and_they_count_as_absent() {
+fn unsigned_empty_values_of_the_current_java_client_count_as_absent() {
     let recorded = file("java-tea-fnf-2.0.1__history_reserved");
     assert!(recorded.request.target.contains("&NextToken=&"));
     let accepted = recorded.replay(&recorded.request).unwrap();
@@ -22,7 +22,7 @@ fn the_current_java_client_sends_empty_values_unsigned_and_they_count_as_absent(
 }
 
 #[tokio::test]
-async fn an_empty_value_added_by_a_stranger_changes_nothing() {
+async fn added_unsigned_empty_value_changes_nothing() {
     let server = Server::with_execution().await;
     let plain = server.ok(history()).await;
     let answer = server
@@ -43,7 +43,7 @@ async fn an_empty_value_added_by_a_stranger_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_an_empty_value_clears_it_clears_only_when_it_was_signed() {
+async fn empty_value_clears_a_field_only_if_it_was_signed() {
     let server = Server::start().await;
     let described = create_flow()
         .form("Description", "mine")
@@ -84,7 +84,7 @@ async fn what_an_empty_value_clears_it_clears_only_when_it_was_signed() {
 }
 
 #[tokio::test]
-async fn an_empty_value_cannot_be_put_in_place_of_a_signed_one_or_beside_it() {
+async fn empty_value_cannot_replace_or_duplicate_a_signed_one() {
     let server = Server::with_execution().await;
     let call = history().query("Limit", "1");
     let request = String::from_utf8(call.bytes()).unwrap();
@@ -98,7 +98,7 @@ async fn an_empty_value_cannot_be_put_in_place_of_a_signed_one_or_beside_it() {
 }
 
 #[tokio::test]
-async fn a_client_that_signs_its_empty_values_signs_them_all() {
+async fn removing_a_signed_empty_value_is_refused() {
     let server = Server::with_execution().await;
     let call = history().query("NextToken", "");
     server.ok(call.clone().nonce("signed-empty")).await;
@@ -107,7 +107,7 @@ async fn a_client_that_signs_its_empty_values_signs_them_all() {
 }
 
 #[tokio::test]
-async fn an_empty_common_parameter_is_never_taken_for_an_unsigned_one() {
+async fn empty_common_parameter_is_always_signed() {
     let server = Server::with_execution().await;
     for name in ["SignatureType", "SecurityToken", "BearerToken", "RegionId"] {
         let answer = server
@@ -138,7 +138,7 @@ async fn an_empty_common_parameter_is_never_taken_for_an_unsigned_one() {
 }
 
 #[tokio::test]
-async fn an_empty_value_is_an_absent_one() {
+async fn empty_value_counts_as_absent() {
     let server = Server::with_execution().await;
     let plain = server.ok(history()).await;
     for call in [history(), history().acs3()] {
@@ -156,7 +156,7 @@ async fn an_empty_value_is_an_absent_one() {
 }
 
 #[tokio::test]
-async fn a_flow_is_created_with_an_empty_description_and_without_an_empty_role() {
+async fn created_flow_keeps_an_empty_description_and_drops_an_empty_role() {
     let server = Server::start().await;
     let call = create_flow()
         .form("Description", "")

@@ -1,4 +1,4 @@
-//! Requests whose own client signed something that must not be accepted.
+//! Requests with a valid signature by the key's owner over something that must be refused.
 
 use flowledger::wire::{
     error::Code,
@@ -8,12 +8,12 @@ use flowledger::wire::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    Recorded, Sent, acs3, acs3_signature, acs3_signs, changed::Examiner, file, joined, owned,
-    rpc_v1_signature, rpc_v1_text,
+    Recorded, Sent, acs3, acs3_signature, acs3_signs, file, joined, owned, rpc_v1_signature,
+    rpc_v1_text, tampered::TamperCheck,
 };
 use crate::support::call::hex;
 
-/// Signs `sent` anew over these headers, as its own client could.
+/// Signs `sent` again over these headers, as its own client could.
 fn signed_over(recorded: &Recorded, sent: &Sent, names: &[&str], hash: &str) -> Sent {
     let params = Params::parse(sent.query(), None).unwrap();
     let canonical = acs3_signs(
@@ -36,18 +36,18 @@ fn signed_over(recorded: &Recorded, sent: &Sent, names: &[&str], hash: &str) -> 
 }
 
 #[test]
-fn each_header_of_the_vendors_must_be_among_those_that_were_signed() {
+fn every_vendor_header_must_be_signed() {
     for recorded in acs3() {
         let all = recorded.signed_headers();
         let hash = &recorded.expected.payload_hash;
         let again = signed_over(&recorded, &recorded.request, &all, hash);
-        let mut examiner = Examiner::new(&recorded, &again);
+        let mut check = TamperCheck::new(&recorded, &again);
         for left_out in all.iter().filter(|name| name.starts_with("x-acs-")) {
             let mut fewer = all.clone();
             fewer.retain(|name| name != left_out);
             let forgery = signed_over(&recorded, &recorded.request, &fewer, hash);
             assert_eq!(
-                examiner.refusal(&forgery, left_out),
+                check.refusal(&forgery, left_out),
                 Code::InvalidArgument,
                 "{}: {left_out}",
                 recorded.file
@@ -57,21 +57,21 @@ fn each_header_of_the_vendors_must_be_among_those_that_were_signed() {
 }
 
 #[test]
-fn no_header_is_signed_twice() {
+fn duplicate_name_in_signed_headers_is_refused() {
     for recorded in acs3() {
         let mut names = recorded.signed_headers();
         names.push(names[0]);
         let hash = &recorded.expected.payload_hash;
         let twice = signed_over(&recorded, &recorded.request, &names, hash);
-        let mut examiner = Examiner::new(&recorded, &recorded.request);
-        let code = examiner.refusal(&twice, "SignedHeaders");
+        let mut check = TamperCheck::new(&recorded, &recorded.request);
+        let code = check.refusal(&twice, "SignedHeaders");
         assert_eq!(code, Code::InvalidArgument, "{}", recorded.file);
     }
 }
 
-/// More than a request can have would be work for nothing.
+/// A request cannot have more headers, so signing more names would only cost time.
 #[test]
-fn headers_without_end_are_not_signed() {
+fn too_many_signed_headers_are_refused() {
     let recorded = file("python-generic-0.4.6-v3__history_basic");
     let hash = &recorded.expected.payload_hash;
     let many: Vec<_> = (0..SIGNED_HEADERS_MAX).map(|n| format!("h{n}")).collect();
@@ -84,54 +84,55 @@ fn headers_without_end_are_not_signed() {
     assert!(recorded.replay(&most).is_ok());
 }
 
-/// Two headers are signed like one with a comma. What reads the first only would read something else.
+/// Two headers sign like one whose values are joined by a comma, so a reader of the first one only would see
+/// another value than was signed.
 #[test]
-fn a_header_that_decides_cannot_be_there_twice_though_both_were_signed() {
+fn duplicate_vendor_header_is_refused_even_if_signed() {
     for recorded in acs3() {
         let hash = &recorded.expected.payload_hash;
         let mut names = recorded.signed_headers();
         names.push("x-acs-zone");
         let one = recorded.request.with_header("x-acs-zone", "a,b");
         let one = signed_over(&recorded, &one, &names, hash);
-        let mut examiner = Examiner::new(&recorded, &one);
+        let mut check = TamperCheck::new(&recorded, &one);
         let mut two = one.with_header("x-acs-zone", "a");
         two.headers.push(("x-acs-zone".to_owned(), "b".to_owned()));
-        let code = examiner.refusal(&two, "x-acs-zone");
+        let code = check.refusal(&two, "x-acs-zone");
         assert_eq!(code, Code::InvalidArgument, "{}", recorded.file);
 
         let mut two = recorded.request.clone();
         two.headers.push(("Host".to_owned(), "another".to_owned()));
         let two = signed_over(&recorded, &two, &recorded.signed_headers(), hash);
-        let code = examiner.refusal(&two, "Host");
+        let code = check.refusal(&two, "Host");
         assert_eq!(code, Code::InvalidArgument, "{}", recorded.file);
     }
 }
 
-/// It decides whether the body is a form or JSON, and one text can be both.
+/// The content type selects the parser of the body, and one text can be both a form and JSON.
 #[test]
-fn the_content_type_of_a_body_must_be_signed_and_there_once() {
+fn content_type_of_a_body_must_be_signed_and_occur_once() {
     let mut bodies = acs3();
     bodies.retain(|recorded| !recorded.request.body.is_empty());
     for recorded in bodies {
         let hash = &recorded.expected.payload_hash;
-        let mut examiner = Examiner::new(&recorded, &recorded.request);
+        let mut check = TamperCheck::new(&recorded, &recorded.request);
         let mut fewer = recorded.signed_headers();
         fewer.retain(|name| *name != "content-type");
         let unsigned = signed_over(&recorded, &recorded.request, &fewer, hash);
-        let code = examiner.refusal(&unsigned, "content-type");
+        let code = check.refusal(&unsigned, "content-type");
         assert_eq!(code, Code::InvalidArgument, "{}", recorded.file);
 
         let mut two = recorded.request.clone();
         let second = ("Content-Type".to_owned(), "application/json".to_owned());
         two.headers.push(second);
         let two = signed_over(&recorded, &two, &recorded.signed_headers(), hash);
-        let code = examiner.refusal(&two, "content-type");
+        let code = check.refusal(&two, "content-type");
         assert_eq!(code, Code::InvalidArgument, "{}", recorded.file);
     }
 }
 
 #[test]
-fn a_content_type_without_a_body_decides_nothing() {
+fn content_type_without_a_body_is_ignored() {
     let mut calls = acs3();
     calls.retain(|recorded| {
         recorded.request.body.is_empty() && recorded.request.header("content-type").is_none()
@@ -146,10 +147,10 @@ fn a_content_type_without_a_body_decides_nothing() {
 }
 
 #[test]
-fn the_bodys_hash_must_be_its_own_though_another_was_signed() {
+fn signed_hash_of_another_body_is_refused() {
     let other = hex(&Sha256::digest("another body"));
     for recorded in acs3() {
-        let mut examiner = Examiner::new(&recorded, &recorded.request);
+        let mut check = TamperCheck::new(&recorded, &recorded.request);
         let names = recorded.signed_headers();
         let genuine = &recorded.expected.payload_hash;
         for claimed in ["UNSIGNED-PAYLOAD", &genuine.to_uppercase(), &other, "0"] {
@@ -158,7 +159,7 @@ fn the_bodys_hash_must_be_its_own_though_another_was_signed() {
                 .with_header("x-acs-content-sha256", claimed);
             for hash in [claimed, genuine] {
                 let forgery = signed_over(&recorded, &sent, &names, hash);
-                let code = examiner.refusal(&forgery, claimed);
+                let code = check.refusal(&forgery, claimed);
                 assert_eq!(code, Code::SignatureNotMatch, "{}", recorded.file);
             }
         }
@@ -166,7 +167,7 @@ fn the_bodys_hash_must_be_its_own_though_another_was_signed() {
 }
 
 #[test]
-fn an_rpc_v1_signature_has_one_spelling() {
+fn rpc_v1_signature_in_any_other_spelling_is_refused() {
     let recorded = file("node-fnf-2019-03-15-1.2.0__history_basic");
     let genuine = &recorded.expected.signature;
     let secret = SecretKey::new(recorded.credentials.access_key_secret.clone());
@@ -201,9 +202,9 @@ fn an_rpc_v1_signature_has_one_spelling() {
 }
 
 #[test]
-fn an_authorization_has_three_parts_of_one_scheme() {
+fn malformed_authorization_is_refused() {
     let recorded = file("python-generic-0.4.6-v3__history_basic");
-    let mut examiner = Examiner::new(&recorded, &recorded.request);
+    let mut check = TamperCheck::new(&recorded, &recorded.request);
     let genuine = recorded.request.header("authorization").unwrap();
     let signature = &recorded.expected.signature;
     let without_signature = genuine.split(",Signature=").next().unwrap();
@@ -233,12 +234,12 @@ fn an_authorization_has_three_parts_of_one_scheme() {
     ] {
         assert_ne!(forgery, genuine);
         let sent = recorded.request.with_header("authorization", &forgery);
-        examiner.refusal(&sent, "Authorization");
+        check.refusal(&sent, "Authorization");
     }
 }
 
 #[test]
-fn the_parts_of_an_authorization_come_in_any_order_with_blanks_between() {
+fn authorization_parts_may_come_in_any_order_with_spaces() {
     let recorded = file("python-generic-0.4.6-v3__history_basic");
     let genuine = recorded.request.header("authorization").unwrap();
     let (scheme, parts) = genuine.split_once(' ').unwrap();
@@ -252,7 +253,7 @@ fn the_parts_of_an_authorization_come_in_any_order_with_blanks_between() {
 }
 
 #[test]
-fn two_schemes_at_once_are_refused() {
+fn request_with_two_schemes_is_refused() {
     let rpc_v1 = file("python-tea-fnf-2.0.1__history_basic");
     let acs3 = file("python-generic-0.4.6-v3__history_basic");
     let mut both = rpc_v1.request.clone();
@@ -270,7 +271,7 @@ fn two_schemes_at_once_are_refused() {
     }
 }
 
-/// A request under RPC v1 that is signed as it should be, with some common parameters as given.
+/// A correctly signed RPC v1 request with these common parameters.
 fn rpc_v1_with(changes: &[(&str, &str)]) -> (Recorded, Sent) {
     let recorded = file("python-tea-fnf-2.0.1__history_basic");
     let mut pairs = recorded.expected.query.clone();
@@ -310,7 +311,7 @@ fn other_schemes_are_refused_by_name() {
 }
 
 #[test]
-fn a_bearer_token_proves_nothing() {
+fn bearer_token_does_not_authenticate() {
     let (recorded, genuine) = rpc_v1_with(&[]);
     let pairs = Params::parse(genuine.query(), Some((BodyKind::Form, b"BearerToken=t"))).unwrap();
     let mut pairs = owned(pairs.all());

@@ -1,4 +1,4 @@
-//! A body that is JSON: covered by ACS3, and by nothing under RPC v1.
+//! JSON bodies: signed by ACS3, and refused under RPC v1, which does not sign them.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::history;
 use crate::support::{Call, Server};
 
 #[tokio::test]
-async fn a_json_body_under_acs3_may_hold_real_arrays_and_numbers() {
+async fn json_body_under_acs3_may_hold_arrays_and_numbers() {
     let server = Server::with_execution().await;
     let body = json!({"FlowName": "f", "ExecutionName": "e", "ExpectedEventId": 2,
         "Events": [{"Type": "StepEntered", "StepName": "步骤"}, {"Type": "StepExited"}]});
@@ -30,7 +30,7 @@ async fn a_json_body_under_acs3_may_hold_real_arrays_and_numbers() {
 }
 
 #[tokio::test]
-async fn a_json_body_under_rpc_v1_is_unsigned_and_refused() {
+async fn json_body_under_rpc_v1_is_refused_because_it_is_unsigned() {
     let server = Server::with_execution().await;
     let call = history().body("application/json", "{}");
     let (status, code, message) = server.refused(call).await;
@@ -39,7 +39,7 @@ async fn a_json_body_under_rpc_v1_is_unsigned_and_refused() {
 }
 
 #[tokio::test]
-async fn a_json_body_must_be_one_object_without_surprises() {
+async fn malformed_deep_and_ambiguous_json_bodies_are_refused() {
     let server = Server::with_execution().await;
     let deep = format!("{{\"Input\":{}{}}}", "[".repeat(32), "]".repeat(32));
     for body in [

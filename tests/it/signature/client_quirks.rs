@@ -1,5 +1,4 @@
-//! What one client or another does differently, each by its name. Where a call has an answer, it is made
-//! over HTTP.
+//! Quirks of official clients, named by client. Calls that have an answer are made over HTTP.
 
 use flowledger::{auth::keys::Keys, wire::error::Code};
 use serde_json::json;
@@ -207,7 +206,7 @@ async fn a_typescript_client_posts_its_form_in_chunks() {
 async fn node_lets_create_schedules_own_signature_version_through() {
     let server = Server::start().await;
     for (action, expected) in [
-        ("CreateSchedule", "ActionNotSupported"), // which is said to proven callers only
+        ("CreateSchedule", "ActionNotSupported"), // answered only after the signature is verified
         ("CreateFlow", "InvalidArgument"),
     ] {
         let time = crate::support::call::seconds(crate::support::NOW);

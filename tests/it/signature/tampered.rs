@@ -1,4 +1,4 @@
-//! Genuine requests with something changed: none may be accepted.
+//! Recorded requests that were tampered with: every change must be refused.
 
 use flowledger::{auth::Authenticator, model::Timestamp, wire::error::Code};
 use sha2::{Digest, Sha256};
@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 use super::{Pair, Recorded, Sent, acs3, authenticate, joined, rpc_v1, signed};
 use crate::support::call::hex;
 
-/// Refusals that mean: this caller has proven nothing. Notably not that a time or a nonce is wrong, which
-/// is only looked at once the signature holds.
+/// Codes of requests whose signature is not verified. Time and nonce errors are not among them, because they are
+/// checked after the signature.
 const UNPROVEN: [Code; 5] = [
     Code::InvalidAccessKeyId,
     Code::InvalidArgument,
@@ -16,21 +16,21 @@ const UNPROVEN: [Code; 5] = [
     Code::SignatureNotMatch,
 ];
 
-/// Somebody who has seen no request yet, and is shown forgeries of one.
-pub(super) struct Examiner {
+/// Verifies tampered copies of one request with an authenticator that has seen none.
+pub(super) struct TamperCheck {
     file: String,
     authenticator: Authenticator,
     time: Timestamp,
     forgeries: usize,
 }
 
-impl Examiner {
-    /// The genuine request, spelled as in `sent`, is accepted.
+impl TamperCheck {
+    /// Checks that the original request, encoded as in `sent`, is accepted.
     pub(super) fn new(recorded: &Recorded, sent: &Sent) -> Self {
         if let Err(refusal) = recorded.replay(sent) {
             panic!("{} is refused unchanged: {refusal}", recorded.file);
         }
-        Examiner {
+        TamperCheck {
             file: recorded.file.clone(),
             authenticator: recorded.authenticator(),
             time: recorded.time(),
@@ -38,7 +38,7 @@ impl Examiner {
         }
     }
 
-    /// Why `forgery` is refused. `what` is what was changed.
+    /// Returns the code with which `forgery` is refused. `what` names what was changed.
     pub(super) fn refusal(&mut self, forgery: &Sent, what: &str) -> Code {
         self.forgeries += 1;
         match authenticate(&self.authenticator, forgery, self.time) {
@@ -59,7 +59,7 @@ impl Examiner {
     }
 }
 
-impl Drop for Examiner {
+impl Drop for TamperCheck {
     fn drop(&mut self) {
         assert!(
             std::thread::panicking() || self.forgeries > 0,
@@ -69,7 +69,7 @@ impl Drop for Examiner {
     }
 }
 
-/// `text` with one character changed, for each of its characters.
+/// Copies of `text` with one character changed, one for each character.
 fn each_changed(text: &str, change: fn(char) -> char) -> impl Iterator<Item = String> {
     text.char_indices().map(move |(at, old)| {
         let new = change(old);
@@ -78,7 +78,7 @@ fn each_changed(text: &str, change: fn(char) -> char) -> impl Iterator<Item = St
     })
 }
 
-/// A character that is easily taken for the same: the letter's other case, the next digit.
+/// A similar character: the letter's other case, the next digit.
 fn alike(old: char) -> char {
     match old {
         'a'..='z' => old.to_ascii_uppercase(),
@@ -89,19 +89,19 @@ fn alike(old: char) -> char {
     }
 }
 
-/// Another letter, so that a name becomes an unknown one.
+/// Another letter, so that a name becomes unknown.
 fn unlike(old: char) -> char {
     if old == 'x' { 'y' } else { 'x' }
 }
 
-/// Pairs that a test changes, and where they came from.
+/// Name and value pairs that a test changes, and where they came from.
 struct Pairs {
     query: Vec<Pair>,
     form: Vec<Pair>,
 }
 
 impl Pairs {
-    /// Those that are signed one by one.
+    /// The pairs that are signed one by one.
     fn signed(recorded: &Recorded) -> Self {
         let (query, form) = (recorded.expected.query.clone(), &recorded.expected.form);
         match recorded.scheme.starts_with("RPC") {
@@ -136,7 +136,7 @@ impl Pairs {
         };
     }
 
-    /// The request with these pairs in place of its own.
+    /// Returns the request with these pairs instead of its own.
     fn sent(&self, recorded: &Recorded) -> Sent {
         let mut sent = recorded.request.clone();
         sent.target = format!("/?{}", joined(&self.query));
@@ -147,7 +147,7 @@ impl Pairs {
     }
 }
 
-/// Whether the client signed this pair; one client leaves out empty values.
+/// Returns whether the client signed this pair; one client leaves out empty values.
 fn is_signed(recorded: &Recorded, (name, value): &Pair) -> bool {
     !value.is_empty()
         || recorded.scheme.starts_with("ACS3")
@@ -160,9 +160,9 @@ fn is_signed(recorded: &Recorded, (name, value): &Pair) -> bool {
 fn no_character_of_a_pair_can_change(recorded: &Recorded) {
     let mut pairs = Pairs::signed(recorded);
     if pairs.len() == 0 {
-        return; // all of it is in the body
+        return; // everything is in the body
     }
-    let mut examiner = Examiner::new(recorded, &pairs.sent(recorded));
+    let mut check = TamperCheck::new(recorded, &pairs.sent(recorded));
     for nth in 0..pairs.len() {
         let (name, value) = pairs.nth(nth).clone();
         if !is_signed(recorded, pairs.nth(nth)) {
@@ -170,29 +170,29 @@ fn no_character_of_a_pair_can_change(recorded: &Recorded) {
         }
         for changed in each_changed(&name, unlike) {
             pairs.nth(nth).0 = changed;
-            examiner.refusal(&pairs.sent(recorded), &name);
+            check.refusal(&pairs.sent(recorded), &name);
         }
         pairs.nth(nth).0.clone_from(&name);
         for changed in each_changed(&value, alike) {
             pairs.nth(nth).1 = changed;
-            examiner.refusal(&pairs.sent(recorded), &name);
+            check.refusal(&pairs.sent(recorded), &name);
         }
         pairs.nth(nth).1 = value;
     }
 }
 
 #[test]
-fn no_character_of_a_name_or_value_can_change_under_rpc_v1() {
+fn changed_character_of_a_parameter_is_refused_under_rpc_v1() {
     rpc_v1().iter().for_each(no_character_of_a_pair_can_change);
 }
 
 #[test]
-fn no_character_of_a_name_or_value_in_the_query_can_change_under_acs3() {
+fn changed_character_of_a_query_parameter_is_refused_under_acs3() {
     acs3().iter().for_each(no_character_of_a_pair_can_change);
 }
 
 #[test]
-fn only_one_empty_value_of_one_client_is_not_signed() {
+fn only_one_empty_value_of_one_client_is_unsigned() {
     let mut unsigned = Vec::new();
     for recorded in signed() {
         let pairs = [&recorded.expected.query[..], &recorded.expected.form].concat();
@@ -207,43 +207,43 @@ fn only_one_empty_value_of_one_client_is_not_signed() {
 }
 
 #[test]
-fn no_pair_can_be_left_out_or_added() {
+fn removed_or_added_parameter_is_refused() {
     for recorded in signed() {
         let all = Pairs::signed(&recorded);
-        let mut examiner = Examiner::new(&recorded, &recorded.request);
+        let mut check = TamperCheck::new(&recorded, &recorded.request);
         for nth in 0..all.len() {
             let mut pairs = Pairs::signed(&recorded);
             if is_signed(&recorded, pairs.nth(nth)) {
                 pairs.remove(nth);
-                examiner.refusal(&pairs.sent(&recorded), "number of pairs");
+                check.refusal(&pairs.sent(&recorded), "number of pairs");
             }
         }
         for more in ["Extra=1", "RegionIds=x", "=1", "%00=1"] {
-            examiner.refusal(&recorded.request.with_query(more), more);
+            check.refusal(&recorded.request.with_query(more), more);
         }
         let mut longer = recorded
             .request
             .with_header("Content-Type", "application/x-www-form-urlencoded");
         longer.body.push_str("&Extra=1");
-        examiner.refusal(&longer, "body");
+        check.refusal(&longer, "body");
     }
 }
 
 #[test]
-fn nothing_empty_can_be_added_under_acs3() {
+fn added_empty_parameter_is_refused_under_acs3() {
     for recorded in acs3() {
-        let mut examiner = Examiner::new(&recorded, &recorded.request);
+        let mut check = TamperCheck::new(&recorded, &recorded.request);
         for more in ["Extra=", "Extra", "="] {
-            let code = examiner.refusal(&recorded.request.with_query(more), more);
+            let code = check.refusal(&recorded.request.with_query(more), more);
             assert_eq!(code, Code::SignatureNotMatch, "{}", recorded.file);
         }
     }
 }
 
 #[test]
-fn no_character_of_a_signed_header_can_change() {
+fn changed_character_of_a_signed_header_is_refused() {
     for recorded in acs3() {
-        let mut examiner = Examiner::new(&recorded, &recorded.request);
+        let mut check = TamperCheck::new(&recorded, &recorded.request);
         for name in recorded
             .signed_headers()
             .into_iter()
@@ -251,38 +251,38 @@ fn no_character_of_a_signed_header_can_change() {
         {
             let value = recorded.request.header(name).unwrap();
             for changed in each_changed(value, alike) {
-                examiner.refusal(&recorded.request.with_header(name, &changed), name);
+                check.refusal(&recorded.request.with_header(name, &changed), name);
             }
         }
     }
 }
 
 #[test]
-fn no_signed_header_can_be_left_out_or_doubled() {
+fn removed_or_duplicated_signed_header_is_refused() {
     for recorded in acs3() {
-        let mut examiner = Examiner::new(&recorded, &recorded.request);
+        let mut check = TamperCheck::new(&recorded, &recorded.request);
         for name in recorded
             .signed_headers()
             .into_iter()
             .chain(["authorization"])
         {
-            examiner.refusal(&recorded.request.without_header(name), name);
+            check.refusal(&recorded.request.without_header(name), name);
             let value = recorded.request.header(name).unwrap();
             for second in [value, "another"] {
                 let mut doubled = recorded.request.clone();
                 doubled.headers.push((name.to_owned(), second.to_owned()));
-                examiner.refusal(&doubled, name);
+                check.refusal(&doubled, name);
                 doubled.headers.rotate_right(1);
-                examiner.refusal(&doubled, name);
+                check.refusal(&doubled, name);
             }
         }
     }
 }
 
 #[test]
-fn a_header_of_the_vendors_must_be_signed() {
+fn unsigned_vendor_header_is_refused() {
     for recorded in acs3() {
-        let mut examiner = Examiner::new(&recorded, &recorded.request);
+        let mut check = TamperCheck::new(&recorded, &recorded.request);
         for (name, value) in [
             ("x-acs-extra", "1"),
             ("X-Acs-Security-Token-2", "t"),
@@ -291,7 +291,7 @@ fn a_header_of_the_vendors_must_be_signed() {
             if recorded.request.header(name).is_none() {
                 let added = recorded.request.with_header(name, value);
                 assert_eq!(
-                    examiner.refusal(&added, name),
+                    check.refusal(&added, name),
                     Code::InvalidArgument,
                     "{}: {name}",
                     recorded.file
@@ -302,26 +302,26 @@ fn a_header_of_the_vendors_must_be_signed() {
 }
 
 #[test]
-fn no_character_of_a_body_can_change_under_acs3() {
+fn changed_character_of_the_body_is_refused_under_acs3() {
     let mut bodies = acs3();
     bodies.retain(|recorded| !recorded.request.body.is_empty());
     assert_eq!(bodies.len(), 27);
     for recorded in bodies {
-        let mut examiner = Examiner::new(&recorded, &recorded.request);
+        let mut check = TamperCheck::new(&recorded, &recorded.request);
         let mut forgery = recorded.request.clone();
         for changed in each_changed(&recorded.request.body, alike) {
             forgery.body = changed;
-            examiner.refusal(&forgery, "body");
+            check.refusal(&forgery, "body");
         }
         for other in ["", " ", "FlowName=f", &recorded.request.body[1..]] {
             forgery.body = other.to_owned();
-            examiner.refusal(&forgery, "body");
+            check.refusal(&forgery, "body");
         }
     }
 }
 
 #[test]
-fn a_body_cannot_be_swapped_with_its_hash() {
+fn body_replaced_together_with_its_hash_is_refused() {
     for recorded in acs3() {
         let mut forgery = recorded
             .request
@@ -329,19 +329,19 @@ fn a_body_cannot_be_swapped_with_its_hash() {
         forgery.body = "FlowName=another".to_owned();
         let hash = hex(&Sha256::digest(&forgery.body));
         let forgery = forgery.with_header("x-acs-content-sha256", &hash);
-        Examiner::new(&recorded, &recorded.request).refusal(&forgery, "body");
+        TamperCheck::new(&recorded, &recorded.request).refusal(&forgery, "body");
     }
 }
 
 #[test]
-fn another_method_is_another_request() {
+fn changed_method_is_refused() {
     for recorded in signed() {
-        let mut examiner = Examiner::new(&recorded, &recorded.request);
+        let mut check = TamperCheck::new(&recorded, &recorded.request);
         for method in ["GET", "POST", "PUT", "HEAD", "get", "post", ""] {
             if method != recorded.request.method {
                 let mut forgery = recorded.request.clone();
                 forgery.method = method.to_owned();
-                let code = examiner.refusal(&forgery, "method");
+                let code = check.refusal(&forgery, "method");
                 assert_eq!(code, Code::SignatureNotMatch, "{}", recorded.file);
             }
         }
@@ -349,7 +349,7 @@ fn another_method_is_another_request() {
 }
 
 #[test]
-fn another_secret_verifies_nothing() {
+fn request_signed_with_another_secret_is_refused() {
     for recorded in signed() {
         let secret = &recorded.credentials.access_key_secret;
         let token = recorded.credentials.security_token.as_deref();
