@@ -48,7 +48,7 @@ impl<'a> From<&'a Flow> for Response<'a> {
     }
 }
 
-/// JSON that goes out as it was kept.
+/// Returns stored JSON unchanged, for an answer.
 pub(super) fn raw(json: Option<&str>) -> Option<&RawValue> {
     serde_json::from_str(json?).ok()
 }

@@ -1,9 +1,9 @@
 //! Sessions of the pages: a user signs in with an access key and gets a cookie.
 //!
 //! The cookie holds the key's id, an expiry, and an HMAC of both by the key's own secret. So the server keeps no
-//! table of sessions, the browser holds no secret, and changing or removing a key ends its sessions. Sign-in takes
-//! the same time whether the id, the secret or the security token is wrong. Limiting the rate of attempts is up
-//! to `ui`.
+//! table of sessions, the browser holds no secret, and changing or removing a key ends its sessions. Sign-in does
+//! the same work whether the id, the secret or the security token is wrong. Limiting the rate of attempts is up to
+//! `ui`.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
@@ -46,7 +46,7 @@ pub struct Credentials<'a> {
 }
 
 impl Authenticator {
-    /// Returns the cookie of a new session, or `None` after the same time for any wrong field.
+    /// Returns the cookie of a new session, or `None` after the same work for any wrong field.
     pub fn sign_in(&self, credentials: &Credentials<'_>, now: Timestamp) -> Option<String> {
         let keys = self.keys.load();
         let key = keys.find(credentials.key_id, now);
