@@ -54,6 +54,7 @@ fn router(app: Arc<App>) -> Router {
         limits: Arc::clone(&app.limits),
         anonymous_log: Arc::clone(&app.anonymous_log),
         stopping: app.stopping.subscribe(),
+        shared: ui::Shared::default(),
     });
     let demo = app.demo;
     let router = Router::new()

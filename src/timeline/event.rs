@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::{FAILURE_MAX_CHARS, FailureDetail};
+use super::{FAILURE_MAX_CHARS, FailureDetail, SHORT_MAX_CHARS, UnknownEvent};
 use crate::model::Timestamp;
 
 /// An event of a history. Fields that are absent or null are empty, unknown ones are passed over.
@@ -74,10 +74,34 @@ impl HistoryEvent {
     }
 }
 
-fn shortened(text: Option<String>) -> String {
-    let mut text = text.unwrap_or_default();
-    if let Some((end, _)) = text.char_indices().nth(FAILURE_MAX_CHARS) {
+impl FailureDetail {
+    pub(super) fn bytes(&self) -> usize {
+        self.error.len() + self.cause.len()
+    }
+
+    /// Keeps the beginning of both texts.
+    pub(super) fn shorten(&mut self) {
+        for text in [&mut self.error, &mut self.cause] {
+            truncate(text, SHORT_MAX_CHARS);
+            text.shrink_to_fit();
+        }
+    }
+}
+
+impl UnknownEvent {
+    pub(super) fn bytes(&self) -> usize {
+        self.event_type.len() + self.step_name.len()
+    }
+}
+
+fn truncate(text: &mut String, max_chars: usize) {
+    if let Some((end, _)) = text.char_indices().nth(max_chars) {
         text.truncate(end);
     }
+}
+
+fn shortened(text: Option<String>) -> String {
+    let mut text = text.unwrap_or_default();
+    truncate(&mut text, FAILURE_MAX_CHARS);
     text
 }

@@ -55,9 +55,13 @@ impl Band {
         self.last_event_id = self.last_event_id.max(span.last_event_id);
         self.begin = self.begin.min(span.begin);
         self.end = self.end.max(node.seen);
-        self.count += 1;
-        self.failed += u64::from(span.state.is_failure());
-        self.durations.record(span.millis(node.seen));
+        self.count += node.count();
+        if let Some(visits) = span.visits {
+            self.failed += visits.failed;
+        } else {
+            self.failed += u64::from(span.state.is_failure());
+            self.durations.record(span.millis(node.seen));
+        }
     }
 
     fn merge(&mut self, other: &Band) {
@@ -122,6 +126,9 @@ impl Timeline {
     fn alike(&self) -> Vec<Alike> {
         let mut groups: HashMap<(i64, (Kind, &str)), Vec<i64>> = HashMap::new();
         for (parent, node) in &self.nodes {
+            if node.children.len() == node.open_children.len() {
+                continue;
+            }
             for id in self.ended_children(*parent) {
                 let kept =
                     |band: &Band| band.failed_kept.contains(&id) || band.slowest_kept.contains(&id);
@@ -145,7 +152,7 @@ impl Timeline {
         let nodes = self
             .nodes
             .iter()
-            .filter(|(_, node)| !node.children.is_empty());
+            .filter(|(_, node)| node.children.len() > node.open_children.len());
         let mut parents: Vec<_> = nodes.map(|(id, node)| (node.children.len(), *id)).collect();
         parents.sort_by_key(|(count, id)| (std::cmp::Reverse(*count), *id));
         parents.into_iter().map(|(_, id)| id).collect()
@@ -156,11 +163,8 @@ impl Timeline {
         let Some(parent) = self.nodes.get(&parent) else {
             return Vec::new();
         };
-        let ended = |id: &&i64| {
-            let node = &self.nodes[id];
-            !node.open && !node.pinned
-        };
-        parent.children.iter().filter(ended).copied().collect()
+        let ended = parent.children.difference(&parent.open_children);
+        ended.filter(|id| !self.nodes[id].pinned).copied().collect()
     }
 
     /// Puts `members`, ended children of `parent`, into its band `of` that kind, or into its mixed one, which
@@ -206,6 +210,9 @@ impl Timeline {
     /// Keeps the span apart if it is worth it; answers the one that is not kept, this one or another.
     fn offer(&self, band: &mut Band, node: &Node, keep: Keep) -> Option<i64> {
         let id = node.span.id;
+        if node.span.visits.is_some() {
+            return Some(id);
+        }
         if node.span.state.is_failure() && band.failed_kept.len() < keep.failed {
             band.failed_kept.push(id);
             return None;
@@ -234,12 +241,10 @@ impl Timeline {
         }
         let mut stack = vec![id];
         while let Some(id) = stack.pop() {
-            stack.extend(
-                self.nodes
-                    .remove(&id)
-                    .into_iter()
-                    .flat_map(|node| node.children),
-            );
+            if let Some(node) = self.nodes.remove(&id) {
+                self.text_bytes -= node.text_bytes();
+                stack.extend(node.children);
+            }
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Band, FailureDetail, Kind, Phase, SEGMENTS_MAX, Segment, Span, SpanState};
+use super::{
+    Band, FailureDetail, Kind, Phase, SEGMENTS_MAX, Segment, Span, SpanState, UnknownEvent,
+};
 use crate::model::Timestamp;
 
 pub(super) struct Node {
@@ -58,6 +60,7 @@ impl Node {
             failure: None,
             unknown_events: Vec::new(),
             unknown_events_count: 0,
+            visits: None,
         };
         Node {
             span,
@@ -74,6 +77,18 @@ impl Node {
             child_failed: false,
             pinned: false,
         }
+    }
+
+    /// Returns the bytes of its failure and its unknown events.
+    pub(super) fn text_bytes(&self) -> usize {
+        let failure = self.span.failure.as_ref().map_or(0, FailureDetail::bytes);
+        let unknown = self.span.unknown_events.iter();
+        failure + unknown.map(UnknownEvent::bytes).sum::<usize>()
+    }
+
+    /// Returns how many visits it stands for.
+    pub(super) fn count(&self) -> u64 {
+        self.span.visits.map_or(1, |visits| visits.entered)
     }
 
     /// Whether a step that is entered may be in it: not in a step that has only been entered, is a task or
@@ -139,7 +154,7 @@ impl Node {
     }
 
     /// The attempt that goes on has failed.
-    pub(super) fn attempt_failed(&mut self, detail: FailureDetail, at: Timestamp) {
+    pub(super) fn attempt_failed(&mut self, at: Timestamp) {
         self.attempt();
         let attempt = self.span.attempts;
         if let Some(last) = self
@@ -152,7 +167,6 @@ impl Node {
         }
         self.pause(at);
         self.attempting = false;
-        self.span.failure = Some(detail);
         self.goes_on(Phase::Pausing);
     }
 

@@ -253,6 +253,7 @@ async fn named_event(
         .ok()
         .filter(|id| *id >= 1)
         .ok_or_else(|| ApiError::invalid("The event's id", "must be an integer from 1 on"))?;
+    let _permit = ui.read(&visitor.visit.client).await?;
     let event = one(&*ui.store, &flow, &execution, id).await?;
     Ok((path(&flow, &execution), event.ok_or_else(Fault::nowhere)?))
 }

@@ -15,7 +15,7 @@ use super::{
     events::{Events, Of, path},
     fault::Fault,
     frame::{Layout, page as rendered},
-    picture::{self, Picture},
+    picture::Picture,
     session::{Visitor, named},
     summary::Summary,
 };
@@ -78,6 +78,7 @@ pub(super) async fn found(
 ) -> Result<Execution, Fault> {
     let flow = visitor.flow(flow)?;
     let name = named("The execution's name", execution)?;
+    let _permit = ui.read(&visitor.visit.client).await?;
     let described = ui.store.describe_execution(&flow, &name).await?;
     described.map_err(|refusal| Fault::refused(&refusal, &flow, Some(&name)))
 }
@@ -101,9 +102,12 @@ pub(super) async fn page(
 ) -> Result<Response, Fault> {
     let execution = found(&ui, &visitor, &place).await?;
     let (flow, name) = (&execution.flow, &execution.name);
-    let mut timeline = picture::blank(&address);
-    picture::catch_up(&mut timeline, &*ui.store, flow, name).await?;
-    let events = Events::read(&*ui.store, &Of::from(&execution), &address).await?;
+    let events = {
+        let _permit = ui.read(&visitor.visit.client).await?;
+        Events::read(&*ui.store, &Of::from(&execution), &address).await?
+    };
+    let shared = ui.shared.timelines.get(&execution, &address);
+    let timeline = shared.catch_up(&ui, &visitor.visit.client).await?;
     let now = ui.clock.now();
     let last = events.last.max(timeline.last_event_id());
     let running = execution.status == Status::Running;
@@ -141,6 +145,7 @@ pub(super) async fn events(
     address: Address,
 ) -> Result<Response, Fault> {
     let execution = found(&ui, &visitor, &place).await?;
+    let _permit = ui.read(&visitor.visit.client).await?;
     rendered(&Events::read(&*ui.store, &Of::from(&execution), &address).await?)
 }
 
@@ -153,8 +158,8 @@ pub(super) async fn timeline(
 ) -> Result<Response, Fault> {
     let execution = found(&ui, &visitor, &place).await?;
     let (flow, name) = (&execution.flow, &execution.name);
-    let mut timeline = picture::blank(&address);
-    picture::catch_up(&mut timeline, &*ui.store, flow, name).await?;
+    let shared = ui.shared.timelines.get(&execution, &address);
+    let timeline = shared.catch_up(&ui, &visitor.visit.client).await?;
     let here = address.under(path(flow, name));
     rendered(&Picture::of(
         &timeline,

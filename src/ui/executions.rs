@@ -94,6 +94,7 @@ pub(super) async fn page(
     let flow = visitor.flow(&flow)?;
     let list = asked(&flow, &address)?;
     let refused = |refusal| Fault::refused(&refusal, &flow, None);
+    let _permit = ui.read(&visitor.visit.client).await?;
     let described = ui.store.describe_flow(&flow).await?.map_err(refused)?;
     let dots = ListExecutions {
         limit: DOTS_MAX,

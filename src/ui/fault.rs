@@ -79,11 +79,17 @@ impl Fault {
     /// The page's headline.
     pub fn headline(&self) -> &'static str {
         match self.status.as_u16() {
-            403 => "Not for you to see",
-            404 => "Not here",
-            408 | 429 => "Too much at once",
-            500.. => "Something broke",
-            _ => "That cannot be",
+            400 => "Bad request",
+            403 => "Access denied",
+            404 => "Not found",
+            405 => "Method not allowed",
+            408 => "Request timeout",
+            413 => "Content too large",
+            429 => "Too many requests",
+            500 => "Internal server error",
+            503 => "Service unavailable",
+            500.. => "Server error",
+            _ => "Bad request",
         }
     }
 }

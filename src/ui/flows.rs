@@ -17,6 +17,7 @@ use crate::{
     model::{Name, Status},
     store::{ListExecutions, ListFlows, Store},
     text::ago,
+    wire::error::ApiError,
 };
 
 /// Flows of one page: each costs two reads.
@@ -67,6 +68,9 @@ pub(super) async fn page(
     let visible = |name: &Name| {
         visitor.viewer.sees(name) && name.as_str().to_ascii_lowercase().contains(&wanted)
     };
+    // A scan: flows that the key may not see, or that the filter leaves out, are read as well.
+    let permit = ui.limits.scans.acquire(&visitor.visit.client).await;
+    let _permit = permit.ok_or_else(ApiError::throttled)?;
     let listed = ui.store.list_flows(list, &visible).await?;
     let mut flows = Vec::new();
     for flow in listed.items {

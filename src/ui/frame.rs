@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 use askama::Template;
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, header},
     middleware::Next,
     response::{Html, IntoResponse, Response},
 };
+use axum_extra::extract::{CookieJar, cookie::Cookie};
 use tokio::time::{Instant, timeout};
 
 use super::{Ui, asset, budget, fault::Fault, session};
@@ -56,22 +57,36 @@ pub(super) struct Visit {
     pub viewer: Option<Arc<Viewer>>,
     /// What the viewer was known by.
     pub cookie: String,
+    pub peer: PeerAddr,
+    /// Who is charged.
+    pub client: ClientId,
 }
 
 impl Visit {
-    fn of(ui: &Ui, headers: &HeaderMap) -> Self {
-        let cookie = session::cookie(headers, session::COOKIE).unwrap_or_default();
-        let theme = session::cookie(headers, "theme");
+    fn of(ui: &Ui, request: &Request) -> Self {
+        let jar = CookieJar::from_headers(request.headers());
+        let cookie = jar
+            .get(session::COOKIE)
+            .map_or("", Cookie::value)
+            .to_owned();
+        let theme = jar.get("theme").map(Cookie::value);
+        let viewer = ui
+            .authenticator
+            .viewer(&cookie, ui.clock.now())
+            .map(Arc::new);
+        let peer = PeerAddr::of(request.extensions());
         Visit {
             request_id: ui.clock.uuid().hyphenated().to_string().to_uppercase(),
             theme: ["light", "dark"]
                 .into_iter()
-                .find(|known| theme == Some(known)),
-            viewer: ui
-                .authenticator
-                .viewer(cookie, ui.clock.now())
-                .map(Arc::new),
-            cookie: cookie.to_owned(),
+                .find(|known| theme == Some(*known)),
+            client: match &viewer {
+                Some(viewer) => ClientId::with_key(peer, viewer.key_id()),
+                None => ClientId::anonymous(peer),
+            },
+            viewer,
+            cookie,
+            peer,
         }
     }
 
@@ -116,17 +131,12 @@ pub(super) async fn frame(State(ui): State<Arc<Ui>>, mut request: Request, next:
     let path = shortened(request.uri().path(), LOGGED_MAX_CHARS)
         .escape_debug()
         .to_string();
-    let visit = Visit::of(&ui, request.headers());
-    let peer = PeerAddr::of(request.extensions());
-    let client = match &visit.viewer {
-        Some(viewer) => ClientId::with_key(peer, viewer.key_id()),
-        None => ClientId::anonymous(peer),
-    };
+    let visit = Visit::of(&ui, &request);
     request.extensions_mut().insert(visit.clone());
     let response = timeout(ANSWER_TIMEOUT, next.run(request))
         .await
         .unwrap_or_else(|_| Fault::late().into_response());
-    let mut response = budget::charge(response, &ui.limits, client)
+    let mut response = budget::charge(response, &ui.limits, visit.client.clone())
         .await
         .unwrap_or_else(|| Fault::from(ApiError::throttled()).into_response());
     let fault = response.extensions_mut().remove::<Fault>();
@@ -149,22 +159,38 @@ pub(super) async fn frame(State(ui): State<Arc<Ui>>, mut request: Request, next:
     if let Ok(id) = HeaderValue::from_str(&visit.request_id) {
         headers.insert("x-acs-request-id", id);
     }
-    log(&visit, &path, &response, fault.as_ref(), begun);
+    log(&ui, &visit, &path, &response, fault.as_ref(), begun);
     response
 }
 
-fn log(visit: &Visit, path: &str, response: &Response, fault: Option<&Fault>, begun: Instant) {
+fn log(
+    ui: &Ui,
+    visit: &Visit,
+    path: &str,
+    response: &Response,
+    fault: Option<&Fault>,
+    begun: Instant,
+) {
     let elapsed_ms = (begun.elapsed().as_secs_f64() * 1e6).round() / 1e3;
     let status = response.status().as_u16();
     let source = fault
         .and_then(|fault| fault.source.as_ref())
         .and_then(|error| error.source.as_ref());
+    let key_id = visit.viewer.as_ref().map_or("", |viewer| viewer.key_id());
+    let peer = visit.peer.0;
+    let mut suppressed = None;
+    if source.is_none() && key_id.is_empty() {
+        let Some(lines) = ui.anonymous_log.admit() else {
+            return;
+        };
+        suppressed = (lines > 0).then_some(lines);
+    }
     match source {
         Some(source) => {
-            tracing::error!(ui.path = path, status, elapsed_ms, request.id = %visit.request_id, "the page failed: {source}");
+            tracing::error!(ui.path = path, status, elapsed_ms, request.id = %visit.request_id, key.id = %key_id, peer.addr = %peer, "the page failed: {source}");
         }
         None => {
-            tracing::info!(ui.path = path, status, elapsed_ms, request.id = %visit.request_id, "page");
+            tracing::info!(ui.path = path, status, elapsed_ms, request.id = %visit.request_id, key.id = %key_id, peer.addr = %peer, suppressed, "page");
         }
     }
 }

@@ -14,7 +14,10 @@ use axum::{
     },
 };
 use futures_util::stream;
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
 
 use super::{
     Ui,
@@ -22,18 +25,23 @@ use super::{
     events::{EVENTS_MAX, Of, Row, path, rows},
     execution::found,
     fault::Fault,
-    picture::{self, Picture},
+    followers::FollowPermit,
+    picture::Picture,
     session::Visitor,
     summary::Summary,
+    timelines::SharedTimeline,
 };
-use crate::timeline::{HistoryEvent, Timeline};
+use crate::limits::{ClientId, Permit};
+use crate::timeline::HistoryEvent;
+use crate::wire::error::ApiError;
 use crate::{
     model::{Execution, Status},
     store::{HistoryQuery, Subscription},
 };
 
-/// Without news, so often a word that the line still holds; the server ends idle connections, and a session
-/// that is over is noticed here.
+/// How often the session and the key are checked, so that a stream ends soon after they do.
+const SESSION_CHECK: Duration = Duration::from_secs(1);
+/// A comment is sent after so long without an event, because servers and proxies end idle connections.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// News are gathered for so long before they are told.
 const GATHERED: Duration = Duration::from_millis(400);
@@ -56,7 +64,9 @@ struct Follower {
     here: Address,
     changes: Subscription,
     stopping: watch::Receiver<bool>,
-    timeline: Timeline,
+    timeline: Arc<SharedTimeline>,
+    client: ClientId,
+    _permits: (FollowPermit, Permit),
     /// The EventId told last.
     told: i64,
     /// There may be news.
@@ -73,12 +83,18 @@ pub(super) async fn follow(
 ) -> Result<Response, Fault> {
     let execution = found(&ui, &visitor, &place).await?;
     let (flow, name) = (&execution.flow, &execution.name);
+    let key_id = visitor.viewer.key_id();
+    let follow = ui.shared.followers.try_acquire(key_id, flow, name);
+    let wait = ui.limits.waits.try_acquire(&visitor.visit.client);
+    let permits = follow.zip(wait).ok_or_else(ApiError::throttled)?;
     let follower = Follower {
+        _permits: permits,
+        client: visitor.visit.client.clone(),
         changes: ui.store.subscribe(flow, name),
         stopping: ui.stopping.clone(),
         cookie: visitor.visit.cookie.clone(),
         here: address.under(path(flow, name)).without(&["after"]),
-        timeline: picture::blank(&address),
+        timeline: ui.shared.timelines.get(&execution, &address),
         told: address.number("after").unwrap_or(0),
         due: true,
         over: false,
@@ -96,6 +112,7 @@ pub(super) async fn follow(
 impl Follower {
     /// The next thing to tell; None when there is nothing more to come.
     async fn next(&mut self) -> Option<Event> {
+        let heartbeat = Instant::now() + HEARTBEAT;
         loop {
             if self.over || *self.stopping.borrow() {
                 return None;
@@ -112,11 +129,12 @@ impl Follower {
             }
             let grown = tokio::select! {
                 () = self.changes.changed() => true,
-                () = sleep(HEARTBEAT) => false,
+                () = sleep_until(heartbeat) => return Some(Event::default().comment("")),
+                () = sleep(SESSION_CHECK) => false,
                 _ = self.stopping.wait_for(|stopping| *stopping) => return None,
             };
             if !grown {
-                return Some(Event::default().comment(""));
+                continue;
             }
             sleep(GATHERED).await;
             self.due = true;
@@ -136,10 +154,10 @@ impl Follower {
     async fn news(&mut self) -> Result<Option<Event>, Fault> {
         let store = &*self.ui.store;
         let (flow, name) = (self.execution.flow.clone(), self.execution.name.clone());
+        let permit = self.ui.read(&self.client).await?;
         let described = store.describe_execution(&flow, &name).await?;
         self.execution =
             described.map_err(|refusal| Fault::refused(&refusal, &flow, Some(&name)))?;
-        picture::catch_up(&mut self.timeline, store, &flow, &name).await?;
         let latest = HistoryQuery {
             limit: EVENTS_MAX,
             reverse: true,
@@ -158,18 +176,17 @@ impl Follower {
         let now = self.ui.clock.now();
         let here = self.here.clone();
         let of = Of::from(&self.execution);
+        let rows = rows(store, &of, &events, &here, None).await?;
+        drop(permit);
+        let timeline = self.timeline.catch_up(&self.ui, &self.client).await?;
+        let last = page.last_event_id;
         let news = News {
-            rows: rows(store, &of, &events, &here, None).await?,
-            summary: Summary::of(
-                &self.execution,
-                &self.timeline,
-                page.last_event_id,
-                &here,
-                now,
-            ),
-            picture: Picture::of(&self.timeline, &here, now, page.last_event_id),
-            last: page.last_event_id,
+            rows,
+            summary: Summary::of(&self.execution, &timeline, last, &here, now),
+            picture: Picture::of(&timeline, &here, now, last),
+            last,
         };
+        drop(timeline);
         self.told = page.last_event_id;
         let html = news
             .render()

@@ -13,13 +13,16 @@ mod execution;
 mod executions;
 mod fault;
 mod flows;
+mod followers;
 mod frame;
 mod live;
 mod outcome;
 mod picture;
 mod scatter;
 mod session;
+mod sign_in_limit;
 mod summary;
+mod timelines;
 
 use std::sync::Arc;
 
@@ -33,7 +36,14 @@ use axum::{
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{auth::Authenticator, clock::Clock, limits::Limits, log::AnonymousLimit, store::Store};
+use crate::{
+    auth::Authenticator,
+    clock::Clock,
+    limits::{ClientId, Limits, Permit},
+    log::AnonymousLimit,
+    store::Store,
+    wire::error::ApiError,
+};
 use fault::Fault;
 
 /// Bytes of a form; the only one has four fields.
@@ -49,6 +59,23 @@ pub struct Ui {
     pub anonymous_log: Arc<AnonymousLimit>,
     /// Turns true when the server stops: nobody follows on.
     pub stopping: watch::Receiver<bool>,
+    pub shared: Shared,
+}
+
+/// What requests share in memory.
+#[derive(Default)]
+pub struct Shared {
+    timelines: timelines::Timelines,
+    followers: followers::Followers,
+    sign_ins: sign_in_limit::SignInLimit,
+}
+
+impl Ui {
+    /// Waits for a read permit of the client; held around the reads of one page.
+    async fn read(&self, client: &ClientId) -> Result<Permit, Fault> {
+        let permit = self.limits.reads.acquire(client).await;
+        permit.ok_or_else(|| ApiError::throttled().into())
+    }
 }
 
 /// All paths from `/ui` on.

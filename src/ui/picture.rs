@@ -5,14 +5,11 @@ use std::collections::HashSet;
 
 use askama::Template;
 
-use super::{address::Address, fault::Fault, outcome::class};
+use super::{address::Address, outcome::class};
+use crate::model::Timestamp;
 use crate::text::{count, duration, glyph, one_line, tick, time_of_day};
 use crate::timeline::{
-    Band, HistoryEvent, Phase, RowItem, Segment, Span, Timeline, TimelineRow, UnknownEvent,
-};
-use crate::{
-    model::{Name, Timestamp},
-    store::{HISTORY_LIMIT_MAX, HistoryQuery, Store},
+    Band, Phase, RowItem, Segment, Span, Timeline, TimelineRow, UnknownEvent, Visits,
 };
 
 /// Spans drawn one by one; siblings beyond them are folded into bands.
@@ -51,6 +48,8 @@ pub(super) struct Picture {
     pub fold: Option<Address>,
     /// How many events were drawn, if not all.
     pub cut: Option<String>,
+    /// How many visits are counted by groups because too many are open at once, if any.
+    pub counted: Option<String>,
 }
 
 /// A row.
@@ -92,7 +91,7 @@ pub(super) struct Tick {
 }
 
 /// Whether this band is unfolded: its parent and the EventId to begin with.
-fn unfolded(address: &Address) -> Option<(i64, i64)> {
+pub(super) fn unfolded(address: &Address) -> Option<(i64, i64)> {
     let (parent, from) = address.get("open")?.split_once('.')?;
     Some((parent.parse().ok()?, from.parse().ok()?))
 }
@@ -105,27 +104,6 @@ pub(super) fn blank(address: &Address) -> Timeline {
         }
         None => Timeline::new(SPANS_MAX),
     }
-}
-
-/// Feeds it what has happened since it was last fed.
-pub(super) async fn catch_up(
-    timeline: &mut Timeline,
-    store: &dyn Store,
-    flow: &Name,
-    execution: &Name,
-) -> Result<(), Fault> {
-    let mut at = timeline.last_event_id() + 1;
-    while at <= DRAWN_MAX {
-        let query = HistoryQuery::range(at, HISTORY_LIMIT_MAX);
-        let page = store.get_execution_history(flow, execution, &query).await?;
-        let page = page.map_err(|refusal| Fault::refused(&refusal, flow, Some(execution)))?;
-        for event in page.events().filter_map(HistoryEvent::parse) {
-            timeline.push(&event);
-        }
-        let Some(next) = page.next else { break };
-        at = next;
-    }
-    Ok(())
 }
 
 impl Picture {
@@ -142,12 +120,18 @@ impl Picture {
             millis: end.distance(begin).max(1),
         };
         let rows = timeline.rows();
+        let visits = |row: &TimelineRow<'_>| match row.item {
+            RowItem::Span(span) => span.visits.map_or(0, |visits| visits.entered),
+            _ => 0,
+        };
+        let counted: u64 = rows.iter().map(visits).sum();
         let longest = timeline
             .longest_steps(LONGEST)
             .into_iter()
             .map(|span| span.id);
         let pen = Pen {
             scale: &scale,
+            timeline,
             here: &here.without(&["event", "at", "type", "step"]),
             now,
             longest: if rows.len() > LONGEST * 2 {
@@ -172,6 +156,7 @@ impl Picture {
                 40.0 / f64::from(u32::try_from(height.max(1)).unwrap_or(u32::MAX))
             ),
             fold: here.get("open").map(|_| here.without(&["open"])),
+            counted: (counted > 0).then(|| count(counted)),
             cut: (last > DRAWN_MAX).then(|| count(DRAWN_MAX)),
             rows: drawn,
             height,
@@ -230,6 +215,7 @@ impl Scale {
 /// What all rows are drawn with.
 struct Pen<'a> {
     scale: &'a Scale,
+    timeline: &'a Timeline,
     here: &'a Address,
     now: Timestamp,
     longest: HashSet<i64>,
@@ -259,7 +245,52 @@ impl Pen<'_> {
         }
     }
 
+    /// A span that counts visits; it unfolds, unless it is in another one.
+    fn group(&self, y: usize, depth: usize, span: &Span, visits: Visits) -> Drawn {
+        let label = one_line(&span.label(), LABEL_MAX_CHARS);
+        let title = format!(
+            "{label} · {} open now · {} failed\ntoo many are open at once to draw each\n{} – {} UTC · events {} to {}",
+            count(visits.open),
+            count(visits.failed),
+            time_of_day(span.begin),
+            span.end.map_or("now".to_owned(), time_of_day),
+            span.first_event_id,
+            span.last_event_id,
+        );
+        let parent = span.parent.and_then(|id| self.timeline.span(id));
+        let unfolds = parent.filter(|parent| parent.visits.is_none());
+        let until = span.until(self.now);
+        Drawn {
+            id: span.first_event_id,
+            depth: depth.min(DEPTH_MAX),
+            class: class(span.state),
+            glyph: "≡",
+            link: match unfolds {
+                Some(parent) => {
+                    let band = format_args!("{}.{}", parent.id, span.first_event_id).to_string();
+                    self.here.with("open", band)
+                }
+                None => self.here.with("event", span.first_event_id.max(1)),
+            },
+            y,
+            bars: vec![self.scale.bar(span.begin, until, "folded", title.clone())],
+            title,
+            label,
+            marks: Vec::new(),
+            took: duration(span.millis(self.now)),
+            longest: false,
+            note: match visits.failed {
+                0 => String::new(),
+                many => format!("✗ {}", count(many)),
+            },
+            folded: unfolds.is_some(),
+        }
+    }
+
     fn span(&self, y: usize, depth: usize, span: &Span, outer: bool) -> Drawn {
+        if let Some(visits) = span.visits {
+            return self.group(y, depth, span, visits);
+        }
         let label = one_line(&span.label(), LABEL_MAX_CHARS);
         let title = self.title(span, &label);
         Drawn {

@@ -1,14 +1,20 @@
 //! Signing in and out, and who may see which page.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
-    body::Bytes,
+    Form,
     extract::{FromRequestParts, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
+
+use axum_extra::extract::{
+    CookieJar,
+    cookie::{Cookie, SameSite},
+};
+use serde::Deserialize;
 
 use super::{
     Ui,
@@ -22,10 +28,15 @@ use crate::{
         session::{Credentials, SESSION_MAX_MILLIS},
     },
     model::Name,
-    wire::{error::ApiError, signature::SecretKey},
+    wire::{
+        error::{ApiError, shortened},
+        signature::SecretKey,
+    },
 };
 
 pub(super) const COOKIE: &str = "flowledger";
+/// Longest key id in a log line, in characters; longer ones do not exist.
+const LOGGED_MAX_CHARS: usize = 128;
 
 /// Somebody who has signed in.
 pub(super) struct Visitor {
@@ -110,25 +121,14 @@ fn visit(parts: &Parts) -> Result<Visit, Fault> {
     visit.ok_or_else(|| ApiError::internal("a page without its frame").into())
 }
 
-/// A cookie of this name.
-pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(found, _)| *found == name)
-        .map(|(_, value)| value)
-}
-
 #[derive(Template)]
 #[template(path = "sign_in.html", config = "src/ui/askama.toml")]
 struct SignInPage {
     layout: Layout,
     next: String,
     key_id: String,
-    failed: bool,
+    /// Why the last attempt was refused; empty before the first.
+    error: String,
 }
 
 pub(super) async fn sign_in_page(visit: Visit, address: Address) -> Result<Response, Fault> {
@@ -136,12 +136,7 @@ pub(super) async fn sign_in_page(visit: Visit, address: Address) -> Result<Respo
     if visit.viewer.is_some() {
         return Ok(Redirect::to(next).into_response());
     }
-    page(&SignInPage {
-        layout: visit.layout(),
-        next: next.to_owned(),
-        key_id: String::new(),
-        failed: false,
-    })
+    form_page(&visit, "", next, "")
 }
 
 /// A page of this server, and nowhere else.
@@ -154,56 +149,98 @@ fn local(next: &str) -> &str {
     }
 }
 
+/// What the form sends.
+#[derive(Deserialize)]
+pub(super) struct SignInForm {
+    #[serde(default)]
+    key_id: String,
+    #[serde(default)]
+    secret: String,
+    #[serde(default)]
+    security_token: String,
+    #[serde(default)]
+    next: String,
+}
+
 pub(super) async fn sign_in(
     State(ui): State<Arc<Ui>>,
     visit: Visit,
     headers: HeaderMap,
-    body: Bytes,
+    Form(form): Form<SignInForm>,
 ) -> Result<Response, Fault> {
     check_origin(&headers)?;
-    let field = |name: &str| {
-        let mut fields = form_urlencoded::parse(&body);
-        fields
-            .find(|(found, _)| found == name)
-            .map(|(_, value)| value.into_owned())
-            .unwrap_or_default()
-    };
-    let (key_id, token, next) = (field("key_id"), field("security_token"), field("next"));
-    let key_id = key_id.trim();
+    let (key_id, next) = (form.key_id.trim(), local(&form.next));
+    let (limit, network) = (&ui.shared.sign_ins, visit.client.network());
+    if let Err(wait) = limit.try_acquire(network, key_id) {
+        log_sign_in(&ui, &visit, key_id, "refused: too many attempts");
+        return limited(&visit, key_id, next, wait);
+    }
     let credentials = Credentials {
         key_id,
-        secret: SecretKey::new(field("secret")),
-        security_token: (!token.is_empty()).then_some(&token),
+        secret: SecretKey::new(form.secret),
+        security_token: (!form.security_token.is_empty()).then_some(&form.security_token),
     };
-    let next = local(&next);
-    match ui.authenticator.sign_in(&credentials, ui.clock.now()) {
-        Some(value) => {
-            let set = set_cookie(&value, SESSION_MAX_MILLIS / 1000, &headers)?;
-            Ok(([(header::SET_COOKIE, set)], Redirect::to(next)).into_response())
-        }
-        None => {
-            let form = page(&SignInPage {
-                layout: visit.layout(),
-                next: next.to_owned(),
-                key_id: key_id.to_owned(),
-                failed: true,
-            })?;
-            Ok((StatusCode::FORBIDDEN, form).into_response())
-        }
+    let Some(value) = ui.authenticator.sign_in(&credentials, ui.clock.now()) else {
+        log_sign_in(
+            &ui,
+            &visit,
+            key_id,
+            "refused: wrong key id, secret or security token",
+        );
+        let error =
+            "That did not work. Check the key, its secret, and its security token if it has one.";
+        let form = form_page(&visit, key_id, next, error)?;
+        return Ok((StatusCode::FORBIDDEN, form).into_response());
+    };
+    limit.give_back(network, key_id);
+    tracing::info!(key.id = %key_id, peer.addr = %visit.peer.0, request.id = %visit.request_id, "signed in");
+    let cookie = cookie(value, SESSION_MAX_MILLIS / 1000, &headers);
+    Ok((CookieJar::new().add(cookie), Redirect::to(next)).into_response())
+}
+
+/// Logs an attempt that was refused, with the key id as typed; such lines are rate-limited.
+fn log_sign_in(ui: &Ui, visit: &Visit, key_id: &str, outcome: &str) {
+    if let Some(lines) = ui.anonymous_log.admit() {
+        let suppressed = (lines > 0).then_some(lines);
+        let key_id = shortened(key_id, LOGGED_MAX_CHARS).escape_debug();
+        tracing::warn!(key.id = %key_id, peer.addr = %visit.peer.0, request.id = %visit.request_id, suppressed, "sign-in {outcome}");
     }
+}
+
+/// The form again, with the time to wait. The secret was not looked at, so the answer tells nothing about it.
+fn limited(visit: &Visit, key_id: &str, next: &str, wait: Duration) -> Result<Response, Fault> {
+    let seconds = wait.as_millis().div_ceil(1000);
+    let error = format!(
+        "Too many requests: too many attempts to sign in from your network. Wait {seconds} s, then try again."
+    );
+    let form = form_page(visit, key_id, next, &error)?;
+    let retry = [(header::RETRY_AFTER, seconds.to_string())];
+    Ok((StatusCode::TOO_MANY_REQUESTS, retry, form).into_response())
+}
+
+fn form_page(visit: &Visit, key_id: &str, next: &str, error: &str) -> Result<Response, Fault> {
+    page(&SignInPage {
+        layout: visit.layout(),
+        next: next.to_owned(),
+        key_id: key_id.to_owned(),
+        error: error.to_owned(),
+    })
 }
 
 pub(super) async fn sign_out(headers: HeaderMap) -> Result<Response, Fault> {
     check_origin(&headers)?;
-    let set = set_cookie("", 0, &headers)?;
-    Ok(([(header::SET_COOKIE, set)], Redirect::to("/ui/sign-in")).into_response())
+    let cookie = cookie(String::new(), 0, &headers);
+    Ok((CookieJar::new().add(cookie), Redirect::to("/ui/sign-in")).into_response())
 }
 
-fn set_cookie(value: &str, seconds: i64, headers: &HeaderMap) -> Result<HeaderValue, Fault> {
-    let secure = if by_https(headers) { "; Secure" } else { "" };
-    let text =
-        format!("{COOKIE}={value}; Path=/ui; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
-    HeaderValue::from_str(&text).map_err(|error| ApiError::internal(error).into())
+fn cookie(value: String, seconds: i64, headers: &HeaderMap) -> Cookie<'static> {
+    Cookie::build((COOKIE, value))
+        .path("/ui")
+        .max_age(time::Duration::seconds(seconds))
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(by_https(headers))
+        .build()
 }
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {

@@ -7,7 +7,7 @@ use super::{
     outcome::{Outcome, class, outcome},
 };
 use crate::model::{Execution, Status, Timestamp};
-use crate::text::{counted, date_time, duration, one_line, time_of_day};
+use crate::text::{count, counted, date_time, duration, one_line, time_of_day};
 use crate::timeline::{Kind, RootCause, Span, SpanState, Timeline};
 
 /// Open spans that are listed; the timeline shows the others.
@@ -29,7 +29,7 @@ pub(super) struct Summary {
     pub events: String,
     pub failure: Option<FailureCard>,
     pub now: Vec<NowRow>,
-    pub more_now: usize,
+    pub more_now: String,
 }
 
 pub(super) struct FailureCard {
@@ -70,6 +70,8 @@ impl Summary {
         } else {
             Vec::new()
         };
+        let visits = |span: &&Span| span.visits.map_or(1, |visits| visits.open);
+        let more_now: u64 = open.iter().skip(NOW_MAX).map(visits).sum();
         let here = here.without(&["event", "at", "type", "step"]);
         Summary {
             outcome: outcome(execution.status),
@@ -83,7 +85,10 @@ impl Summary {
             failure: timeline
                 .root_cause()
                 .map(|failure| card(&failure, &here, now)),
-            more_now: open.len().saturating_sub(NOW_MAX),
+            more_now: match more_now {
+                0 => String::new(),
+                more => count(more),
+            },
             now: open
                 .into_iter()
                 .take(NOW_MAX)

@@ -491,8 +491,10 @@ function follow(note) {
     source.addEventListener("bye", () => { over = true; source.close(); say("Your session is over. Sign in again to follow on.", "lost"); });
     source.addEventListener("error", () => {
       if (over) return;
-      say("Connection lost. Trying again…", "lost");
-      if (source.readyState === EventSource.CLOSED) timer = setTimeout(connect, 5000);
+      // The server refused: too many requests, or it is being restarted. Otherwise the browser tries by itself.
+      const refused = source.readyState === EventSource.CLOSED;
+      say(refused ? "Not following: too many requests. Trying again in 15 s…" : "Connection lost. Trying again…", "lost");
+      if (refused) timer = setTimeout(connect, 15000);
     });
   };
   // A browser has few connections to one server, so a tab that nobody sees gives its own back.

@@ -2,6 +2,7 @@
 
 mod folding;
 mod odd;
+mod open;
 mod picture;
 mod properties;
 

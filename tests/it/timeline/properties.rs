@@ -165,6 +165,24 @@ proptest! {
     }
 
     #[test]
+    fn any_sequence_of_events_gives_a_timeline_with_few_open_spans(events in history(), open_max in 1..12_usize) {
+        let mut timeline = Timeline::bounded(8, open_max);
+        let mut entered = 0;
+        for event in &events {
+            let is_new = event.event_id > timeline.last_event_id();
+            timeline.push(event);
+            entered += u64::from(is_new && event.event_type == "StepEntered");
+            let rows = timeline.rows();
+            prop_assert!(rows.len() <= 17);
+            timeline.innermost_open();
+            timeline.longest_steps(3);
+            timeline.root_cause();
+        }
+        let visits: u64 = timeline.steps().values().map(|step| step.count + step.open).sum();
+        prop_assert!(visits >= entered, "{visits} of {entered}");
+    }
+
+    #[test]
     fn nothing_is_lost_by_folding(events in history()) {
         let [whole, folded] = [10_000, 8].map(|budget| super::drawn(&events, budget));
         let counts = |timeline: &Timeline| {

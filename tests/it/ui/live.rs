@@ -202,3 +202,35 @@ async fn it_ends_with_the_key() {
     stream.event("bye").await;
     stream.until(END).await;
 }
+
+#[tokio::test]
+async fn streams_beyond_the_limit_of_a_key_are_refused_until_one_ends() {
+    const PER_KEY_MAX: usize = 64;
+    let server = Server::with_execution().await;
+    let mut streams = Vec::new();
+    for _ in 0..PER_KEY_MAX {
+        let mut stream = Stream::open(&server, "?after=1").await;
+        stream.until("\r\n\r\n").await;
+        streams.push(stream);
+    }
+    let cookie = server.session("testid", "testsecret").await;
+    let path = "/ui/flows/f/executions/e/live?after=1";
+    let refused = server.get(path, &[&cookie]).await;
+    assert_eq!(refused.status, 429);
+    assert!(
+        refused.text.contains("<h1>Too many requests</h1>"),
+        "{}",
+        refused.text
+    );
+    streams.pop();
+    let mut head = String::new();
+    for _ in 0..600 {
+        let mut stream = Stream::open(&server, "?after=1").await;
+        head = stream.until("\r\n\r\n").await;
+        if head.starts_with("HTTP/1.1 200") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+}

@@ -229,10 +229,10 @@ async fn a_cause_on_another_page_is_looked_up() {
     let row = page.split_once("<tr id=\"e250\"").unwrap().1;
     let row = row.split_once("</tr>").unwrap().0;
     assert!(
-        row.contains("title=\"since event 7\">+4 m 03 s</td>"),
+        row.contains("title=\"since event 7\">+4 min 03 s</td>"),
         "{row}"
     );
-    assert!(row.contains(">4 m 10 s</td>"), "{row}");
+    assert!(row.contains(">4 min 10 s</td>"), "{row}");
 }
 
 #[tokio::test]
@@ -247,7 +247,7 @@ async fn a_detail_unfolds_and_its_bytes_are_as_they_were_written() {
     }
     let cookie = server.session("testid", "testsecret").await;
     for (id, detail, shown) in [
-        (2, odd, "<i>\\ufeff</i>{&quot;a&quot; : 1.0,"),
+        (2, odd, "<i>\\u{feff}</i>{&quot;a&quot; : 1.0,"),
         (
             3,
             "{\"b\":[1,{}]}",

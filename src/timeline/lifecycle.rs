@@ -1,0 +1,318 @@
+//! How spans open, change and close.
+
+use super::{
+    DEPTH_MAX, FailureDetail, HistoryEvent, Kind, Phase, ROOT, STEPS_MAX, SpanState,
+    TEXTS_MAX_BYTES, UNKNOWN_EVENTS_MAX, UnknownEvent,
+    build::{StepStatistics, Timeline},
+    node::Node,
+};
+use crate::model::Timestamp;
+
+impl Timeline {
+    pub(super) fn enter_numbered(
+        &mut self,
+        event: &HistoryEvent,
+        kind: Kind,
+        time: Timestamp,
+    ) -> i64 {
+        let step = self.find(event, Kind::Step, None);
+        let parent = step.unwrap_or_else(|| {
+            let step = |node: &&Node| matches!(node.span.kind, Kind::Step | Kind::Execution);
+            let up = self.upwards(self.cause(event)).find(step);
+            up.map_or(ROOT, |node| node.span.id)
+        });
+        let count = self.nodes.get_mut(&parent).map_or(0, |parent| {
+            parent.numbered += 1;
+            parent.numbered - 1
+        });
+        let index = event.index().or(Some(count));
+        self.enter(event, (kind, index), parent, time)
+    }
+
+    /// A new open span in `parent`, or as deep as spans may be.
+    pub(super) fn enter(
+        &mut self,
+        event: &HistoryEvent,
+        (kind, index): (Kind, Option<u64>),
+        mut parent: i64,
+        time: Timestamp,
+    ) -> i64 {
+        let id = event.event_id;
+        while self.nodes[&parent].depth >= DEPTH_MAX {
+            parent = self.nodes[&parent].span.parent.unwrap_or(ROOT);
+        }
+        let in_group = self.nodes[&parent].span.visits.is_some();
+        let is_only = self.nodes[&parent].open_children.is_empty();
+        let open_max = self.open_max * (1 + usize::from(is_only));
+        let unfolded = self.window.is_some_and(|window| window.takes(parent, id));
+        if in_group || (self.open >= open_max && !unfolded) {
+            return self.enter_group(event, kind, parent, time);
+        }
+        let mut node = Node::new(id, Some(parent), kind, &event.step_name, time);
+        node.span.index = index;
+        if let Some(parent) = self.nodes.get_mut(&parent) {
+            node.depth = parent.depth + 1;
+            parent.children.insert(id);
+            parent.open_children.insert(id);
+        }
+        if let Some(window) = self.window.as_mut().filter(|_| unfolded) {
+            window.count -= 1;
+            node.pinned = true;
+            let mut up = Some(parent);
+            while let Some(node) = up.and_then(|id| self.nodes.get_mut(&id)) {
+                node.pinned = true;
+                up = node.span.parent;
+            }
+        }
+        if kind == Kind::Step {
+            self.statistics(&event.step_name).open += 1;
+        }
+        self.nodes.insert(id, node);
+        self.opened(id);
+        id
+    }
+
+    /// Registers the open span `id`.
+    pub(super) fn opened(&mut self, id: i64) {
+        let span = &self.nodes[&id].span;
+        for index in [None, span.index]
+            .into_iter()
+            .take(1 + usize::from(span.index.is_some()))
+        {
+            let visit = (span.kind, index, span.name.clone());
+            self.by_name.entry(visit).or_default().insert(id);
+        }
+        self.owners.opened(id);
+        self.open += 1;
+    }
+
+    /// Removes the span `id` from those that events can be about.
+    pub(super) fn forget_name(&mut self, id: i64) {
+        let span = &self.nodes[&id].span;
+        for index in [None, span.index] {
+            let visit = (span.kind, index, span.name.clone());
+            if let Some(ids) = self.by_name.get_mut(&visit) {
+                ids.remove(&id);
+                if ids.is_empty() {
+                    self.by_name.remove(&visit);
+                }
+            }
+        }
+    }
+
+    pub(super) fn step_event(&mut self, event: &HistoryEvent, time: Timestamp) -> i64 {
+        let found = self.find(event, Kind::Step, None);
+        let id = found.unwrap_or_else(|| {
+            let parent = self.parent_of_step(event);
+            let id = self.enter(event, (Kind::Step, None), parent, time);
+            let begins = ["StepStarted", "TaskScheduled", "TaskStarted"];
+            if let Some(node) = self.nodes.get_mut(&id) {
+                node.begun = begins.contains(&event.event_type.as_str());
+            }
+            id
+        });
+        self.touch(id, event.event_id, time);
+        if self.nodes[&id].span.visits.is_some() {
+            return self.group_event(id, event);
+        }
+        self.keep_failure(id, event);
+        let Some(node) = self.nodes.get_mut(&id) else {
+            return ROOT;
+        };
+        let at = node.seen;
+        match event.event_type.as_str() {
+            "StepStarted" => {
+                node.started = true;
+                node.phase(Phase::Working, at);
+            }
+            "TaskScheduled" => {
+                node.attempting = false;
+                node.attempt();
+                node.phase(Phase::Queued, at);
+            }
+            "TaskStarted" => {
+                node.attempt();
+                node.phase(Phase::Working, at);
+            }
+            "TaskSubmitted" => {
+                node.attempt();
+                node.phase(Phase::Waiting, at);
+            }
+            "TaskSucceeded" => {
+                node.attempt();
+                node.phase(Phase::Working, at);
+                node.attempting = false;
+            }
+            "StepSucceeded" => node.result(SpanState::Succeeded, event.event_id, at),
+            "StepFailed" => node.result(SpanState::Failed, event.event_id, at),
+            _ => {
+                node.attempt_failed(at);
+                self.statistics(&event.step_name).attempts_failed += 1;
+            }
+        }
+        id
+    }
+
+    pub(super) fn exit(&mut self, event: &HistoryEvent, kind: Kind, time: Timestamp) -> i64 {
+        let index = if kind == Kind::Step {
+            None
+        } else {
+            event.index()
+        };
+        let found = self.find(event, kind, index);
+        let found = found.or_else(|| index.and_then(|_| self.find(event, kind, None)));
+        let id = match found {
+            Some(id) => id,
+            None if self.exits_owed.remove(&event.step_name) => return self.cause(event),
+            None => {
+                let id = if kind == Kind::Step {
+                    let parent = self.parent_of_step(event);
+                    self.enter(event, (kind, None), parent, time)
+                } else {
+                    self.enter_numbered(event, kind, time)
+                };
+                if let Some(node) = self.nodes.get_mut(&id) {
+                    node.begun = false;
+                }
+                id
+            }
+        };
+        self.touch(id, event.event_id, time);
+        if self.nodes[&id].span.visits.is_some() {
+            return self.exit_group(id, event);
+        }
+        self.close(id, Some(event.event_id))
+    }
+
+    /// Keeps what the event says of a failure: that of the last attempt, unless the step's own says more.
+    fn keep_failure(&mut self, id: i64, event: &HistoryEvent) {
+        let failed = [
+            "StepFailed",
+            "TaskFailed",
+            "TaskSubmitFailed",
+            "TaskTimedOut",
+        ];
+        if failed.contains(&event.event_type.as_str()) {
+            let detail = event.failure_detail();
+            let known = self.nodes[&id].span.failure.is_some();
+            if !known || detail.bytes() > 0 || event.event_type != "StepFailed" {
+                self.set_failure(id, detail);
+            }
+        }
+    }
+
+    /// Replaces the failure of a span; shortened if the timeline holds many long texts already.
+    pub(super) fn set_failure(&mut self, id: i64, mut detail: FailureDetail) {
+        if self.text_bytes > TEXTS_MAX_BYTES {
+            detail.shorten();
+        }
+        if let Some(node) = self.nodes.get_mut(&id) {
+            self.text_bytes += detail.bytes();
+            let replaced = node.span.failure.replace(detail);
+            self.text_bytes -= replaced.as_ref().map_or(0, FailureDetail::bytes);
+        }
+    }
+
+    pub(super) fn mark(&mut self, event: &HistoryEvent, time: Timestamp) -> i64 {
+        let named = (!event.step_name.is_empty()).then(|| self.find(event, Kind::Step, None));
+        let id = named.flatten().unwrap_or_else(|| self.cause(event));
+        self.touch(id, event.event_id, time);
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.span.unknown_events_count += 1;
+            let room = self.text_bytes <= TEXTS_MAX_BYTES;
+            if room && node.span.unknown_events.len() < UNKNOWN_EVENTS_MAX {
+                let unknown = UnknownEvent {
+                    event_id: event.event_id,
+                    event_type: event.event_type.clone(),
+                    step_name: event.step_name.clone(),
+                    time,
+                };
+                self.text_bytes += unknown.bytes();
+                node.span.unknown_events.push(unknown);
+            }
+        }
+        id
+    }
+
+    /// Closes what is still open in a span, the innermost first.
+    pub(super) fn close_children(&mut self, id: i64) {
+        let mut stack: Vec<i64> = self.nodes[&id].open_children.iter().copied().collect();
+        while let Some(&last) = stack.last() {
+            let inner = &self.nodes[&last].open_children;
+            if inner.is_empty() {
+                stack.pop();
+                self.close(last, None);
+            } else {
+                stack.extend(inner);
+            }
+        }
+    }
+
+    /// Closes a span: with the event that exits it, or without one. Answers the span that it is in.
+    pub(super) fn close(&mut self, id: i64, exited: Option<i64>) -> i64 {
+        self.close_children(id);
+        let Some(node) = self.nodes.get_mut(&id) else {
+            return ROOT;
+        };
+        let failed = node.child_failed || node.span.state == SpanState::Open(Phase::Pausing);
+        let state = match node.span.state {
+            SpanState::Open(_) if exited.is_some() && failed => SpanState::Failed,
+            SpanState::Open(_) if exited.is_some() && node.begun => SpanState::Succeeded,
+            SpanState::Open(_) => SpanState::Incomplete,
+            SpanState::Succeeded if !node.begun => SpanState::Incomplete,
+            known => known,
+        };
+        let at = node.seen;
+        node.pause(at);
+        node.span.state = state;
+        node.span.end = Some(at);
+        node.open = false;
+        let (kind, name, failed) = (node.span.kind, node.span.name.clone(), state.is_failure());
+        let (parent, millis) = (node.span.parent.unwrap_or(ROOT), node.span.millis(at));
+        let visits = node.span.visits;
+        let owes_exit = exited.is_none() && visits.is_none_or(|visits| visits.open > 0);
+        if let Some(visits) = &mut node.span.visits {
+            visits.open = 0;
+        }
+        if kind == Kind::Step {
+            if owes_exit && self.exits_owed.len() < STEPS_MAX {
+                self.exits_owed.insert(name.clone());
+            }
+            let statistics = self.statistics(&name);
+            if let Some(visits) = visits {
+                let open = visits.open.min(statistics.open);
+                statistics.open -= open;
+                statistics.count += open;
+            } else {
+                statistics.open -= 1;
+                statistics.count += 1;
+                statistics.failed += u64::from(failed);
+                statistics.durations.record(millis);
+            }
+        }
+        self.forget_name(id);
+        if visits.is_some() {
+            self.groups.remove(&(parent, kind, name));
+        }
+        self.owners.closed(id);
+        self.open -= 1;
+        if let Some(parent) = self.nodes.get_mut(&parent) {
+            parent.open_children.remove(&id);
+            parent.seen = parent.seen.max(at);
+            if exited.is_some() {
+                parent.child_failed = failed;
+            }
+        }
+        if self.innermost == id {
+            self.innermost = parent;
+        }
+        self.closed(id, parent);
+        parent
+    }
+
+    pub(super) fn statistics(&mut self, step: &str) -> &mut StepStatistics {
+        let known = self.steps.contains_key(step) || self.steps.len() < STEPS_MAX;
+        let name = if known { step } else { "…" };
+        self.steps.entry(name.to_owned()).or_default()
+    }
+}
