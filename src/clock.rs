@@ -1,4 +1,5 @@
-//! Time and ids: the system's, and fixed ones for tests. Nothing else asks the system for either.
+//! The source of wall-clock time and random ids, with a fixed one for tests. Nothing else reads the system's clock
+//! or draws ids; time-outs use the monotonic `tokio::time`.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
@@ -6,10 +7,10 @@ use uuid::Uuid;
 
 use crate::model::Timestamp;
 
-/// Where the time and new ids come from.
+/// A source of time and ids.
 pub enum Clock {
     System,
-    /// A time that only tests move (milliseconds since 1970), and ids that count up.
+    /// A time that only tests set, in milliseconds since 1970, and ids that count up from 1.
     Fixed {
         millis: AtomicI64,
         ids: AtomicU64,
@@ -17,6 +18,7 @@ pub enum Clock {
 }
 
 impl Clock {
+    /// Returns a clock that stands at this time.
     pub fn fixed(at: Timestamp) -> Self {
         Clock::Fixed {
             millis: AtomicI64::new(at.millis()),
@@ -24,6 +26,7 @@ impl Clock {
         }
     }
 
+    /// Returns the present time, to the millisecond.
     pub fn now(&self) -> Timestamp {
         let millis = match self {
             #[expect(
@@ -36,6 +39,7 @@ impl Clock {
         Timestamp::from_millis(millis).expect("a system's clock is between the years 1 and 9999")
     }
 
+    /// Returns a new random id (UUID version 4).
     pub fn uuid(&self) -> Uuid {
         match self {
             #[expect(

@@ -1,4 +1,4 @@
-//! Flags and environment, checked once into one struct.
+//! Flags and environment variables, checked once. Files they name are not read here.
 
 use std::{
     net::SocketAddr,
@@ -7,10 +7,10 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-/// The database of every command that opens one itself, if none is named.
+/// Default database of the commands that open one.
 pub const DATABASE_URL: &str = "sqlite://flowledger.db";
 
-/// `flowledger serve`. Each flag can also be an environment variable.
+/// Flags of `flowledger serve`. Each flag can also be an environment variable.
 #[derive(Args, Debug)]
 pub struct ServeArgs {
     /// Address and port to listen on
@@ -22,7 +22,7 @@ pub struct ServeArgs {
     )]
     listen: SocketAddr,
 
-    /// Database; a missing SQLite file is made
+    /// Database; a missing SQLite file is created
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -35,19 +35,19 @@ pub struct ServeArgs {
     #[arg(long, env = "FLOWLEDGER_KEYS", value_name = "FILE")]
     keys: Option<PathBuf>,
 
-    /// How log lines look; their level is set by RUST_LOG [default: text on a terminal, else json]
+    /// Format of log lines, whose level is set by RUST_LOG [default: text on a terminal, else json]
     #[arg(long, env = "FLOWLEDGER_LOG_FORMAT", value_enum, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
 
-    /// Serve a few telling executions from a throw-away database, on loopback, with the key demo / demo-secret
+    /// Serve example executions from a temporary database, on loopback, with the key demo / demo-secret
     #[arg(long, conflicts_with_all = ["database_url", "keys"])]
     demo: bool,
 }
 
-/// How a command reaches a server. The secret of a key is never an argument.
+/// Flags of the commands that call a server. A secret is never an argument: other users of the machine see those.
 #[derive(Args, Debug)]
 pub struct ConnectArgs {
-    /// Server to ask: http://HOST:PORT or https://HOST
+    /// Server to call: http://HOST:PORT or https://HOST
     #[arg(
         long,
         env = "FLOWLEDGER_ENDPOINT",
@@ -60,13 +60,16 @@ pub struct ConnectArgs {
     #[arg(long, env = "FLOWLEDGER_KEYS", value_name = "FILE")]
     keys: Option<PathBuf>,
 
-    /// Which of the keys to use, by its id
+    /// Id of the key to use, if there are several
     #[arg(long, value_name = "ID")]
     key: Option<String>,
 }
 
 impl ConnectArgs {
-    /// Where the key is, and its id if one is chosen.
+    /// Returns where the keys are, and the id of the key to use if one is chosen.
+    ///
+    /// # Errors
+    /// No key is configured.
     pub fn key(&self) -> Result<(KeySource, Option<String>), String> {
         let admin = environment_key()?;
         let chosen = self
@@ -93,7 +96,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// What `serve` needs to know.
+/// The configuration of `serve`.
 pub struct Config {
     pub listen: SocketAddr,
     pub database_url: String,
@@ -102,12 +105,12 @@ pub struct Config {
     pub demo: bool,
 }
 
-/// Where access keys come from.
+/// Sources of access keys.
 pub struct KeySource {
-    /// Id and secret of an admin key.
+    /// Id and secret of an admin key, from the environment.
     pub admin: Option<(String, String)>,
     pub file: Option<PathBuf>,
-    /// The file to use, and to make if it is missing, when there is neither of those.
+    /// The file to use when there is neither of those; `serve` creates it with a first key.
     pub generated: PathBuf,
 }
 
@@ -119,14 +122,14 @@ impl KeySource {
     }
 }
 
-/// The admin key's variables; a flag would show the secret to everybody on the machine.
+/// Environment variables of the admin key.
 const KEY_ID: &str = "FLOWLEDGER_ACCESS_KEY_ID";
 const KEY_SECRET: &str = "FLOWLEDGER_ACCESS_KEY_SECRET";
 
-/// The file of the key that the first start makes.
+/// Name of the keys file that the first start of `serve` creates.
 const GENERATED_KEYS: &str = "flowledger.keys.toml";
 
-/// The id and secret that the environment holds, if it does.
+/// Returns id and secret of the admin key in the environment, if there is one.
 fn environment_key() -> Result<Option<(String, String)>, String> {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     match (variable(KEY_ID), variable(KEY_SECRET)) {
@@ -137,7 +140,7 @@ fn environment_key() -> Result<Option<(String, String)>, String> {
 }
 
 impl TryFrom<ServeArgs> for Config {
-    /// One line that says what to do.
+    /// One line that says what to change.
     type Error = String;
 
     fn try_from(args: ServeArgs) -> Result<Self, String> {
@@ -160,7 +163,7 @@ impl TryFrom<ServeArgs> for Config {
     }
 }
 
-/// `file` in the folder of a SQLite database, or in the current one.
+/// Returns `file` in the folder of a SQLite database, or else in the current folder.
 fn beside(database_url: &str, file: &str) -> PathBuf {
     let path = database_url
         .strip_prefix("sqlite:")

@@ -64,6 +64,23 @@ pub fn tick(millis: u64) -> String {
     words.join(" ")
 }
 
+/// Returns the distance of two ticks, in milliseconds: the smallest that people count in with which a ruler of
+/// `millis` has at most `ticks_max` ticks after the one at 0.
+pub fn tick_step(millis: u64, ticks_max: u64) -> u64 {
+    let in_units = [
+        (1, &[1, 2, 5, 10, 20, 50, 100, 200, 500][..]),
+        (SECOND, &[1, 2, 5, 10, 15, 30]),
+        (MINUTE, &[1, 2, 5, 10, 15, 30]),
+        (HOUR, &[1, 2, 3, 6, 12]),
+        (DAY, &[1, 2, 7, 14, 30, 90, 365, 3650]),
+    ];
+    in_units
+        .into_iter()
+        .flat_map(|(unit, counts)| counts.iter().map(move |count| unit * count))
+        .find(|step| millis / step <= ticks_max)
+        .unwrap_or(millis)
+}
+
 /// Returns how long before `now` a time is, in one unit: `just now`, `42 s ago`, `5 min ago`, `3 d ago`. A
 /// later time is `in 5.00 s`.
 pub fn ago(time: Timestamp, now: Timestamp) -> String {
@@ -239,6 +256,23 @@ mod tests {
         ];
         for (millis, expected) in cases {
             assert_eq!(tick(millis), expected);
+        }
+    }
+
+    #[test]
+    fn ruler_has_as_many_ticks_as_fit() {
+        let cases = [
+            (0, 8, 1),
+            (8, 8, 1),
+            (9, 8, 2),
+            (7_298, 8, SECOND),
+            (16_001, 8, 5 * SECOND),
+            (8 * HOUR, 8, HOUR),
+            (9 * HOUR, 8, 2 * HOUR),
+            (u64::MAX, 8, u64::MAX),
+        ];
+        for (millis, ticks_max, expected) in cases {
+            assert_eq!(tick_step(millis, ticks_max), expected, "{millis}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! `flowledger append`: events from standard input, in batches that know their place, so that a run which
-//! was interrupted can be repeated from its beginning.
+//! `flowledger append`: appends events from standard input in batches. Each batch says which EventId its first event
+//! must get, which makes a repeated run idempotent.
 
 use std::time::Duration;
 
@@ -12,28 +12,29 @@ use tokio::{
 };
 
 use super::{
-    remote::{connect, told},
-    terminal::{print, safe},
+    remote::{connect, describe_error},
+    terminal::print,
 };
 use crate::{
-    client::{Client, Failure, Repeat},
+    client::{self, Client, Retry},
     config::ConnectArgs,
     model::event::EXECUTION_STARTED,
+    text::visible,
     wire::error::Code,
 };
 
 /// Events of one append.
 const BATCH_EVENTS: usize = 500;
-/// Bytes of one append as they are sent: a request's body has 1 MiB.
+/// Bytes of one append as sent: the body of a request may have 1 MiB.
 const BATCH_BYTES: usize = 900 * 1024;
-/// How long a batch that is not full waits for more lines.
+/// Longest wait of a batch that is not full for the next line.
 const LINGER: Duration = Duration::from_millis(200);
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Each line is an event: Type, and if wanted StepName, EventDetail (a text), Time, ScheduleEventId, EventId.
-Every batch says which EventId its first event must get. So a run that was interrupted is repeated as it
-was: what is there already is compared, and the rest is appended.
+Each line is an event: Type, and optionally StepName, EventDetail (a text), Time, ScheduleEventId, EventId.
+Every batch says which EventId its first event must get. To retry an interrupted run, run the same command
+with the same input: events that are stored already are compared, the others are appended.
 
 Examples:
   flowledger append order order-7 < events.ndjson
@@ -43,7 +44,7 @@ pub struct AppendArgs {
     flow: String,
     execution: String,
 
-    /// EventId of the first event, or `end` to append after whatever is there (then a repeat appends twice)
+    /// EventId of the first event, or `end` to append after the last stored event (then a retry appends twice)
     /// [default: the first line's EventId; else 1 for ExecutionStarted; else 2]
     #[arg(long, value_name = "EVENT_ID", value_parser = first)]
     first: Option<First>,
@@ -77,7 +78,7 @@ struct Target<'a> {
 #[derive(Default)]
 struct Batch {
     lines: Vec<String>,
-    /// As they are sent.
+    /// Bytes of the lines as sent.
     bytes: usize,
     /// Number of the first line in the input, from 1.
     first_line: usize,
@@ -90,35 +91,35 @@ pub async fn run(args: AppendArgs) -> Result<(), String> {
         flow: &args.flow,
         execution: &args.execution,
     };
-    let there = target.last_event_id().await.map_err(told)?;
+    let stored = target.last_event_id().await.map_err(describe_error)?;
     let mut input = Input {
         lines: BufReader::new(tokio::io::stdin()).lines(),
         line: 0,
-        held: None,
+        next_batch: None,
     };
     let (mut next, mut begin) = (None, 0);
     while let Some(batch) = input.batch().await? {
         let at = *next.get_or_insert_with(|| match args.first {
             Some(First::Id(id)) => id,
-            Some(First::End) => there + 1,
-            None => place(&batch.lines[0]),
+            Some(First::End) => stored + 1,
+            None => first_event_id(&batch.lines[0]),
         });
         begin = if begin == 0 { at } else { begin };
         let last_line = batch.first_line + batch.lines.len() - 1;
         let lines = format!("lines {} to {last_line}", batch.first_line);
-        target.append(&batch.lines, at).await.map_err(|failure| match failure {
-            failure if failure.is(Code::ConcurrentUpdateError.as_str()) => format!(
-                "{lines}: the history goes another way from event {at} on: {} If these events are to follow what is there, say --first end",
-                told(failure)
+        target.append(&batch.lines, at).await.map_err(|error| match error {
+            error if error.is(Code::ConcurrentUpdateError.as_str()) => format!(
+                "{lines}: the history has other events from event {at} on: {} To append after the stored events, use --first end",
+                describe_error(error)
             ),
-            failure => format!("{lines}: {}", told(failure)),
+            error => format!("{lines}: {}", describe_error(error)),
         })?;
         next = Some(at + count(&batch.lines));
     }
     let end = next.unwrap_or(begin);
-    let known = (there + 1).clamp(begin, end) - begin;
+    let known = (stored + 1).clamp(begin, end) - begin;
     let known = if known > 0 {
-        format!(", {known} of which were there")
+        format!(", {known} of which were stored already")
     } else {
         String::new()
     };
@@ -129,7 +130,7 @@ pub async fn run(args: AppendArgs) -> Result<(), String> {
             if known.is_empty() {
                 ""
             } else {
-                ", which was there"
+                ", which was stored already"
             }
         )),
         events => print(&format!("{events} events, {begin} to {}{known}\n", end - 1)),
@@ -141,8 +142,8 @@ fn count(lines: &[String]) -> i64 {
     i64::try_from(lines.len()).unwrap_or(i64::MAX)
 }
 
-/// The EventId that a history which begins with this line begins with.
-fn place(line: &str) -> i64 {
+/// Returns the EventId of the first line of a history: its own, or 1 if it starts the execution, or 2.
+fn first_event_id(line: &str) -> i64 {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Event {
@@ -162,7 +163,7 @@ fn place(line: &str) -> i64 {
 }
 
 impl Target<'_> {
-    async fn last_event_id(&self) -> Result<i64, Failure> {
+    async fn last_event_id(&self) -> Result<i64, client::Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
         struct Page {
@@ -183,25 +184,25 @@ impl Target<'_> {
         Ok(page.events.first().map_or(0, |event| event.event_id))
     }
 
-    /// Appends the lines as the events from `at` on. A batch may stand there, or half of it: batches of an
-    /// earlier run may have ended elsewhere.
-    async fn append(&self, lines: &[String], at: i64) -> Result<(), Failure> {
+    /// Appends the lines as the events from `at` on. All of them may be stored already, or the first ones only: an
+    /// earlier run may have split its input into other batches. The two parts are sent one after the other then.
+    async fn append(&self, lines: &[String], at: i64) -> Result<(), client::Error> {
         let conflict = match self.try_append(lines, at).await {
-            Err(failure) if failure.is(Code::ConcurrentUpdateError.as_str()) => failure,
+            Err(error) if error.is(Code::ConcurrentUpdateError.as_str()) => error,
             result => return result,
         };
-        let there = self.last_event_id().await? + 1 - at;
-        match usize::try_from(there) {
-            Ok(there) if there > 0 && there < lines.len() => {
-                self.try_append(&lines[..there], at).await?;
-                self.try_append(&lines[there..], at + count(&lines[..there]))
+        let stored = self.last_event_id().await? + 1 - at;
+        match usize::try_from(stored) {
+            Ok(stored) if stored > 0 && stored < lines.len() => {
+                self.try_append(&lines[..stored], at).await?;
+                self.try_append(&lines[stored..], at + count(&lines[..stored]))
                     .await
             }
             _ => Err(conflict),
         }
     }
 
-    async fn try_append(&self, lines: &[String], at: i64) -> Result<(), Failure> {
+    async fn try_append(&self, lines: &[String], at: i64) -> Result<(), client::Error> {
         let events = format!("[{}]", lines.join(","));
         let expected = at.to_string();
         let params = [
@@ -212,7 +213,7 @@ impl Target<'_> {
         ];
         let answer = self
             .client
-            .write("AppendExecutionEvents", &params, Repeat::Harmless)
+            .write("AppendExecutionEvents", &params, Retry::Safe)
             .await;
         answer.map(|_: serde::de::IgnoredAny| ())
     }
@@ -222,16 +223,16 @@ struct Input {
     lines: Lines<BufReader<Stdin>>,
     /// Lines read so far.
     line: usize,
-    /// One that did not fit into the batch before it.
-    held: Option<String>,
+    /// A line that did not fit into the last batch.
+    next_batch: Option<String>,
 }
 
 impl Input {
-    /// The next lines: as many as make a batch, or as come without a pause. None at the end.
+    /// Returns the next lines: as many as make a batch, or as come without a pause. None at the end.
     async fn batch(&mut self) -> Result<Option<Batch>, String> {
         let mut batch = Batch::default();
         loop {
-            let line = match self.held.take() {
+            let line = match self.next_batch.take() {
                 Some(line) => Some(line),
                 None if batch.lines.is_empty() => self.next().await?,
                 None => match timeout(LINGER, self.lines.next_line()).await {
@@ -249,7 +250,7 @@ impl Input {
             if batch.lines.is_empty() {
                 batch.first_line = self.line;
             } else if batch.bytes + bytes > BATCH_BYTES {
-                self.held = Some(line);
+                self.next_batch = Some(line);
                 break;
             }
             batch.bytes += bytes;
@@ -266,7 +267,7 @@ impl Input {
         self.checked(line)
     }
 
-    /// A line that was read, if it is JSON.
+    /// Returns the line that was read, if it is JSON.
     fn checked(&mut self, line: std::io::Result<Option<String>>) -> Result<Option<String>, String> {
         let line = line.map_err(|e| {
             format!(
@@ -280,7 +281,11 @@ impl Input {
         self.line += 1;
         if !line.trim().is_empty() {
             let fault = |e: serde_json::Error| {
-                format!("line {} is not JSON: {}", self.line, safe(&e.to_string()))
+                format!(
+                    "line {} is not JSON: {}",
+                    self.line,
+                    visible(&e.to_string())
+                )
             };
             serde_json::from_str::<&RawValue>(&line).map_err(fault)?;
         }
@@ -288,7 +293,7 @@ impl Input {
     }
 }
 
-/// Bytes that a text takes in a form, with the comma behind it.
+/// Returns how many bytes a text takes in a form, with the percent-encoded comma after it.
 fn sent_bytes(text: &str) -> usize {
     let pieces = form_urlencoded::byte_serialize(text.as_bytes());
     pieces.map(str::len).sum::<usize>() + 3

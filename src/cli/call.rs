@@ -1,25 +1,25 @@
-//! `flowledger call`: any signed request, and the answer as it came.
+//! `flowledger call`: sends any signed request and prints the answer unchanged.
 
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::{
-    remote::{connect, told},
+    remote::{connect, describe_error},
     terminal::print_bytes,
 };
-use crate::{client::Repeat, config::ConnectArgs};
+use crate::{client::Retry, config::ConnectArgs};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-The answer is printed as it came, refusals too; the exit code is 1 if it is a refusal. Actions that begin
-with Describe, Get or List are sent by GET, all others by POST.
+Prints the answer unchanged; the exit code is 1 if it is an error. Actions that begin with Describe, Get or
+List are sent by GET, all others by POST.
 
 Examples:
   flowledger call ListFlows
   flowledger call CreateFlow Name=order Type=FDL Definition=@order.yml
   flowledger call StartExecution FlowName=order ExecutionName=order-7 'Input={\"total\":5}'
-  flowledger call StopExecution FlowName=order ExecutionName=order-7 Cause='not wanted any more'")]
+  flowledger call StopExecution FlowName=order ExecutionName=order-7 Cause='no longer needed'")]
 pub struct CallArgs {
     /// GetExecutionHistory, StartExecution …
     action: String,
@@ -52,15 +52,15 @@ pub async fn run(args: CallArgs) -> Result<ExitCode, String> {
     let reads = ["Describe", "Get", "List"]
         .iter()
         .any(|verb| args.action.starts_with(verb));
-    let (method, repeat) = if reads {
-        ("GET", Repeat::Harmless)
+    let (method, retry) = if reads {
+        ("GET", Retry::Safe)
     } else {
-        ("POST", Repeat::Never)
+        ("POST", Retry::Never)
     };
     let answer = client
-        .call(method, &args.action, &parameters, repeat)
+        .call(method, &args.action, &parameters, retry)
         .await
-        .map_err(told)?;
+        .map_err(describe_error)?;
     print_bytes(&[&answer.body, &b"\n"[..]].concat())?;
     let good = answer.status.is_success();
     Ok(if good {

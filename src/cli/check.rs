@@ -1,21 +1,21 @@
-//! `flowledger check`: looks for damage in a database and names it.
+//! `flowledger check`: looks for corruption in a database file and names each damaged row.
 
 use std::{fmt::Write, process::ExitCode, time::Duration};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::terminal::{print, safe};
-use crate::{config, store};
+use super::terminal::print;
+use crate::{config, store, text::visible};
 
-/// Between two turns of what shows that it goes on, where no share of the work is known.
-const TURN: Duration = Duration::from_millis(100);
+/// How often the spinner turns while the size of the work is not known.
+const SPINNER_INTERVAL: Duration = Duration::from_millis(100);
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Reads the file and changes nothing; a server may have it open. Each damage is a line on standard output that
-begins with what is damaged, FLOW/EXECUTION event ID where that is known; the last line counts. Exit code 0:
-sound, 1: damaged, or it cannot be checked, 2: wrong usage.
+Reads the file and changes nothing; a server may have it open. Prints a line for each damaged row, which begins
+with FLOW/EXECUTION event ID where that is known, and a line with the counts. Exit code 0: sound, 1: damaged or
+cannot be checked, 2: wrong usage.
 
 Examples:
   flowledger check
@@ -30,14 +30,14 @@ pub struct CheckArgs {
     )]
     database_url: String,
 
-    /// Look at a sample only, as each start of `serve` does
+    /// Check a sample only, as `serve` does at each start
     #[arg(long)]
     quick: bool,
 }
 
 pub async fn run(args: CheckArgs) -> Result<ExitCode, String> {
-    let bar = ProgressBar::new_spinner().with_message("pages and indexes"); // silent but on a terminal
-    bar.enable_steady_tick(TURN);
+    let bar = ProgressBar::new_spinner().with_message("pages and indexes"); // draws on a terminal only
+    bar.enable_steady_tick(SPINNER_INTERVAL);
     let events =
         ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} events, {eta} left");
     let events = events.map_err(|e| e.to_string())?;
@@ -53,7 +53,7 @@ pub async fn run(args: CheckArgs) -> Result<ExitCode, String> {
     let checked = checked?;
     let mut text = String::new();
     for fault in &checked.faults {
-        let _ = writeln!(text, "{}", safe(fault));
+        let _ = writeln!(text, "{}", visible(fault));
     }
     let faults = checked.faults.len() as u64 + checked.more_faults;
     let verdict = match faults {

@@ -1,4 +1,4 @@
-//! `flowledger completion`: a script that completes this command line in a shell.
+//! `flowledger completion`: prints a completion script for a shell.
 
 use clap::{Args, Command};
 use clap_complete::{Shell, generate};
@@ -15,6 +15,10 @@ pub struct CompletionArgs {
     shell: Shell,
 }
 
+/// Prints the script.
+///
+/// # Errors
+/// Standard output cannot be written.
 pub fn run(args: &CompletionArgs, mut command: Command) -> Result<(), String> {
     let mut script = Vec::new();
     generate(args.shell, &mut command, "flowledger", &mut script);

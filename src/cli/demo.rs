@@ -1,4 +1,4 @@
-//! The demo: one flow with four telling executions, one of which goes on while the server runs.
+//! The data of `serve --demo`: one flow with four executions, one of which grows while the server runs.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ pub(super) const KEY_SECRET: &str = "demo-secret";
 const FLOW: &str = "order";
 const LIVE: &str = "order-1004-live";
 /// Time from one item of the live execution to the next.
-const GROWTH: Duration = Duration::from_secs(3);
+const ITEM_INTERVAL: Duration = Duration::from_secs(3);
 
 const DEFINITION: &str = "\
 version: v1
@@ -38,15 +38,15 @@ steps:
   - {type: task, name: ship}
 ";
 
-/// Events as they would happen: each has the next EventId, and a time a little later.
+/// The events of one execution, with consecutive EventIds and increasing times.
 struct Script {
     events: Vec<NewEvent>,
-    /// Milliseconds since 1970 of the event last written.
+    /// Time of the last event, in milliseconds since 1970.
     at: i64,
 }
 
 impl Script {
-    /// Goes on after event 1 of an execution, which starting wrote.
+    /// Begins after event 1, which StartExecution appends.
     fn after_start(started: Timestamp) -> Self {
         Script {
             events: Vec::new(),
@@ -54,7 +54,7 @@ impl Script {
         }
     }
 
-    /// Writes an event `millis` after the last, caused by event `cause` or else by the last; answers its EventId.
+    /// Adds an event `millis` after the last one, caused by event `cause` or else by the last one. Returns its EventId.
     fn event(
         &mut self,
         millis: i64,
@@ -75,7 +75,7 @@ impl Script {
         i64::try_from(self.events.len()).unwrap_or(i64::MAX) + 1
     }
 
-    /// A whole task step. Its task fails `failures` times; after the third time the step fails.
+    /// Adds a task step. Its task fails `failures` times; after the third time the step fails.
     fn task(&mut self, step: &str, millis: i64, failures: usize, output: Value) {
         let entered = json!({"input": {}, "local": {}});
         self.event(2, "StepEntered", step, None, entered);
@@ -107,7 +107,7 @@ impl Script {
         self.event(1, "StepExited", step, None, json!({"local": {}}));
     }
 
-    /// The parallel step, with two branches of one task each; the second one's fails so often.
+    /// Adds the parallel step, with two branches of one task each; the second task fails `failures` times.
     fn prepare(&mut self, failures: usize) {
         let entered = json!({"input": {}, "local": {}});
         self.event(5, "StepEntered", "prepare", None, entered);
@@ -120,7 +120,7 @@ impl Script {
             self.branch(0, "reserve-stock", 180, 0, stock),
             self.branch(1, "charge-card", 420, failures, receipt),
         ];
-        self.together(fork, branches);
+        self.interleave(fork, branches);
         if failures >= 3 {
             let fault = json!({"error": "FC.Unknown", "cause": "branch 1 failed"});
             self.event(1, "StepFailed", "prepare", None, fault);
@@ -130,7 +130,7 @@ impl Script {
         self.event(1, "StepExited", "prepare", None, json!({"local": {}}));
     }
 
-    /// What happens in a branch that begins now, as a script of its own.
+    /// Returns the events of a branch that begins now, as a script of its own.
     fn branch(&self, branch: i64, step: &str, millis: i64, failures: usize, output: Value) -> Self {
         let mut script = Script {
             events: Vec::new(),
@@ -143,9 +143,9 @@ impl Script {
         script
     }
 
-    /// Lets branches that `fork` began take turns, each event at its time and caused by the one before it in
-    /// its branch.
-    fn together(&mut self, fork: i64, branches: [Script; 2]) {
+    /// Adds the events of both branches in order of time. The first of each branch is caused by event `fork`, every
+    /// other one by the event before it in its branch.
+    fn interleave(&mut self, fork: i64, branches: [Script; 2]) {
         let mut causes = [fork; 2];
         self.at = branches[0].at.max(branches[1].at);
         let numbered = branches.into_iter().enumerate();
@@ -162,7 +162,7 @@ impl Script {
         }
     }
 
-    /// The foreach step, with so many items.
+    /// Adds the foreach step.
     fn pack(&mut self, items: i64) {
         self.event(
             3,
@@ -191,7 +191,7 @@ impl Script {
         self.event(1, "StepExited", "pack", None, json!({"local": {}}));
     }
 
-    /// One item of the foreach step `each`; answers the place of the event that ends its task.
+    /// Adds one item of the foreach step that event `each` started. Returns the index of the event that ends its task.
     fn item(&mut self, item: i64, each: Option<i64>, millis: i64) -> usize {
         let detail = json!({"iteration": item});
         self.event(1, "IterationEntered", "pack", each, detail);
@@ -201,7 +201,7 @@ impl Script {
         self.events.len() - 4
     }
 
-    /// The last step: the carrier reports when it has the parcels.
+    /// Adds the last step, whose task waits until the carrier reports that it has the parcels.
     fn ship(&mut self, millis: i64, output: Value) {
         let entered = json!({"input": {}, "local": {}});
         self.event(2, "StepEntered", "ship", None, entered);
@@ -220,7 +220,10 @@ impl Script {
     }
 }
 
-/// Fills an empty store.
+/// Writes the demo's flow and executions to an empty store.
+///
+/// # Errors
+/// The store cannot be written.
 pub(super) async fn load(store: &dyn Store, clock: &Clock) -> Result<(), String> {
     let now = clock.now();
     let ago = |minutes: i64| Timestamp::from_millis(now.millis() - minutes * 60_000).unwrap_or(now);
@@ -238,7 +241,7 @@ pub(super) async fn load(store: &dyn Store, clock: &Clock) -> Result<(), String>
         created_at: ago(90),
         modified_at: ago(90),
     };
-    said(store.create_flow(flow, None).await)?;
+    written(store.create_flow(flow, None).await)?;
 
     let mut script = Script::after_start(ago(80));
     script.prepare(0);
@@ -248,7 +251,7 @@ pub(super) async fn load(store: &dyn Store, clock: &Clock) -> Result<(), String>
         "ExecutionSucceeded",
         json!({"output": {"parcel": "P-1001"}}),
     );
-    record(store, "order-1001", ago(80), script).await?;
+    store_execution(store, "order-1001", ago(80), script).await?;
 
     let mut script = Script::after_start(ago(60));
     script.prepare(3);
@@ -256,14 +259,14 @@ pub(super) async fn load(store: &dyn Store, clock: &Clock) -> Result<(), String>
         "ExecutionFailed",
         json!({"error": "FC.Unknown", "cause": "step prepare failed: payment gateway: 503"}),
     );
-    record(store, "order-1002-failed", ago(60), script).await?;
+    store_execution(store, "order-1002-failed", ago(60), script).await?;
 
     let mut script = Script::after_start(ago(40));
     script.prepare(1);
     script.pack(250);
     script.ship(9_000, json!({"parcels": 3}));
     script.end("ExecutionSucceeded", json!({"output": {"parcels": 3}}));
-    record(store, "order-1003-bulk", ago(40), script).await?;
+    store_execution(store, "order-1003-bulk", ago(40), script).await?;
 
     let mut script = Script::after_start(ago(1));
     script.prepare(0);
@@ -275,18 +278,17 @@ pub(super) async fn load(store: &dyn Store, clock: &Clock) -> Result<(), String>
         json!({"input": {}, "local": {}}),
     );
     script.event(1, "StepStarted", "pack", None, json!({"input": {}}));
-    record(store, LIVE, ago(1), script).await
+    store_execution(store, LIVE, ago(1), script).await
 }
 
-/// Packs one item of the live execution after the other, as long as the server runs. Each takes half of the
-/// time, and the pause before it the other half.
+/// Appends one item after the other to the live execution, until it ends. Each runs for half of the interval.
 pub(super) async fn grow(app: Arc<App>) {
     for item in 0.. {
         let mut script = Script::after_start(app.clock.now());
         let end = script.item(
             item,
             None,
-            i64::try_from(GROWTH.as_millis() / 2).unwrap_or(0),
+            i64::try_from(ITEM_INTERVAL.as_millis() / 2).unwrap_or(0),
         );
         let rest = script.events.split_off(end);
         for events in [script.events, rest] {
@@ -295,13 +297,13 @@ pub(super) async fn grow(app: Arc<App>) {
                 tracing::debug!("the live execution has ended: {fault}");
                 return;
             }
-            tokio::time::sleep(GROWTH / 2).await;
+            tokio::time::sleep(ITEM_INTERVAL / 2).await;
         }
     }
 }
 
-/// An execution with all the events of `script`.
-async fn record(
+/// Starts an execution and appends all events of `script`.
+async fn store_execution(
     store: &dyn Store,
     execution: &str,
     at: Timestamp,
@@ -314,7 +316,7 @@ async fn record(
         input,
         at,
     };
-    said(store.start_execution(start, None).await)?;
+    written(store.start_execution(start, None).await)?;
     let mut next = 2;
     for events in script.events.chunks(500) {
         next = append(store, execution, events.to_vec(), Some(next), at).await? + 1;
@@ -322,7 +324,7 @@ async fn record(
     Ok(())
 }
 
-/// Answers the last EventId.
+/// Appends events and returns the last EventId.
 async fn append(
     store: &dyn Store,
     execution: &str,
@@ -337,10 +339,10 @@ async fn append(
         batch,
         at,
     };
-    Ok(said(store.append_execution_events(append, None).await)?.last)
+    Ok(written(store.append_execution_events(append, None).await)?.last)
 }
 
-fn said<T>(outcome: crate::store::Outcome<T>) -> Result<T, String> {
+fn written<T>(outcome: crate::store::Outcome<T>) -> Result<T, String> {
     outcome
         .map_err(|e| e.to_string())?
         .map_err(|refusal| format!("the demo could not be written: {refusal:?}"))
@@ -350,7 +352,7 @@ fn name(text: &str) -> Name {
     Name::parse(text).expect("the demo's names are valid")
 }
 
-/// What to type next.
+/// Returns what `serve --demo` prints: where it is, and what to type next.
 pub(super) fn welcome(address: SocketAddr) -> String {
     format!(
         r#"FlowLedger demo at http://{address}   access key: {KEY_ID}   secret: {KEY_SECRET}
@@ -398,6 +400,6 @@ const Client = require('@alicloud/fnf-2019-03-15');
 const client = new Client({{accessKeyId: '{KEY_ID}', accessKeySecret: '{KEY_SECRET}', endpoint: 'http://{address}'}});
 client.getExecutionHistory({{FlowName: '{FLOW}', ExecutionName: '{LIVE}'}}).then(console.log);
 
-Ctrl-C stops the server and throws the demo's data away."#
+Ctrl-C stops the server and deletes the demo's data."#
     )
 }

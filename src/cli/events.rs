@@ -1,30 +1,32 @@
-//! Events as lines: `show --events` and `tail` print the same.
+//! Events as lines, for `show --events` and `tail`.
 
 use anstyle::Style;
 
 use super::{
     remote::Event,
-    terminal::{BAD, DIM, GOOD, OPEN, WAITS, cell, columns, cut, paint, right, safe, took},
+    terminal::{BAD, DIM, GOOD, OPEN, WAITS, cell, columns, cut, paint, right},
 };
-use crate::model::Timestamp;
-use crate::timeline::HistoryEvent;
+use crate::{
+    model::Timestamp,
+    text::{duration, visible},
+    timeline::HistoryEvent,
+};
 
 const ID_WIDTH: usize = 6;
 const SINCE_WIDTH: usize = 11;
-/// The longest of the vendor's types.
+/// Columns of the longest event type of the vendor's, ExecutionSucceeded.
 const TYPE_WIDTH: usize = 18;
-/// Longest step name that is shown whole.
+/// Columns of the longest step name that is shown whole.
 pub(super) const STEP_WIDTH: usize = 20;
-
-/// Columns of a detail that say anything.
+/// Fewer columns of a detail are not worth showing.
 const DETAIL_MIN: usize = 8;
 
-/// A line for each event, under a head.
+/// Returns a head and a line for each event.
 pub(super) fn table(events: &[Event], width: usize) -> String {
     let begin = events.first().and_then(|first| first.event.time);
     let steps = events
         .iter()
-        .map(|event| columns(&safe(&event.event.step_name)));
+        .map(|event| columns(&visible(&event.event.step_name)));
     let step_width = steps.max().unwrap_or(0).clamp(4, STEP_WIDTH);
     let mut text = head(step_width, width);
     for event in events {
@@ -44,7 +46,7 @@ pub(super) fn head(step_width: usize, width: usize) -> String {
     paint(DIM, &cut(&head, width)) + "\n"
 }
 
-/// One event: id, time since `begin`, type, step, and as much of its detail as fits, or none where that is too little.
+/// Returns the line of an event: id, time since `begin`, type, step and as much of its detail as fits.
 pub(super) fn line(
     event: &HistoryEvent,
     begin: Option<Timestamp>,
@@ -52,13 +54,15 @@ pub(super) fn line(
     width: usize,
 ) -> String {
     let since = match (event.time, begin) {
-        (Some(time), Some(begin)) => took(time.max(begin).distance(begin)),
+        (Some(time), Some(begin)) => duration(time.max(begin).distance(begin)),
         _ => String::new(),
     };
     let used = ID_WIDTH + SINCE_WIDTH + TYPE_WIDTH + step_width + 5;
-    let room = width.saturating_sub(used);
+    let detail_width = width.saturating_sub(used);
     let detail = match event.event_detail.as_str() {
-        detail if detail != "{}" && room >= DETAIL_MIN => cut(&safe(detail), room),
+        detail if detail != "{}" && detail_width >= DETAIL_MIN => {
+            cut(&visible(detail), detail_width)
+        }
         _ => String::new(),
     };
     let line = format!(
@@ -67,9 +71,9 @@ pub(super) fn line(
         paint(DIM, &right(&since, SINCE_WIDTH)),
         paint(
             style(&event.event_type),
-            &cell(&safe(&event.event_type), TYPE_WIDTH)
+            &cell(&visible(&event.event_type), TYPE_WIDTH)
         ),
-        cell(&safe(&event.step_name), step_width),
+        cell(&visible(&event.step_name), step_width),
         paint(DIM, &detail)
     );
     line.trim_end().to_owned() + "\n"

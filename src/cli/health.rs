@@ -1,4 +1,5 @@
-//! `flowledger health`: what a container's health check calls, so that its image needs no other tool.
+//! `flowledger health`: asks a server whether it is ready. A container's health check calls it, so that the image
+//! needs no HTTP client.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -8,8 +9,8 @@ use tokio::time::timeout;
 
 use crate::client::Http;
 
-/// How long a server may take to say that it is ready.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait for the answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Args, Debug)]
 pub struct HealthArgs {
@@ -23,7 +24,10 @@ pub struct HealthArgs {
     listen: SocketAddr,
 }
 
-/// Asks `/readyz`; the fault is what the server says, or that it does not answer.
+/// Asks `/readyz`.
+///
+/// # Errors
+/// The server is not ready, with what it says, or does not answer within 5 s.
 pub async fn run(args: HealthArgs) -> Result<(), String> {
     let mut address = args.listen;
     if address.ip().is_unspecified() {
@@ -31,8 +35,10 @@ pub async fn run(args: HealthArgs) -> Result<(), String> {
     }
     let request = Request::get(format!("http://{address}/readyz")).body(Default::default());
     let request = request.map_err(|e| e.to_string())?;
-    match timeout(PATIENCE, Http::new(false)?.send(request)).await {
-        Err(_) => Err(format!("{address} does not answer within {PATIENCE:?}")),
+    match timeout(ANSWER_TIMEOUT, Http::new(false)?.send(request)).await {
+        Err(_) => Err(format!(
+            "{address} does not answer within {ANSWER_TIMEOUT:?}"
+        )),
         Ok(Err(fault)) => Err(format!("{address} does not answer: {fault}")),
         Ok(Ok(answer)) if answer.status == StatusCode::OK => Ok(()),
         Ok(Ok(answer)) => Err(String::from_utf8_lossy(&answer.body).trim().to_owned()),

@@ -1,4 +1,4 @@
-//! `flowledger ls`: the flows, or the executions of one.
+//! `flowledger ls`: lists flows, or the executions of one.
 
 use std::io::IsTerminal;
 
@@ -7,18 +7,23 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    remote::{Execution, Flow, connect, told},
-    terminal::{DIM, ago, cell, cut, paint, print, right, safe, sign, state, took, width},
+    remote::{Execution, Flow, connect, describe_error},
+    terminal::{DIM, cell, cut, paint, print, right, sign, state, width},
 };
-use crate::{client::Client, config::ConnectArgs, model::Timestamp};
+use crate::{
+    client::Client,
+    config::ConnectArgs,
+    model::Timestamp,
+    text::{ago, duration, visible},
+};
 
-/// Executions of a page; the vendor's limit.
+/// Executions of one page: the most that the API allows.
 const PAGE_MAX: usize = 100;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-On a terminal it is a table; into a pipe goes one line each, without a head, fields separated by tabs:
-NAME, DESCRIPTION of flows; STATUS, NAME, START, MILLISECONDS of executions, the newest first.
+Prints a table on a terminal, and one line each without a head to a pipe, with fields separated by tabs:
+NAME, DESCRIPTION of flows; STATUS, NAME, START, MILLISECONDS of executions, newest first.
 
 Examples:
   flowledger ls
@@ -33,11 +38,11 @@ pub struct LsArgs {
     #[arg(long, requires = "flow")]
     status: Option<String>,
 
-    /// Only executions whose names begin so
+    /// Only executions whose names begin with this text
     #[arg(long, requires = "flow")]
     prefix: Option<String>,
 
-    /// At most so many
+    /// List at most this many
     #[arg(long, value_name = "COUNT", default_value_t = 50)]
     limit: usize,
 
@@ -89,7 +94,7 @@ pub async fn run(args: LsArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// A head and a line for each.
+/// Returns a head and a line for each item.
 fn lines<T>(items: &[T], head: String, line: impl Fn(&T) -> String) -> String {
     let mut text = paint(DIM, &head) + "\n";
     for item in items {
@@ -102,7 +107,7 @@ fn lines<T>(items: &[T], head: String, line: impl Fn(&T) -> String) -> String {
 fn tabbed(fields: &[&str]) -> String {
     fields
         .iter()
-        .map(|field| safe(field))
+        .map(|field| visible(field))
         .collect::<Vec<_>>()
         .join("\t")
 }
@@ -119,7 +124,10 @@ async fn flows(client: &Client, limit: usize) -> Result<Vec<Flow>, String> {
     loop {
         let mut params = vec![("Limit", "100")];
         params.extend(token.as_deref().map(|token| ("NextToken", token)));
-        let page: Page = client.read("ListFlows", &params).await.map_err(told)?;
+        let page: Page = client
+            .read("ListFlows", &params)
+            .await
+            .map_err(describe_error)?;
         flows.extend(page.flows);
         token = page.next_token.filter(|token| !token.is_empty());
         if flows.len() >= limit || token.is_none() {
@@ -129,7 +137,7 @@ async fn flows(client: &Client, limit: usize) -> Result<Vec<Flow>, String> {
     }
 }
 
-/// The newest executions of a flow.
+/// Reads the newest executions of a flow, `limit` at most.
 pub(super) async fn executions(
     client: &Client,
     flow: &str,
@@ -155,7 +163,10 @@ pub(super) async fn executions(
         params.extend(status.map(|status| ("Status", status)));
         params.extend(prefix.map(|prefix| ("ExecutionNamePrefix", prefix)));
         params.extend(token.as_deref().map(|token| ("NextToken", token)));
-        let page: Page = client.read("ListExecutions", &params).await.map_err(told)?;
+        let page: Page = client
+            .read("ListExecutions", &params)
+            .await
+            .map_err(describe_error)?;
         executions.extend(page.executions);
         token = page.next_token.filter(|token| !token.is_empty());
         if executions.len() >= limit || token.is_none() {
@@ -172,10 +183,13 @@ fn flows_head() -> String {
 fn flow_row(flow: &Flow, now: Timestamp) -> String {
     let changed = Timestamp::parse(&flow.last_modified_time).map(|time| ago(time, now));
     let changed = cell(&changed.unwrap_or_default(), 12);
-    let description = cut(&safe(&flow.description), width().saturating_sub(47).max(10));
+    let description = cut(
+        &visible(&flow.description),
+        width().saturating_sub(47).max(10),
+    );
     format!(
         "{} {} {}",
-        cell(&safe(&flow.name), 32),
+        cell(&visible(&flow.name), 32),
         paint(DIM, &changed),
         paint(DIM, &description)
     )
@@ -197,12 +211,12 @@ fn execution_row(execution: &Execution, now: Timestamp) -> String {
         .started()
         .map(|time| ago(time, now))
         .unwrap_or_default();
-    let millis = execution.millis(now).map(took).unwrap_or_default();
+    let millis = execution.millis(now).map(duration).unwrap_or_default();
     format!(
         "{} {} {} {} {}",
         paint(style, sign),
-        cell(&safe(&execution.name), 32),
-        paint(style, &cell(&safe(&execution.status), 10)),
+        cell(&visible(&execution.name), 32),
+        paint(style, &cell(&visible(&execution.status), 10)),
         paint(DIM, &cell(&started, 12)),
         right(&millis, 12)
     )

@@ -1,4 +1,4 @@
-//! The subcommands.
+//! The subcommands, one file each. Parsing the command line and the exit code are `main.rs`.
 
 pub mod append;
 pub mod call;

@@ -1,21 +1,22 @@
-//! What the commands ask a server, and what it answers.
+//! Calls of the terminal commands to a server.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{keys, terminal::safe};
+use super::keys;
 use crate::{
-    client::{Client, Failure},
+    client::{self, Client},
     clock::Clock,
     config::ConnectArgs,
     model::Timestamp,
+    text::visible,
     timeline::{HistoryEvent, Timeline},
 };
 
-/// Events of one page: as many as the vendor allows.
+/// Events of one page: the most that the API allows.
 const PAGE_EVENTS: &str = "1000";
 
-/// An execution as DescribeExecution and ListExecutions answer it.
+/// An execution in the answers of DescribeExecution and ListExecutions.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Execution {
@@ -40,18 +41,18 @@ impl Execution {
         Timestamp::parse(self.stopped_time.as_deref()?)
     }
 
-    /// Milliseconds that it ran, or has run until `now`.
+    /// Returns how many milliseconds it took, or has taken until `now`.
     pub(super) fn millis(&self, now: Timestamp) -> Option<u64> {
         let end = self.stopped().unwrap_or(now);
         self.started().map(|begin| end.max(begin).distance(begin))
     }
 
-    pub(super) fn runs(&self) -> bool {
+    pub(super) fn is_running(&self) -> bool {
         matches!(self.status.as_str(), "Running" | "Starting")
     }
 }
 
-/// A flow as ListFlows answers it.
+/// A flow in the answer of ListFlows.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Flow {
@@ -62,7 +63,10 @@ pub(super) struct Flow {
     pub(super) last_modified_time: String,
 }
 
-/// Connects with the key that the arguments and the environment name.
+/// Makes a client with the key that the arguments and the environment name. Sends nothing yet.
+///
+/// # Errors
+/// There is no key, or several and none is chosen; the endpoint is no URL.
 pub(super) async fn connect(args: &ConnectArgs) -> Result<Client, String> {
     let (source, chosen) = args.key()?;
     let keys = keys::read(&source).await?;
@@ -70,27 +74,27 @@ pub(super) async fn connect(args: &ConnectArgs) -> Result<Client, String> {
     Client::new(&args.endpoint, id, key, Clock::System)
 }
 
-/// One line for the user.
-pub(super) fn told(failure: Failure) -> String {
-    safe(&failure.to_string())
+/// Returns the error as one line without characters that change a terminal.
+pub(super) fn describe_error(error: client::Error) -> String {
+    visible(&error.to_string())
 }
 
 pub(super) async fn describe(
     client: &Client,
     flow: &str,
     execution: &str,
-) -> Result<Execution, Failure> {
+) -> Result<Execution, client::Error> {
     let params = [("FlowName", flow), ("ExecutionName", execution)];
     client.read("DescribeExecution", &params).await
 }
 
-/// An event, and its JSON as it came.
+/// An event, and its JSON as received.
 pub(super) struct Event {
     pub(super) json: Box<RawValue>,
     pub(super) event: HistoryEvent,
 }
 
-/// Reads a history from its begin on, a page at a time.
+/// Reads a history from its first event on, one page per call.
 pub(super) struct History<'a> {
     client: &'a Client,
     flow: &'a str,
@@ -100,7 +104,7 @@ pub(super) struct History<'a> {
 }
 
 impl<'a> History<'a> {
-    pub(super) fn of(client: &'a Client, flow: &'a str, execution: &'a str) -> Self {
+    pub(super) fn new(client: &'a Client, flow: &'a str, execution: &'a str) -> Self {
         History {
             client,
             flow,
@@ -110,8 +114,12 @@ impl<'a> History<'a> {
         }
     }
 
-    /// The next events; none at the end so far. A page beyond the end may wait so many seconds for one.
-    pub(super) async fn page(&mut self, wait_seconds: u32) -> Result<Vec<Event>, Failure> {
+    /// Reads the next events; none at the present end. There the server may wait for an event (long poll), for
+    /// `wait_seconds` at most.
+    pub(super) async fn next_page(
+        &mut self,
+        wait_seconds: u32,
+    ) -> Result<Vec<Event>, client::Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
         struct Page {
@@ -119,7 +127,7 @@ impl<'a> History<'a> {
             events: Vec<Box<RawValue>>,
             next_token: Option<String>,
         }
-        let beyond = (self.last_event_id + 1).to_string();
+        let next_event_id = (self.last_event_id + 1).to_string();
         let wait = wait_seconds.to_string();
         let mut params = vec![
             ("FlowName", self.flow),
@@ -127,7 +135,7 @@ impl<'a> History<'a> {
             ("Limit", PAGE_EVENTS),
         ];
         if self.last_event_id > 0 {
-            params.push(("NextToken", self.token.as_deref().unwrap_or(&beyond)));
+            params.push(("NextToken", self.token.as_deref().unwrap_or(&next_event_id)));
         }
         if wait_seconds > 0 {
             params.push(("WaitTimeSeconds", &wait));
@@ -137,9 +145,10 @@ impl<'a> History<'a> {
         let mut events = Vec::with_capacity(page.events.len());
         for json in page.events {
             let event = HistoryEvent::parse(json.get());
-            let event =
-                event.ok_or_else(|| Failure::Strange(format!("no event: {}", json.get())))?;
-            // A server that does not page by EventId may send some again.
+            let event = event.ok_or_else(|| {
+                client::Error::UnexpectedAnswer(format!("no event: {}", json.get()))
+            })?;
+            // A server whose NextToken is no EventId may send events again.
             if event.event_id > self.last_event_id {
                 self.last_event_id = event.event_id;
                 events.push(Event { json, event });
@@ -148,31 +157,36 @@ impl<'a> History<'a> {
         Ok(events)
     }
 
-    /// Whether the page read last was not the end.
-    pub(super) fn more(&self) -> bool {
+    /// Whether the server has more pages now.
+    fn has_more(&self) -> bool {
         self.token.is_some()
     }
 
-    /// Everything up to now.
-    pub(super) async fn whole(&mut self, mut each: impl FnMut(Event)) -> Result<(), Failure> {
+    /// Reads all events up to the present end.
+    pub(super) async fn read_to_end(
+        &mut self,
+        mut each: impl FnMut(Event),
+    ) -> Result<(), client::Error> {
         loop {
-            self.page(0).await?.into_iter().for_each(&mut each);
-            if !self.more() {
+            self.next_page(0).await?.into_iter().for_each(&mut each);
+            if !self.has_more() {
                 return Ok(());
             }
         }
     }
 }
 
-/// The picture of an execution as it is now.
+/// Reads the timeline of an execution, with at most `budget` spans.
 pub(super) async fn timeline(
     client: &Client,
     flow: &str,
     execution: &str,
     budget: usize,
-) -> Result<Timeline, Failure> {
+) -> Result<Timeline, client::Error> {
     let mut timeline = Timeline::new(budget);
-    let mut history = History::of(client, flow, execution);
-    history.whole(|event| timeline.push(&event.event)).await?;
+    let mut history = History::new(client, flow, execution);
+    history
+        .read_to_end(|event| timeline.push(&event.event))
+        .await?;
     Ok(timeline)
 }

@@ -1,4 +1,4 @@
-//! `flowledger stats`: how the steps of a flow did in its latest executions.
+//! `flowledger stats`: durations and failures of the steps of a flow in its newest executions.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,22 @@ use serde_json::json;
 
 use super::{
     ls::executions,
-    remote::{connect, timeline, told},
+    remote::{connect, describe_error, timeline},
     show::json::statistics,
-    terminal::{BAD, DIM, GOOD, cell, columns, paint, print, right, safe, took, width},
+    terminal::{BAD, DIM, GOOD, cell, columns, paint, print, right, width},
 };
-use crate::{config::ConnectArgs, timeline::StepStatistics};
+use crate::{
+    config::ConnectArgs,
+    text::{duration, visible},
+    timeline::StepStatistics,
+};
 
 /// Columns of `59 min 59 s` and a blank.
 const TIME_WIDTH: usize = 12;
-/// Columns of a bar that show anything.
+/// Fewer columns of a bar are not worth drawing.
 const BAR_MIN: usize = 4;
-/// StepStatistics need no picture.
-const BUDGET: usize = 0;
+/// Statistics need no spans.
+const SPANS_MAX: usize = 0;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -29,7 +33,7 @@ Examples:
 pub struct StatsArgs {
     flow: String,
 
-    /// Look at so many executions, the newest
+    /// Use this many of the newest executions
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     executions: usize,
 
@@ -37,7 +41,7 @@ pub struct StatsArgs {
     #[arg(long)]
     status: Option<String>,
 
-    /// JSON instead, for scripts
+    /// Print JSON, for scripts
     #[arg(long)]
     json: bool,
 
@@ -53,9 +57,9 @@ pub async fn run(args: StatsArgs) -> Result<(), String> {
     let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
     let mut events = 0;
     for execution in &executions {
-        let timeline = timeline(&client, &args.flow, &execution.name, BUDGET)
+        let timeline = timeline(&client, &args.flow, &execution.name, SPANS_MAX)
             .await
-            .map_err(told)?;
+            .map_err(describe_error)?;
         events += timeline.events();
         for (step, known) in timeline.steps() {
             steps.entry(step.clone()).or_default().merge(known);
@@ -73,7 +77,7 @@ pub async fn run(args: StatsArgs) -> Result<(), String> {
     }
     let counts: Vec<_> = statuses
         .iter()
-        .map(|(status, count)| format!("{count} {}", safe(status)))
+        .map(|(status, count)| format!("{count} {}", visible(status)))
         .collect();
     let counts = if counts.is_empty() {
         "no executions".to_owned()
@@ -82,14 +86,14 @@ pub async fn run(args: StatsArgs) -> Result<(), String> {
     };
     print(&format!(
         "{}  {}\n\n{}",
-        safe(&args.flow),
+        visible(&args.flow),
         paint(DIM, &format!("{counts}, {events} events")),
         table(&steps)
     ))?;
     Ok(())
 }
 
-/// The steps, those that took most time in all first.
+/// Returns the steps as a table, by total time, longest first.
 fn table(steps: &BTreeMap<String, StepStatistics>) -> String {
     let mut rows: Vec<_> = steps.iter().collect();
     rows.sort_by_key(|(_, known)| std::cmp::Reverse(known.durations.total()));
@@ -99,7 +103,7 @@ fn table(steps: &BTreeMap<String, StepStatistics>) -> String {
         .max()
         .unwrap_or(0)
         .max(1);
-    let name_width = rows.iter().map(|(name, _)| columns(&safe(name))).max();
+    let name_width = rows.iter().map(|(name, _)| columns(&visible(name))).max();
     let name_width = name_width.unwrap_or(0).clamp(4, 24);
     let bar_width = width().saturating_sub(name_width + 3 * 8 + 2 * TIME_WIDTH + 2);
     let mut text = String::new();
@@ -115,7 +119,7 @@ fn table(steps: &BTreeMap<String, StepStatistics>) -> String {
     text.push_str(&(paint(DIM, &head) + "\n"));
     for (name, known) in rows {
         let failed = right(&known.failed.to_string(), 8);
-        text.push_str(&cell(&safe(name), name_width));
+        text.push_str(&cell(&visible(name), name_width));
         text.push_str(&right(&(known.count + known.open).to_string(), 8));
         text.push_str(&if known.failed > 0 {
             paint(BAD, &failed)
@@ -123,8 +127,8 @@ fn table(steps: &BTreeMap<String, StepStatistics>) -> String {
             failed
         });
         text.push_str(&right(&known.attempts_failed.to_string(), 8));
-        text.push_str(&right(&took(known.durations.p50()), TIME_WIDTH));
-        text.push_str(&right(&took(known.durations.p99()), TIME_WIDTH));
+        text.push_str(&right(&duration(known.durations.p50()), TIME_WIDTH));
+        text.push_str(&right(&duration(known.durations.p99()), TIME_WIDTH));
         if bar_width >= BAR_MIN {
             text.push_str("  ");
             text.push_str(&bar(known, longest, bar_width));
@@ -134,7 +138,7 @@ fn table(steps: &BTreeMap<String, StepStatistics>) -> String {
     text
 }
 
-/// Full to the median, thin to the 99th percentile.
+/// Returns a bar that is full up to the median and thin up to the 99th percentile.
 fn bar(known: &StepStatistics, longest: u64, width: usize) -> String {
     let cells = |millis: u64| {
         let cells = u128::from(millis) * width as u128 / u128::from(longest);

@@ -1,4 +1,4 @@
-//! `flowledger tail`: the events of an execution as they come, until it ends.
+//! `flowledger tail`: prints the events of an execution as they are appended, until it ends.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -7,26 +7,26 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     events,
-    remote::{self, Event, History, connect, told},
+    remote::{self, Event, History, connect, describe_error},
     show,
     terminal::{print, width},
 };
-use crate::timeline::Timeline;
 use crate::{
     config::ConnectArgs,
     model::{Status, Timestamp},
+    timeline::Timeline,
 };
 
-/// Seconds that a server may wait for an event before it answers that there is none.
+/// Longest long poll, in seconds; the API allows 60.
 const WAIT_SECONDS: u32 = 50;
-/// Pause after an answer without events from a server that does not wait, such as the cloud's.
-const PAUSE: Duration = Duration::from_secs(1);
-/// Spans that the summary needs.
-const BUDGET: usize = 200;
+/// Interval of polls to a server that has no long poll, such as the cloud's.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Spans that are kept for the summary.
+const SPANS_MAX: usize = 200;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-The exit code is 0 if the execution succeeded, 1 if it ended in another way.
+The exit code is 0 if the execution succeeded, 1 if it ended otherwise.
 
 Examples:
   flowledger tail order order-1004-live
@@ -36,11 +36,11 @@ pub struct TailArgs {
     flow: String,
     execution: String,
 
-    /// Print so many of the events that are there already
+    /// Print this many of the events that are stored already
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 10)]
     lines: usize,
 
-    /// Each event as it came, one JSON a line, and no summary
+    /// Print each event unchanged, one JSON object a line, and no summary
     #[arg(long)]
     json: bool,
 
@@ -51,22 +51,22 @@ pub struct TailArgs {
 pub async fn run(args: TailArgs) -> Result<ExitCode, String> {
     let client = connect(&args.connect).await?;
     let (flow, name) = (args.flow.as_str(), args.execution.as_str());
-    let mut history = History::of(&client, flow, name);
+    let mut history = History::new(&client, flow, name);
     let mut printer = Printer {
         json: args.json,
         begin: None,
-        timeline: Timeline::new(BUDGET),
+        timeline: Timeline::new(SPANS_MAX),
     };
 
     let mut last = std::collections::VecDeque::new();
     let each = |event: Event| {
-        printer.see(&event);
+        printer.record(&event);
         last.push_back(event);
         if last.len() > args.lines {
             last.pop_front();
         }
     };
-    history.whole(each).await.map_err(told)?;
+    history.read_to_end(each).await.map_err(describe_error)?;
     if !args.json {
         print(&events::head(events::STEP_WIDTH, width()))?;
     }
@@ -75,28 +75,33 @@ pub async fn run(args: TailArgs) -> Result<ExitCode, String> {
             return Ok(ExitCode::SUCCESS); // the reader of the output has closed it
         }
     }
-    while printer.runs() {
-        let asked = Instant::now();
-        let events = history.page(WAIT_SECONDS).await.map_err(told)?;
+    while printer.is_running() {
+        let sent = Instant::now();
+        let events = history
+            .next_page(WAIT_SECONDS)
+            .await
+            .map_err(describe_error)?;
         for event in &events {
-            printer.see(event);
+            printer.record(event);
             if !printer.print(event)? {
                 return Ok(ExitCode::SUCCESS);
             }
         }
-        if events.is_empty() && asked.elapsed() < PAUSE {
-            // No event may say that it ended.
+        if events.is_empty() && sent.elapsed() < POLL_INTERVAL {
+            // An execution can end without an event that says so.
             if !remote::describe(&client, flow, name)
                 .await
-                .map_err(told)?
-                .runs()
+                .map_err(describe_error)?
+                .is_running()
             {
                 break;
             }
-            sleep(PAUSE).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
-    let execution = remote::describe(&client, flow, name).await.map_err(told)?;
+    let execution = remote::describe(&client, flow, name)
+        .await
+        .map_err(describe_error)?;
     if !args.json {
         let head = show::head(flow, &execution, &printer.timeline, client.clock().now());
         print(&format!("\n{head}{}", show::failure(&printer.timeline)))?;
@@ -111,13 +116,13 @@ pub async fn run(args: TailArgs) -> Result<ExitCode, String> {
 
 struct Printer {
     json: bool,
-    /// The time of the first event.
+    /// Time of the first event.
     begin: Option<Timestamp>,
     timeline: Timeline,
 }
 
 impl Printer {
-    fn see(&mut self, event: &Event) {
+    fn record(&mut self, event: &Event) {
         self.begin = self.begin.or(event.event.time);
         self.timeline.push(&event.event);
     }
@@ -130,8 +135,8 @@ impl Printer {
         })
     }
 
-    /// Whether no event has said that the execution ended.
-    fn runs(&self) -> bool {
+    /// Whether no event said that the execution ended.
+    fn is_running(&self) -> bool {
         self.timeline.root().state.is_open()
     }
 }

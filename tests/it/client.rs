@@ -1,10 +1,10 @@
-//! The client: what it signs, and when it asks again.
+//! The signing HTTP client: signatures, retries, errors.
 
 use std::{cell::RefCell, collections::HashSet};
 
 use flowledger::{
     auth::keys::Keys,
-    client::{Client, Repeat, authorization},
+    client::{Client, Retry, authorization},
     clock::Clock,
     model::Timestamp,
 };
@@ -30,7 +30,7 @@ fn client(endpoint: &str) -> Client {
 }
 
 #[test]
-fn it_signs_as_official_clients_do() {
+fn signatures_equal_those_of_official_clients() {
     let mut compared = 0;
     for recorded in acs3() {
         let mut headers = HeaderMap::new();
@@ -47,7 +47,7 @@ fn it_signs_as_official_clients_do() {
             .collect();
         names.sort_unstable();
         if names != recorded.expected.signed_headers {
-            continue; // some sign more, or no host
+            continue; // some sign more headers, or not the host
         }
         let credentials = &recorded.credentials;
         let (id, key) = keys(&credentials.access_key_id, &credentials.access_key_secret)
@@ -75,7 +75,7 @@ fn it_signs_as_official_clients_do() {
     );
 }
 
-/// Answers requests in turn with these; then whatever comes is answered by the last. Gives the requests.
+/// Serves these answers in turn, and the last one from then on, while `ask` runs. Returns the requests.
 async fn answers(answers: &[&str], ask: impl AsyncFnOnce(String)) -> Vec<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -113,7 +113,7 @@ const NOTHING: &str = "0 ";
 const FINE: &str = r#"200 {"Flows":[]}"#;
 
 #[tokio::test]
-async fn what_reads_is_asked_again_with_another_nonce() {
+async fn read_is_retried_with_a_new_nonce() {
     let requests = answers(&[FINE, BUSY, BROKEN, NOTHING, FINE], async |endpoint| {
         let client = client(&endpoint);
         for _ in 0..2 {
@@ -135,18 +135,18 @@ async fn what_reads_is_asked_again_with_another_nonce() {
 }
 
 #[tokio::test]
-async fn what_writes_is_asked_again_only_if_nothing_came_of_it_or_a_repeat_is_harmless() {
-    for (repeat, last, expected) in [
-        (Repeat::Never, BROKEN, 2),
-        (Repeat::Never, NOTHING, 2),
-        (Repeat::Harmless, BROKEN, 3),
-        (Repeat::Harmless, NOTHING, 3),
+async fn write_is_retried_only_if_it_was_throttled_or_is_idempotent() {
+    for (retry, last, expected) in [
+        (Retry::Never, BROKEN, 2),
+        (Retry::Never, NOTHING, 2),
+        (Retry::Safe, BROKEN, 3),
+        (Retry::Safe, NOTHING, 3),
     ] {
         let requests = answers(&[BUSY, last, FINE], async |endpoint| {
             let result = client(&endpoint)
-                .write::<Value>("StartExecution", &[("FlowName", "f")], repeat)
+                .write::<Value>("StartExecution", &[("FlowName", "f")], retry)
                 .await;
-            assert_eq!(result.is_ok(), repeat == Repeat::Harmless, "{result:?}");
+            assert_eq!(result.is_ok(), retry == Retry::Safe, "{result:?}");
         })
         .await;
         assert_eq!(requests.len(), expected, "{last}");
@@ -159,7 +159,7 @@ async fn what_writes_is_asked_again_only_if_nothing_came_of_it_or_a_repeat_is_ha
 }
 
 #[tokio::test]
-async fn an_endpoint_that_was_never_reached_is_given_up_at_once() {
+async fn endpoint_that_never_answered_is_not_retried() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -174,7 +174,7 @@ async fn an_endpoint_that_was_never_reached_is_given_up_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_of_this_api_is_said() {
+async fn answer_of_another_api_is_an_error_that_says_so() {
     for (answer, expected) in [
         (
             "200 <html>",
@@ -202,7 +202,7 @@ async fn what_is_no_answer_of_this_api_is_said() {
 }
 
 #[tokio::test]
-async fn endpoints_are_http_or_https_and_nothing_else() {
+async fn endpoint_must_be_an_http_or_https_origin() {
     for endpoint in [
         "127.0.0.1:8080",
         "ftp://host",
@@ -228,7 +228,7 @@ async fn endpoints_are_http_or_https_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn temporary_credentials_bring_their_token() {
+async fn temporary_credentials_send_their_security_token() {
     let server = Server::start().await;
     let keys = Keys::load(Some(KEYS), None).unwrap();
     let (id, key) = keys.take(Some("sts")).unwrap();

@@ -1,67 +1,25 @@
-//! The timeline in characters: a row for each span, a bar for its time.
+//! The timeline as a Gantt chart of characters: a row for each span with a bar for its time.
 
 use anstyle::Style;
 
-use crate::cli::terminal::{
-    self, BAD, DIM, GOOD, OPEN, WAITS, cell, columns, paint, right, safe, took,
+use crate::{
+    cli::terminal::{self, BAD, DIM, GOOD, OPEN, WAITS, cell, columns, paint, right},
+    model::Timestamp,
+    text::{duration, tick, tick_step, visible},
+    timeline::{Band, Phase, RowItem, Span, SpanState, Timeline, TimelineRow},
 };
-use crate::model::Timestamp;
-use crate::timeline::{Band, Phase, RowItem, Span, SpanState, Timeline, TimelineRow};
 
-/// Columns of a label at most, and of the text behind a bar.
+/// Most columns of a label.
 const LABEL_MAX: usize = 36;
+/// Columns of the text after a bar.
 const NOTE_WIDTH: usize = 12;
-/// Columns between two ticks of the ruler, at least.
+/// Fewest columns from one tick of the ruler to the next.
 const TICK_COLUMNS: u64 = 12;
-
-/// Distances of ticks, in milliseconds, that people count in.
-const STEPS: [u64; 34] = {
-    const S: u64 = 1000;
-    const MIN: u64 = 60 * S;
-    const H: u64 = 60 * MIN;
-    const D: u64 = 24 * H;
-    [
-        1,
-        2,
-        5,
-        10,
-        20,
-        50,
-        100,
-        200,
-        500,
-        S,
-        2 * S,
-        5 * S,
-        10 * S,
-        15 * S,
-        30 * S,
-        MIN,
-        2 * MIN,
-        5 * MIN,
-        10 * MIN,
-        15 * MIN,
-        30 * MIN,
-        H,
-        2 * H,
-        3 * H,
-        6 * H,
-        12 * H,
-        D,
-        2 * D,
-        7 * D,
-        14 * D,
-        30 * D,
-        90 * D,
-        365 * D,
-        3650 * D,
-    ]
-};
 
 /// A column with nothing in it.
 const BLANK: (char, Style) = (' ', Style::new());
 
-/// Where times are on the screen. A column has two halves.
+/// Maps times to columns. A column has two halves.
 struct Scale {
     begin: i64,
     millis: u64,
@@ -80,7 +38,7 @@ impl Scale {
         }
     }
 
-    /// The half that a time falls into.
+    /// Returns the half that a time falls into.
     fn half(&self, time: Timestamp) -> usize {
         let since = u64::try_from(time.millis() - self.begin)
             .unwrap_or(0)
@@ -90,7 +48,7 @@ impl Scale {
         usize::try_from(half).map_or(halves, |half| half.min(halves))
     }
 
-    /// The halves from one time to another: at least one.
+    /// Returns the halves from one time to another, at least one.
     fn halves(&self, begin: Timestamp, end: Timestamp) -> std::ops::Range<usize> {
         let last = 2 * self.columns - 1;
         let first = self.half(begin).min(last);
@@ -98,7 +56,7 @@ impl Scale {
     }
 }
 
-/// The whole picture, ready to print.
+/// Returns the whole chart, with a ruler above it and a legend below.
 pub(super) fn gantt(timeline: &Timeline, now: Timestamp, width: usize) -> String {
     let rows = timeline.rows();
     let label_width = rows
@@ -129,8 +87,8 @@ pub(super) fn gantt(timeline: &Timeline, now: Timestamp, width: usize) -> String
 
 fn label(row: &TimelineRow<'_>) -> String {
     let label = match row.item {
-        RowItem::Span(span) => safe(&span.label()),
-        RowItem::Band(band) => safe(&band.label()),
+        RowItem::Span(span) => visible(&span.label()),
+        RowItem::Band(band) => visible(&band.label()),
         RowItem::More(count) => format!("and {count} more, still open"),
     };
     format!(
@@ -154,11 +112,11 @@ fn span_line(
         label.to_owned()
     };
     let bar = if timeline.has_inside(span.id) {
-        frame(span, scale, now)
+        outer_bar(span, scale, now)
     } else {
         bar(span, scale, now)
     };
-    let mut note = right(&took(span.millis(now)), NOTE_WIDTH - 2);
+    let mut note = right(&duration(span.millis(now)), NOTE_WIDTH - 2);
     if span.attempts > 1 {
         note.push_str(&format!(" ×{}", span.attempts));
     }
@@ -175,8 +133,8 @@ fn band_line(band: &Band, label: &str, scale: &Scale) -> String {
     };
     let what = format!(
         " {what}p50 {}, p99 {} ",
-        took(band.durations.p50()),
-        took(band.durations.p99())
+        duration(band.durations.p50()),
+        duration(band.durations.p99())
     );
     let at = halves.start / 2 + 2;
     let fits = at + columns(&what) < scale.columns;
@@ -195,7 +153,7 @@ fn band_line(band: &Band, label: &str, scale: &Scale) -> String {
     )
 }
 
-/// A bar that shows what was done when.
+/// Returns the bar of a span that has no spans inside: its phases.
 fn bar(span: &Span, scale: &Scale, now: Timestamp) -> String {
     let good = if span.state.is_open() { OPEN } else { GOOD };
     let mut halves: Vec<Option<(Phase, Style)>> = vec![None; 2 * scale.columns];
@@ -225,7 +183,7 @@ fn bar(span: &Span, scale: &Scale, now: Timestamp) -> String {
     painted(&cells)
 }
 
-/// One column of a bar.
+/// Returns the character of a column, from its two halves.
 fn glyph(left: Option<(Phase, Style)>, right: Option<(Phase, Style)>) -> (char, Style) {
     let whole = |phase| match phase {
         Phase::Working | Phase::Pausing => '█',
@@ -241,8 +199,8 @@ fn glyph(left: Option<(Phase, Style)>, right: Option<(Phase, Style)>) -> (char, 
     }
 }
 
-/// The thin bar of what has spans inside.
-fn frame(span: &Span, scale: &Scale, now: Timestamp) -> String {
+/// Returns the thin bar of a span that has spans inside.
+fn outer_bar(span: &Span, scale: &Scale, now: Timestamp) -> String {
     let (_, style) = terminal::sign(span.state);
     let mut cells = vec![BLANK; scale.columns];
     let halves = scale.halves(span.begin, span.until(now));
@@ -251,7 +209,7 @@ fn frame(span: &Span, scale: &Scale, now: Timestamp) -> String {
     painted(&cells)
 }
 
-/// Cells as text; neighbours of one style share its codes.
+/// Returns cells as text; neighbours of one style share its escape codes.
 fn painted(cells: &[(char, Style)]) -> String {
     let mut text = String::new();
     for run in cells.chunk_by(|a, b| a.1 == b.1) {
@@ -261,23 +219,14 @@ fn painted(cells: &[(char, Style)]) -> String {
     text
 }
 
-/// Ticks with their times since the begin.
+/// Returns ticks with their times since the begin.
 fn ruler(scale: &Scale) -> String {
-    let most = (scale.columns as u64 / TICK_COLUMNS).max(1);
-    let step = STEPS.into_iter().find(|step| scale.millis / step <= most);
-    let step = step.unwrap_or(scale.millis);
+    let step = tick_step(scale.millis, (scale.columns as u64 / TICK_COLUMNS).max(1));
     let mut text = String::new();
-    for tick in 0..=scale.millis / step {
-        let column = u128::from(tick * step) * scale.columns as u128 / u128::from(scale.millis);
+    for at in (0..=scale.millis).step_by(usize::try_from(step).unwrap_or(usize::MAX)) {
+        let column = u128::from(at) * scale.columns as u128 / u128::from(scale.millis);
         let column = usize::try_from(column).unwrap_or(scale.columns);
-        let label = format!(
-            "╷{}",
-            if tick == 0 {
-                "0".to_owned()
-            } else {
-                even(tick * step)
-            }
-        );
+        let label = format!("╷{}", tick(at));
         if column + columns(&label) <= scale.columns {
             text = cell(&text, column) + &label;
         }
@@ -285,21 +234,7 @@ fn ruler(scale: &Scale) -> String {
     paint(DIM, &text)
 }
 
-/// A round time without the digits that are zero: `5 s`, `1 min 30 s`.
-fn even(millis: u64) -> String {
-    let (seconds, rest) = (millis / 1000, millis % 1000);
-    match seconds {
-        0 => format!("{millis} ms"),
-        1..60 if rest == 0 => format!("{seconds} s"),
-        1..60 => format!("{} s", millis as f64 / 1000.0),
-        60..3600 if seconds % 60 == 0 => format!("{} min", seconds / 60),
-        3600..86_400 if seconds % 3600 == 0 => format!("{} h", seconds / 3600),
-        86_400.. if seconds % 86_400 == 0 => format!("{} d", seconds / 86_400),
-        _ => took(millis),
-    }
-}
-
-/// What the characters mean, as far as they occur.
+/// Returns what the characters mean, of those that occur.
 fn legend(rows: &[TimelineRow<'_>]) -> String {
     let spans = || {
         rows.iter().filter_map(|row| match row.item {

@@ -1,10 +1,13 @@
-//! The picture as JSON, for scripts. Times are RFC 3339; fields are only ever added.
+//! The timeline as JSON, for scripts. Times are RFC 3339; later versions may add fields but remove none.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::timeline::{Band, FailureDetail, ROOT, RowItem, Span, StepStatistics, Timeline};
-use crate::{cli::remote::Execution, model::Timestamp};
+use crate::{
+    cli::remote::Execution,
+    model::Timestamp,
+    timeline::{Band, FailureDetail, ROOT, RowItem, Span, StepStatistics, Timeline},
+};
 
 pub(super) fn json(
     flow: &str,
@@ -110,7 +113,7 @@ fn band(band: &Band) -> Value {
     })
 }
 
-/// Of one step; `stats` answers the same.
+/// Returns the statistics of one step, for `show --json` and `stats --json`.
 pub(in crate::cli) fn statistics(known: &StepStatistics) -> Value {
     json!({
         "Count": known.count,

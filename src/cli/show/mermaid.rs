@@ -1,7 +1,10 @@
-//! The timeline as a Mermaid Gantt diagram, to be pasted where that is understood.
+//! The timeline as a Mermaid Gantt diagram, which code hosts and wikis draw.
 
-use crate::timeline::{Kind, RowItem, SpanState, Timeline};
-use crate::{cli::terminal::safe, model::Timestamp};
+use crate::{
+    model::Timestamp,
+    text::visible,
+    timeline::{Kind, RowItem, SpanState, Timeline},
+};
 
 pub(super) fn mermaid(timeline: &Timeline, title: &str, now: Timestamp) -> String {
     let mut text = format!(
@@ -51,10 +54,10 @@ pub(super) fn mermaid(timeline: &Timeline, title: &str, now: Timestamp) -> Strin
     text
 }
 
-/// Harmless text without the characters that mean something there, or break a line.
+/// Returns text without the characters that have a meaning in Mermaid or break a line.
 fn plain(text: &str) -> String {
-    let means = |c: char| ":;#,%{}<>\"`\\".contains(c);
-    let plain = safe(text).replace(means, " ");
+    let has_meaning = |c: char| ":;#,%{}<>\"`\\".contains(c);
+    let plain = visible(text).replace(has_meaning, " ");
     match plain.trim() {
         "" => "unnamed".to_owned(),
         plain => plain.to_owned(),

@@ -1,4 +1,4 @@
-//! `flowledger show`: an execution at a glance: how it stands, what failed and why, where the time went.
+//! `flowledger show`: an execution at a glance: its status, what failed and why, and where the time went.
 
 mod gantt;
 pub(super) mod json;
@@ -8,11 +8,15 @@ use clap::Args;
 
 use super::{
     events,
-    remote::{self, Event, Execution, History, connect, told},
-    terminal::{self, BAD, BOLD, DIM, WAITS, ago, clock, cut, paint, print, safe, took, width},
+    remote::{self, Event, Execution, History, connect, describe_error},
+    terminal::{self, BAD, BOLD, DIM, WAITS, cut, paint, print, width},
 };
-use crate::timeline::{FailureDetail, Phase, ROOT, SpanState, Timeline};
-use crate::{config::ConnectArgs, model::Timestamp};
+use crate::{
+    config::ConnectArgs,
+    model::Timestamp,
+    text::{ago, counted, date_time, duration, visible},
+    timeline::{FailureDetail, Phase, ROOT, SpanState, Timeline},
+};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -26,19 +30,19 @@ pub struct ShowArgs {
     flow: String,
     execution: String,
 
-    /// The table of events too
+    /// Print the table of events too
     #[arg(long)]
     events: bool,
 
-    /// Spans that are drawn one by one before siblings are folded
+    /// Draw this many spans one by one before siblings are folded
     #[arg(long, value_name = "COUNT", default_value_t = 60)]
     rows: usize,
 
-    /// JSON instead, for scripts
+    /// Print JSON, for scripts
     #[arg(long, conflicts_with = "mermaid")]
     json: bool,
 
-    /// A Mermaid Gantt diagram instead
+    /// Print a Mermaid Gantt diagram
     #[arg(long, conflicts_with = "events")]
     mermaid: bool,
 
@@ -49,18 +53,20 @@ pub struct ShowArgs {
 pub async fn run(args: ShowArgs) -> Result<(), String> {
     let client = connect(&args.connect).await?;
     let (flow, name) = (&args.flow, &args.execution);
-    let execution = remote::describe(&client, flow, name).await.map_err(told)?;
+    let execution = remote::describe(&client, flow, name)
+        .await
+        .map_err(describe_error)?;
     let mut timeline = Timeline::new(args.rows);
     let mut events: Vec<Event> = Vec::new();
-    let mut history = History::of(&client, flow, name);
-    let keep = args.events;
+    let mut history = History::new(&client, flow, name);
+    let keep_events = args.events;
     let each = |event: Event| {
         timeline.push(&event.event);
-        if keep {
+        if keep_events {
             events.push(event);
         }
     };
-    history.whole(each).await.map_err(told)?;
+    history.read_to_end(each).await.map_err(describe_error)?;
     let now = client.clock().now();
     if args.mermaid {
         print(&mermaid::mermaid(
@@ -69,19 +75,19 @@ pub async fn run(args: ShowArgs) -> Result<(), String> {
             now,
         ))?;
     } else if args.json {
-        let mut picture = json::json(flow, &execution, &timeline, now);
-        if keep {
+        let mut output = json::json(flow, &execution, &timeline, now);
+        if keep_events {
             let events: Vec<_> = events.iter().map(|event| &event.json).collect();
-            picture["History"] = serde_json::to_value(events).map_err(|e| e.to_string())?;
+            output["History"] = serde_json::to_value(events).map_err(|e| e.to_string())?;
         }
-        print(&format!("{picture}\n"))?;
+        print(&format!("{output}\n"))?;
     } else {
         let mut text = head(flow, &execution, &timeline, now);
         text.push_str(&failure(&timeline));
         text.push_str(&open(&timeline, now));
         text.push('\n');
         text.push_str(&gantt::gantt(&timeline, now, width()));
-        if keep {
+        if keep_events {
             text.push('\n');
             text.push_str(&events::table(&events, width()));
         }
@@ -90,7 +96,7 @@ pub async fn run(args: ShowArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether it runs, since when, how long; what went in and came out.
+/// Returns the first lines: status, start, duration, number of events, input and output.
 pub(super) fn head(
     flow: &str,
     execution: &Execution,
@@ -98,33 +104,41 @@ pub(super) fn head(
     now: Timestamp,
 ) -> String {
     let (sign, style) = terminal::sign(terminal::state(&execution.status));
-    let name = paint(BOLD, &safe(&execution.name));
-    let status = paint(style, &safe(&execution.status));
-    let mut text = format!("{} {name} · {}  {status}\n", paint(style, sign), safe(flow));
+    let name = paint(BOLD, &visible(&execution.name));
+    let status = paint(style, &visible(&execution.status));
+    let mut text = format!(
+        "{} {name} · {}  {status}\n",
+        paint(style, sign),
+        visible(flow)
+    );
     let mut facts = Vec::new();
     if let Some(started) = execution.started() {
-        facts.push(format!("started {}, {}", clock(started), ago(started, now)));
+        facts.push(format!(
+            "started {}Z, {}",
+            date_time(started),
+            ago(started, now)
+        ));
     }
     if let Some(millis) = execution.millis(now) {
-        let verb = if execution.runs() {
+        let verb = if execution.is_running() {
             "running for"
         } else {
             "took"
         };
-        facts.push(format!("{verb} {}", took(millis)));
+        facts.push(format!("{verb} {}", duration(millis)));
     }
-    facts.push(format!("{} events", timeline.events()));
+    facts.push(counted(timeline.events(), "event"));
     text.push_str(&format!("  {}\n", paint(DIM, &facts.join(" · "))));
     for (word, json) in [("in ", &execution.input), ("out", &execution.output)] {
         if let Some(json) = json.as_deref().filter(|json| !matches!(*json, "" | "{}")) {
-            let json = cut(&safe(json), width().saturating_sub(7));
+            let json = cut(&visible(json), width().saturating_sub(7));
             text.push_str(&format!("  {} {json}\n", paint(DIM, word)));
         }
     }
     text
 }
 
-/// What failed, where, why; or why it was stopped.
+/// Returns what failed first, where and why, or why the execution was stopped.
 pub(super) fn failure(timeline: &Timeline) -> String {
     let Some(failure) = timeline.root_cause() else {
         let root = timeline.root();
@@ -139,7 +153,7 @@ pub(super) fn failure(timeline: &Timeline) -> String {
     };
     let path = match failure.path.as_slice() {
         [] => "the execution".to_owned(),
-        path => safe(&path.join(" › ")),
+        path => visible(&path.join(" › ")),
     };
     let what = match (failure.span.state, failure.span.attempts) {
         (SpanState::Incomplete, _) => "was not finished".to_owned(),
@@ -159,17 +173,17 @@ pub(super) fn failure(timeline: &Timeline) -> String {
     text
 }
 
-/// `error: cause`, as far as they are there.
+/// Returns `error: cause`, or the one that is not empty.
 fn why(detail: &FailureDetail) -> String {
-    let parts = [&detail.error, &detail.cause].map(|part| safe(part));
+    let parts = [&detail.error, &detail.cause].map(|part| visible(part));
     let parts = parts.into_iter().filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join(": ")
 }
 
-/// Open steps that are listed; the others are counted.
+/// Open spans that are listed; the others are counted.
 const OPEN_LISTED_MAX: usize = 5;
 
-/// What goes on now, and since when.
+/// Returns a line for each open span: what it does now, and for how long.
 fn open(timeline: &Timeline, now: Timestamp) -> String {
     let open: Vec<_> = timeline
         .innermost_open()
@@ -189,8 +203,8 @@ fn open(timeline: &Timeline, now: Timestamp) -> String {
             .segments
             .last()
             .map_or(span.begin, |segment| segment.end.unwrap_or(segment.begin));
-        let since = took(now.max(since).distance(since));
-        let path = safe(&timeline.path(span.id).join(" › "));
+        let since = duration(now.max(since).distance(since));
+        let path = visible(&timeline.path(span.id).join(" › "));
         let event = paint(DIM, &format!("(event {})", span.last_event_id));
         text.push_str(&format!(
             "  {} {path} {does}, for {since} {event}\n",

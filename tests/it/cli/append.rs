@@ -1,11 +1,11 @@
-//! `append`.
+//! `flowledger append`.
 
 use serde_json::{Value, json};
 
 use super::{Run, printed, run, run_with};
 use crate::support::Server;
 
-/// Lines of so many events, each with a detail of its own.
+/// Returns `count` events as lines, each with another detail.
 fn lines(count: usize) -> String {
     let line = |n| {
         json!({"Type": "StepEntered", "StepName": format!("步骤 {n}"), "EventDetail": format!("{{\"n\":{n}}}")}).to_string() + "\n"
@@ -30,14 +30,14 @@ async fn history(server: &Server) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_run_that_was_interrupted_anywhere_is_repeated_from_its_beginning() {
+async fn retry_of_an_interrupted_run_appends_only_what_is_missing() {
     let server = Server::with_execution().await;
     let all = lines(1_234);
     // What a run had done before it was interrupted: no whole batch, one, one and a half.
     for (done, said) in [
         (7, ""),
-        (500, ", 7 of which were there"),
-        (777, ", 500 of which were there"),
+        (500, ", 7 of which were stored already"),
+        (777, ", 500 of which were stored already"),
     ] {
         let part: String = all.split_inclusive('\n').take(done).collect();
         assert_eq!(
@@ -47,11 +47,11 @@ async fn a_run_that_was_interrupted_anywhere_is_repeated_from_its_beginning() {
     }
     assert_eq!(
         appended(&server, &all).await,
-        "1234 events, 2 to 1235, 777 of which were there\n"
+        "1234 events, 2 to 1235, 777 of which were stored already\n"
     );
     assert_eq!(
         appended(&server, &all).await,
-        "1234 events, 2 to 1235, 1234 of which were there\n"
+        "1234 events, 2 to 1235, 1234 of which were stored already\n"
     );
     let history = history(&server).await;
     let steps: Vec<_> = history[1..]
@@ -65,7 +65,7 @@ async fn a_run_that_was_interrupted_anywhere_is_repeated_from_its_beginning() {
 }
 
 #[tokio::test]
-async fn other_events_at_the_same_place_are_a_conflict_that_says_what_to_do() {
+async fn other_events_with_the_same_event_ids_are_a_conflict_that_says_what_to_do() {
     let server = Server::with_execution().await;
     appended(&server, &lines(3)).await;
     let other = append(
@@ -87,7 +87,7 @@ async fn other_events_at_the_same_place_are_a_conflict_that_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn the_place_may_be_said_or_be_the_end_or_stand_in_the_events() {
+async fn first_event_id_comes_from_the_flag_or_the_end_or_the_events() {
     let server = Server::with_execution().await;
     let one = json!({"Type": "A"}).to_string();
     for (more, input, said) in [
@@ -96,7 +96,7 @@ async fn the_place_may_be_said_or_be_the_end_or_stand_in_the_events() {
         (
             &["--first", "3"],
             format!("\n{one}\n\n{one}\n"),
-            "2 events, 3 to 4, 1 of which were there\n",
+            "2 events, 3 to 4, 1 of which were stored already\n",
         ),
         (
             &[],
@@ -106,7 +106,7 @@ async fn the_place_may_be_said_or_be_the_end_or_stand_in_the_events() {
         (
             &[],
             json!({"Type": "B", "EventId": 5}).to_string(),
-            "event 5, which was there\n",
+            "event 5, which was stored already\n",
         ),
         (&[], String::new(), "no events\n"),
     ] {
@@ -116,14 +116,17 @@ async fn the_place_may_be_said_or_be_the_end_or_stand_in_the_events() {
 }
 
 #[tokio::test]
-async fn a_whole_history_as_it_was_read_goes_in_again() {
+async fn output_of_tail_json_is_accepted_as_input() {
     let server = super::with_failed().await;
     let events = printed_lines(&server).await;
     let again = appended(&server, &events).await;
-    assert_eq!(again, "12 events, 1 to 12, 12 of which were there\n");
+    assert_eq!(
+        again,
+        "12 events, 1 to 12, 12 of which were stored already\n"
+    );
 }
 
-/// The history as `tail --json` prints it.
+/// Returns the history as `tail --json` prints it.
 async fn printed_lines(server: &Server) -> String {
     run(server, &["tail", "f", "e", "-n", "1000", "--json"])
         .await
@@ -131,7 +134,7 @@ async fn printed_lines(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn a_bad_line_is_named_and_what_came_before_it_is_kept() {
+async fn bad_line_is_named_and_the_batches_before_it_are_stored() {
     let server = Server::with_execution().await;
     let broken = append(&server, &[], &format!("{}{{\"Type\"\n", lines(2))).await;
     assert_eq!(broken.code, 1);
@@ -149,7 +152,7 @@ async fn a_bad_line_is_named_and_what_came_before_it_is_kept() {
 }
 
 #[tokio::test]
-async fn details_as_large_as_may_be_fit_into_their_batches() {
+async fn details_of_the_largest_size_fit_into_batches() {
     let server = Server::with_execution().await;
     let detail = "\"".repeat(60_000); // each takes 6 bytes in a form
     let line = json!({"Type": "A", "EventDetail": detail}).to_string() + "\n";

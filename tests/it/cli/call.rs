@@ -1,4 +1,4 @@
-//! `call`.
+//! `flowledger call`.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{printed, run};
 use crate::support::Server;
 
 #[tokio::test]
-async fn the_answer_is_printed_as_it_came() {
+async fn answer_is_printed_unchanged() {
     let server = Server::with_execution().await;
     let answer = printed(
         &server,
@@ -21,7 +21,7 @@ async fn the_answer_is_printed_as_it_came() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_printed_too_and_is_a_failure() {
+async fn error_answer_is_printed_and_ends_with_1() {
     let server = Server::start().await;
     let run = run(&server, &["call", "DescribeFlow", "Name=none"]).await;
     let answer: Value = serde_json::from_str(&run.out).unwrap();
@@ -32,7 +32,7 @@ async fn a_refusal_is_printed_too_and_is_a_failure() {
 }
 
 #[tokio::test]
-async fn values_may_hold_anything_and_come_from_files() {
+async fn values_may_have_any_characters_or_come_from_files() {
     let server = Server::start().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("order.yml");

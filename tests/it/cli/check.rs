@@ -1,4 +1,4 @@
-//! `flowledger check`: what it finds, how it names it, what it leaves alone.
+//! `flowledger check`: which corruption it finds and names, and that it changes nothing.
 
 use std::{fs, process::Output};
 
@@ -8,7 +8,7 @@ use crate::{
     support::test_store::{TestDatabase, detailed},
 };
 
-/// What damages execution `e`, with id 1 and 7 events, or `other`, with id 2 and 2 events; what is said of it.
+/// Statements that damage execution `e` (id 1, 7 events) or `other` (id 2, 2 events), and the line that names it.
 const DAMAGES: [(&str, &str); 22] = [
     (
         "UPDATE events SET json = replace(json, 'detail 3', 'detail 8')",
@@ -100,7 +100,7 @@ const DAMAGES: [(&str, &str); 22] = [
     ),
 ];
 
-/// A closed file with two executions.
+/// Returns a closed database with two executions.
 async fn written() -> TestDatabase {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
@@ -115,7 +115,7 @@ async fn written() -> TestDatabase {
     database
 }
 
-/// Runs it on a database; answers its exit code and its lines.
+/// Runs `check` on a database. Returns its exit code and its lines.
 fn check(database: &TestDatabase, arguments: &[&str]) -> (i32, Vec<String>) {
     let arguments = [&["check", "--database-url", &database.url], arguments].concat();
     let Output {
@@ -145,7 +145,7 @@ fn names(database: &TestDatabase) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_sound_file_is_called_so_and_nothing_is_made_beside_it() {
+async fn check_of_a_sound_file_ends_with_0_and_creates_no_file() {
     let database = written().await;
     let before = (
         names(&database),
@@ -173,7 +173,7 @@ async fn a_sound_file_is_called_so_and_nothing_is_made_beside_it() {
 }
 
 #[tokio::test]
-async fn a_file_that_a_server_has_open_is_checked_as_it_is_now() {
+async fn check_sees_the_present_state_of_a_served_file() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     let events: Vec<_> = (0..600)
@@ -191,7 +191,7 @@ async fn a_file_that_a_server_has_open_is_checked_as_it_is_now() {
 }
 
 #[tokio::test]
-async fn each_damage_is_named() {
+async fn every_kind_of_damage_is_named() {
     for (sql, line) in DAMAGES {
         let database = written().await;
         run_on(&database.file("test.db"), sql).await;
@@ -204,7 +204,7 @@ async fn each_damage_is_named() {
 }
 
 #[tokio::test]
-async fn a_start_says_what_a_sample_has_and_serves_the_rest() {
+async fn start_logs_damage_in_a_sample_and_serves_the_rest() {
     let database = written().await;
     run_on(
         &database.file("test.db"),
@@ -225,7 +225,7 @@ async fn a_start_says_what_a_sample_has_and_serves_the_rest() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_checked_is_a_failure_of_one_line() {
+async fn file_that_cannot_be_checked_ends_with_1_and_one_line() {
     let database = written().await;
     run_on(&database.file("foreign.db"), "CREATE TABLE t (x)").await;
     fs::copy(

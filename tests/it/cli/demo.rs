@@ -5,7 +5,7 @@ use std::fs;
 use super::serve::{KNOWN, Process};
 
 #[test]
-fn the_demo_serves_and_says_what_to_type() {
+fn demo_prints_what_to_type_and_leaves_no_files() {
     let folder = tempfile::tempdir().unwrap();
     let server = Process::serve(folder.path(), &["--demo"], &[]);
     assert_eq!(server.code(("demo", "demo-secret")), KNOWN);

@@ -1,14 +1,14 @@
-//! Text of events that would like to drive a terminal.
+//! Event texts with terminal escape sequences.
 
 use serde_json::json;
 
 use super::{run_with, with_running};
 
-/// Moves the cursor, sets the title, rings, overwrites the line, turns text around, breaks lines.
+/// Moves the cursor, sets the title, rings the bell, overwrites the line, reverses text, breaks lines.
 const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;title\u{7}\u{9b}31m\r\n\t\u{8}\u{0}\u{7f}\u{202e}\u{2066}\u{200b}\u{2028}\u{feff}end";
 
 #[tokio::test]
-async fn no_command_lets_it_through() {
+async fn no_command_prints_control_or_bidirectional_characters() {
     let server = with_running().await;
     let detail = json!({"error": HOSTILE, "cause": HOSTILE}).to_string();
     let raw = format!("raw {HOSTILE}");

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, thread
 use super::serve::{KNOWN, Process, fails};
 
 #[test]
-fn the_first_start_makes_a_key_that_later_starts_use() {
+fn first_start_makes_a_key_that_later_starts_use() {
     let folder = tempfile::tempdir().unwrap();
     let server = Process::serve(folder.path(), &[], &[]);
     let words: Vec<&str> = server.printed.split_whitespace().collect();
@@ -27,7 +27,7 @@ fn the_first_start_makes_a_key_that_later_starts_use() {
 }
 
 #[test]
-fn the_environments_key_is_an_admins_and_makes_no_file() {
+fn key_in_the_environment_is_an_admin_key_and_no_file_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let key = [
         ("FLOWLEDGER_ACCESS_KEY_ID", "ops"),
@@ -44,7 +44,7 @@ fn the_environments_key_is_an_admins_and_makes_no_file() {
 }
 
 #[test]
-fn sighup_reads_the_keys_file_again_and_a_broken_one_changes_nothing() {
+fn sighup_reads_the_keys_again_and_an_invalid_file_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys.toml");
     let entry =

@@ -1,11 +1,11 @@
-//! `ls`.
+//! `flowledger ls`.
 
 use serde_json::Value;
 
 use super::{printed, start, with_failed};
 
 #[tokio::test]
-async fn a_pipe_gets_a_line_each_with_tabs() {
+async fn pipe_gets_one_line_each_with_tabs() {
     let server = with_failed().await;
     assert_eq!(printed(&server, &["ls"]).await, "f\t\n");
     assert_eq!(
@@ -15,7 +15,7 @@ async fn a_pipe_gets_a_line_each_with_tabs() {
 }
 
 #[tokio::test]
-async fn filters_and_the_limit_hold_over_pages() {
+async fn filters_and_limit_hold_across_pages() {
     let server = with_failed().await;
     for n in 0..150 {
         start(&server, &format!("run-{n:03}")).await;
@@ -35,7 +35,7 @@ async fn filters_and_the_limit_hold_over_pages() {
 }
 
 #[tokio::test]
-async fn json_is_an_object_a_line() {
+async fn json_is_one_object_a_line() {
     let server = with_failed().await;
     let text = printed(&server, &["ls", "f", "--json"]).await;
     let line: Value = serde_json::from_str(text.trim_end()).unwrap();

@@ -1,4 +1,4 @@
-//! The program as it is run.
+//! The program as users run it.
 
 mod append;
 mod call;
@@ -22,14 +22,14 @@ use tokio::{io::AsyncWriteExt, process::Child};
 
 use crate::support::{Call, NOW, Server, call::seconds};
 
-/// What a run of the program came to.
+/// The result of a run.
 struct Run {
     code: i32,
     out: String,
     err: String,
 }
 
-/// The program beside a server, 100 columns wide, with the server's admin key.
+/// Returns a command that calls this server with its admin key, 100 columns wide.
 fn beside(
     folder: &Path,
     server: &Server,
@@ -59,7 +59,7 @@ fn spawn(server: &Server, arguments: &[&str], environment: &[(&str, &str)]) -> C
         .unwrap()
 }
 
-/// Runs it to its end; `input` is its standard input.
+/// Runs the program to its end with this standard input.
 async fn run_with(
     server: &Server,
     arguments: &[&str],
@@ -85,14 +85,14 @@ async fn run(server: &Server, arguments: &[&str]) -> Run {
     run_with(server, arguments, &[], "").await
 }
 
-/// What a run prints that must succeed.
+/// Runs the program, which must succeed, and returns what it prints.
 async fn printed(server: &Server, arguments: &[&str]) -> String {
     let run = run(server, arguments).await;
     assert_eq!((run.code, run.err.as_str()), (0, ""), "{}", run.out);
     run.out
 }
 
-/// The text without what depends on the day of the test.
+/// Returns the text without what depends on the day of the test.
 fn dated(text: &str) -> String {
     let mut dated = String::new();
     for line in text.lines() {
@@ -106,14 +106,14 @@ fn dated(text: &str) -> String {
     dated
 }
 
-/// An event that many milliseconds after the start.
+/// Returns an event `at` milliseconds after the start.
 fn event(at: i64, event_type: &str, step: &str, detail: &str) -> Value {
     let millis = NOW + at;
     let time = seconds(millis).replace('Z', &format!(".{:03}Z", millis % 1000));
     json!({"Type": event_type, "StepName": step, "EventDetail": detail, "Time": time})
 }
 
-/// A step whose task fails twice; then it succeeds, or the step fails.
+/// Returns the events of a step whose task fails twice and then succeeds, or whose step fails then.
 fn pay(succeeds: bool) -> Vec<Value> {
     let fault = |n| format!(r#"{{"error":"FC.Unknown","cause":"gateway: 503, attempt {n}"}}"#);
     let mut events = vec![
@@ -142,7 +142,7 @@ fn pay(succeeds: bool) -> Vec<Value> {
     events
 }
 
-/// A server with flow `f` and a failed execution `e`.
+/// Starts a server with flow `f` and a failed execution `e`.
 async fn with_failed() -> Server {
     let server = Server::with_execution().await;
     let mut events = pay(false);
@@ -157,7 +157,7 @@ async fn with_failed() -> Server {
     server
 }
 
-/// A server with flow `f` and an execution `e` that goes on.
+/// Starts a server with flow `f` and a running execution `e`.
 async fn with_running() -> Server {
     let server = Server::with_execution().await;
     server.append(&Value::from(pay(true))).await;
@@ -173,7 +173,7 @@ async fn start(server: &Server, name: &str) {
 }
 
 #[tokio::test]
-async fn wrong_usage_ends_with_2_and_a_failure_with_1_and_one_line() {
+async fn wrong_usage_ends_with_2_and_failure_with_1_and_one_line() {
     let server = Server::with_execution().await;
     for arguments in [
         &["show", "f"][..],
@@ -248,7 +248,7 @@ async fn wrong_usage_ends_with_2_and_a_failure_with_1_and_one_line() {
 }
 
 #[tokio::test]
-async fn a_keys_file_may_hold_many_keys_of_which_one_is_chosen() {
+async fn key_flag_chooses_one_of_several_keys() {
     let server = Server::with_execution().await;
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys.toml");
@@ -294,7 +294,7 @@ async fn a_keys_file_may_hold_many_keys_of_which_one_is_chosen() {
 }
 
 #[tokio::test]
-async fn every_command_has_examples_and_every_shell_a_completion() {
+async fn every_command_has_examples_and_every_shell_has_a_completion() {
     let server = Server::start().await;
     for command in [
         "show",

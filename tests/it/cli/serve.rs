@@ -1,4 +1,4 @@
-//! `serve` as it is run: what it prints, which files it makes, signals, exit codes, log lines.
+//! `flowledger serve` as a process: starting and stopping it, exit codes and messages.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ pub struct Process {
     child: Child,
     stdout: BufReader<ChildStdout>,
     pub address: SocketAddr,
-    /// What it printed until it served.
+    /// What it printed until it listened.
     pub printed: String,
 }
 
@@ -29,7 +29,7 @@ impl Drop for Process {
     }
 }
 
-/// The program, run in `folder`, without settings of whoever runs the tests.
+/// Returns the program, to be run in `folder` without the environment's settings.
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flowledger"));
     for variable in [
@@ -52,8 +52,8 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 impl Process {
-    /// Runs `serve` on a free port in `folder` and waits until it says where it listens. Its log goes to
-    /// the file `log` there.
+    /// Runs `serve` on a free port in `folder` and waits until it says where it listens. Its log is the file
+    /// `log` there.
     pub fn serve(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let log = fs::File::options()
             .create(true)
@@ -63,7 +63,7 @@ impl Process {
         Process::serve_with_stderr(folder, arguments, environment, log)
     }
 
-    /// Does the same with a standard error other than the file `log`.
+    /// Runs `serve` with a standard error other than the file `log`.
     pub(super) fn serve_with_stderr(
         folder: &Path,
         arguments: &[&str],
@@ -113,13 +113,13 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Stops all of its threads where they are; those within a system call do not come back from it.
+    /// Suspends all of its threads; those in a system call do not return from it.
     pub fn freeze(&self) {
         self.signal("STOP");
         let threads = format!("/proc/{}/task", self.child.id());
         let frozen = |thread: fs::DirEntry| {
             let Ok(stat) = fs::read_to_string(thread.path().join("stat")) else {
-                return true; // it has ended
+                return true; // it ended
             };
             let (_, state) = stat.rsplit_once(") ").unwrap();
             state.starts_with(['T', 'D'])
@@ -132,7 +132,7 @@ impl Process {
         }
     }
 
-    /// Stops it with this signal; answers its exit code and whatever else it printed.
+    /// Stops it with this signal. Returns its exit code and the rest of what it printed.
     pub fn stop(mut self, signal: &str) -> (Option<i32>, String) {
         self.signal(signal);
         let code = self.child.wait().unwrap().code();
@@ -157,7 +157,7 @@ impl Process {
         answer
     }
 
-    /// The code with which a call by this key is answered, `OK` if it is not refused.
+    /// Returns the error code of a call with this key, `OK` if there is none.
     pub(super) fn code(&self, key: (&str, &str)) -> String {
         let now = flowledger::clock::Clock::System.now().millis();
         let nonce = format!("{}-{now}", seconds(now));
@@ -187,11 +187,11 @@ pub(super) fn fails(
     (status.code().unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-/// Exists, is refused nothing but the flow that is not there.
+/// Code of a call with a valid key: the flow does not exist.
 pub(super) const KNOWN: &str = "FlowNotExists";
 
 #[test]
-fn wrong_usage_ends_with_2_and_a_failure_with_1_and_one_line() {
+fn wrong_usage_ends_with_2_and_failure_with_1_and_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     fs::write(
@@ -264,7 +264,7 @@ fn wrong_usage_ends_with_2_and_a_failure_with_1_and_one_line() {
 }
 
 #[test]
-fn a_second_process_on_the_same_file_or_port_says_so() {
+fn second_process_on_the_same_file_or_port_ends_with_a_line() {
     let folder = tempfile::tempdir().unwrap();
     let server = Process::serve(folder.path(), &[], &[]);
     let (code, stderr) = fails(folder.path(), &["serve", "--listen", "127.0.0.1:0"], &[]);
@@ -284,7 +284,7 @@ fn a_second_process_on_the_same_file_or_port_says_so() {
 }
 
 #[test]
-fn health_asks_the_server() {
+fn health_reports_whether_the_server_answers() {
     let folder = tempfile::tempdir().unwrap();
     let server = Process::serve(folder.path(), &[], &[]);
     let address = server.address.to_string();

@@ -1,4 +1,4 @@
-//! `show` and `stats`.
+//! `flowledger show` and `stats`.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{dated, event, printed, run_with, start, with_failed, with_running};
 
 #[tokio::test]
-async fn a_failed_execution_says_what_failed_first() {
+async fn show_names_the_step_that_failed_first() {
     let server = with_failed().await;
     assert_snapshot!(dated(&printed(&server, &["show", "f", "e"]).await), @r#"
     ✗ e · f  Failed
@@ -24,7 +24,7 @@ async fn a_failed_execution_says_what_failed_first() {
 }
 
 #[tokio::test]
-async fn events_are_a_table_that_keeps_to_the_width() {
+async fn show_events_is_a_table_within_the_width() {
     let server = with_failed().await;
     let text = printed(&server, &["show", "f", "e", "--events"]).await;
     let (_, table) = text.split_once("    id").unwrap();
@@ -39,7 +39,7 @@ async fn events_are_a_table_that_keeps_to_the_width() {
      7      1.62 s  TaskScheduled      pay
      8      1.63 s  TaskStarted        pay
      9      2.13 s  TaskFailed         pay  {"error":"FC.Unknown","cause":"gateway: 503, attempt 2"}
-    10      2.13 s  StepFailed         pay  {"error":"FC.Unknown","cause":"gateway: 503, attempt 2"}
+    10      2.14 s  StepFailed         pay  {"error":"FC.Unknown","cause":"gateway: 503, attempt 2"}
     11      2.14 s  StepExited         pay
     12      2.15 s  ExecutionFailed         {"error":"FC.Unknown","cause":"step pay failed"}
     "#);
@@ -50,7 +50,7 @@ async fn events_are_a_table_that_keeps_to_the_width() {
 }
 
 #[tokio::test]
-async fn a_narrow_terminal_breaks_no_row() {
+async fn no_row_is_wider_than_the_terminal() {
     let server = with_failed().await;
     let commands = [
         &["show", "f", "e", "--events"][..],
@@ -63,7 +63,7 @@ async fn a_narrow_terminal_breaks_no_row() {
             .each_ref()
             .map(|(name, value)| (*name, value.as_str()));
         let text = run_with(&server, arguments, &columns, "").await.out;
-        let prose = |line: &&str| !line.starts_with("  started "); // may break anywhere
+        let prose = |line: &&str| !line.starts_with("  started "); // may be wrapped
         for line in text.lines().filter(prose) {
             assert!(line.chars().count() <= width, "{width}: {line}");
         }
@@ -71,7 +71,7 @@ async fn a_narrow_terminal_breaks_no_row() {
 }
 
 #[tokio::test]
-async fn a_running_execution_says_what_it_does() {
+async fn show_lists_what_a_running_execution_waits_for() {
     let server = with_running().await;
     server
         .append(&json!([
@@ -95,7 +95,7 @@ async fn a_running_execution_says_what_it_does() {
 }
 
 #[tokio::test]
-async fn a_stopped_execution_says_why() {
+async fn show_says_why_an_execution_was_stopped() {
     let server = with_running().await;
     let stopped = event(
         9_200,
@@ -110,7 +110,7 @@ async fn a_stopped_execution_says_why() {
 }
 
 #[tokio::test]
-async fn a_foreach_is_drawn_within_the_rows_that_are_asked_for() {
+async fn iterations_of_a_foreach_are_folded_to_the_number_of_rows() {
     let server = with_running().await;
     let mut events = vec![
         event(9_150, "StepExited", "pay", "{}"),
@@ -143,7 +143,7 @@ async fn a_foreach_is_drawn_within_the_rows_that_are_asked_for() {
                         ╷0                  ╷5 s                 ╷10 s               ╷15 s
     execution         ✓ ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━     16.0 s
     pay               ✓ ██✗   ▐█✗        ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒                                 9.14 s ×3
-    each              ✓                                      ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━     6.84 s
+    each              ✓                                      ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━     6.85 s
       iterations × 57 ≡                                      ┄┄ p50 79 ms, p99 109 ms ┄
       iteration 57    ✓                                                              ━         107 ms
         步骤          ✓                                                              ▌         107 ms
@@ -158,7 +158,7 @@ async fn a_foreach_is_drawn_within_the_rows_that_are_asked_for() {
 }
 
 #[tokio::test]
-async fn colours_are_for_terminals_and_those_who_ask() {
+async fn colours_need_a_terminal_or_clicolor_force() {
     let server = with_failed().await;
     let show = ["show", "f", "e"];
     let plain = run_with(&server, &show, &[], "").await.out;
@@ -170,7 +170,7 @@ async fn colours_are_for_terminals_and_those_who_ask() {
 }
 
 #[tokio::test]
-async fn json_has_what_a_script_needs() {
+async fn show_json_has_all_facts() {
     let server = with_failed().await;
     let text = printed(&server, &["show", "f", "e", "--json", "--events"]).await;
     let mut picture: Value = serde_json::from_str(&text).unwrap();
@@ -239,7 +239,7 @@ async fn json_has_what_a_script_needs() {
 }
 
 #[tokio::test]
-async fn mermaid_is_a_diagram_to_paste() {
+async fn show_mermaid_is_a_gantt_diagram() {
     let server = with_failed().await;
     assert_snapshot!(printed(&server, &["show", "f", "e", "--mermaid"]).await, @r#"
     gantt
@@ -252,7 +252,7 @@ async fn mermaid_is_a_diagram_to_paste() {
 }
 
 #[tokio::test]
-async fn statistics_are_of_all_executions() {
+async fn stats_cover_all_executions() {
     let server = with_failed().await;
     start(&server, "second").await;
     let stats = printed(&server, &["stats", "f"]).await;

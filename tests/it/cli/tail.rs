@@ -1,4 +1,4 @@
-//! `tail`.
+//! `flowledger tail`.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -8,12 +8,12 @@ use super::{dated, event, run, spawn, with_failed, with_running};
 use crate::support::Call;
 
 #[tokio::test]
-async fn an_execution_that_has_failed_ends_at_once_with_1() {
+async fn tail_of_a_failed_execution_ends_with_1() {
     let server = with_failed().await;
     let run = run(&server, &["tail", "f", "e", "-n", "3"]).await;
     assert_snapshot!(dated(&run.out), @r#"
         id       after  type               step                 detail
-        10      2.13 s  StepFailed         pay                  {"error":"FC.Unknown","cause":"gateway:…
+        10      2.14 s  StepFailed         pay                  {"error":"FC.Unknown","cause":"gateway:…
         11      2.14 s  StepExited         pay
         12      2.15 s  ExecutionFailed                         {"error":"FC.Unknown","cause":"step pay…
 
@@ -28,7 +28,7 @@ async fn an_execution_that_has_failed_ends_at_once_with_1() {
 }
 
 #[tokio::test]
-async fn events_are_printed_as_they_come_until_the_end() {
+async fn tail_prints_new_events_until_the_execution_ends() {
     let server = with_running().await;
     let mut tail = spawn(&server, &["tail", "f", "e", "-n", "2", "--json"], &[]);
     let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
