@@ -77,7 +77,7 @@ async fn other_events_with_the_same_event_ids_are_a_conflict_that_says_what_to_d
     assert_eq!((other.code, other.out.as_str()), (1, ""));
     assert!(
         other.err.contains(
-            "lines 1 to 4: the history goes another way from event 2 on: ConcurrentUpdateError: "
+            "lines 1 to 4: the history has other events from event 2 on: ConcurrentUpdateError: "
         ),
         "{}",
         other.err

@@ -5,7 +5,11 @@ use std::{
     io::{self, Write},
     path::Path,
     process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::{
     command,
@@ -65,6 +69,35 @@ fn every_request_is_one_log_line_without_secrets_queries_or_control_characters()
     for hidden in ["s3cret", "in-the-query", "Signature=", "\u{1b}"] {
         assert!(!log.contains(hidden), "{hidden:?} in {log}");
     }
+}
+
+#[test]
+fn lines_about_anonymous_callers_are_limited_and_suppressed_ones_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::serve(folder.path(), &[], &KEY);
+    let begun = Instant::now();
+    let refused = || server.send(b"GET /?Action=ListFlows HTTP/1.1\r\nHost: x\r\n\r\n");
+    for _ in 0..200 {
+        assert!(refused().starts_with("HTTP/1.1 400 "));
+    }
+    thread::sleep(Duration::from_secs(1));
+    refused(); // its line has the number of those suppressed before
+    let windows = begun.elapsed().as_secs() + 2;
+    server.stop("TERM");
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    let lines = log.lines().filter(|line| line.contains("\"refused: "));
+    let suppressed: Vec<_> = lines
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line.get("suppressed")
+                .map_or(0, |count| count.as_u64().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        suppressed.len() as u64 + suppressed.iter().sum::<u64>(),
+        201
+    );
+    assert!(suppressed.len() as u64 <= 10 * windows, "{log}");
 }
 
 /// Requests whose log lines are far more than a pipe holds, which is 64 KiB.
