@@ -222,13 +222,15 @@ fn respond(result: Result<Reply, ApiError>, headers: &HeaderMap, mut log: Reques
         Ok(reply) => {
             log.code = "OK";
             let text = reply.answer.finish(&log.request_id);
-            let body = match reply.permit {
-                None => Body::from(text),
-                Some(permit) => Bytes::from_owner(BudgetedBytes::new(text, permit)).into(),
-            };
-            let mut response = body.into_response();
-            response.extensions_mut().insert(reply.client);
-            response
+            match reply.permit {
+                None => Body::from(text).into_response(),
+                Some(permit) => {
+                    let bytes = Bytes::from_owner(BudgetedBytes::new(text, permit));
+                    let mut response = Body::from(bytes).into_response();
+                    response.extensions_mut().insert(reply.client);
+                    response
+                }
+            }
         }
         Err(error) => {
             log.code = error.code.as_str();

@@ -2,7 +2,10 @@
 //!
 //! Clients have the addresses 127.0.0.2, 127.0.0.3 and so on, all of which are this machine.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use flowledger::{
     limits::{ClientId, Limits, PeerAddr},
@@ -12,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
+    time::{Instant, timeout},
 };
 
 use crate::support::{Answer, Call, Server};
@@ -38,6 +42,20 @@ async fn server_with_connections(connections: u32) -> Server {
     Server::with_limits(store, folder, Limits::with_connections(connections)).await
 }
 
+/// Adds flow `f` with a running execution `e`.
+async fn add_execution(server: &Server) {
+    let flow = Call::new("CreateFlow")
+        .form("Name", "f")
+        .form("Definition", "version: v1")
+        .form("Type", "FDL");
+    let execution = Call::new("StartExecution")
+        .form("FlowName", "f")
+        .form("ExecutionName", "e");
+    for call in [flow, execution] {
+        server.ok(call).await;
+    }
+}
+
 async fn connect(server: &Server, host: u8) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(address(host)).unwrap();
@@ -54,6 +72,16 @@ fn describe(key: &str) -> Call {
     Call::new("DescribeFlow")
         .query("Name", "absent")
         .key(key, &format!("{key}-secret"))
+}
+
+/// Waits until something holds that the server does in the background.
+async fn until(holds: impl Fn() -> bool) {
+    let poll = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(30), poll).await.unwrap();
 }
 
 /// The code of a refusal, or OK.
@@ -110,13 +138,13 @@ async fn health_checks_are_answered_when_all_connections_are_busy() {
             assert_eq!(answer.header("connection"), Some("close"));
         }
     }
-    let begun = tokio::time::Instant::now();
+    let begun = Instant::now();
     let refused = send(&server, 4, &describe("reader").bytes()).await;
     assert_eq!(
         (code(&refused), refused.header("connection")),
         ("ResourceThrottled", Some("close"))
     );
-    assert!(begun.elapsed() >= std::time::Duration::from_secs(1));
+    assert!(begun.elapsed() >= Duration::from_secs(1));
     held.pop();
     let served = send(&server, 4, &describe("reader").bytes()).await;
     assert_eq!(code(&served), "FlowNotExists");
@@ -165,7 +193,7 @@ async fn silent_connection_without_a_place_is_closed_after_five_seconds() {
     for _ in 0..3 {
         held.push(busy(&server, HOSTILE).await);
     }
-    let begun = tokio::time::Instant::now();
+    let begun = Instant::now();
     let mut silent = connect(&server, HOSTILE).await;
     assert_eq!(silent.read(&mut [0]).await.unwrap_or(0), 0);
     assert_eq!(begun.elapsed().as_secs(), 5);
@@ -178,9 +206,7 @@ async fn large_heads_take_memory_and_one_address_cannot_take_all() {
     let large = format!("GET /?a={} HTTP/1.1\r\n", "a".repeat(40_000));
     let mut stream = connect(&server, HOSTILE).await;
     stream.write_all(large.as_bytes()).await.unwrap();
-    while uploads.in_use() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| uploads.in_use() > 0).await;
     assert_eq!(uploads.in_use(), 80 * 1024);
     stream.write_all(b"Host: x\r\n\r\n").await.unwrap();
     let answer = Answer::read(&mut stream).await;
@@ -191,9 +217,7 @@ async fn large_heads_take_memory_and_one_address_cannot_take_all() {
         "or the buffer would stay"
     );
     drop(stream);
-    while uploads.in_use() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| uploads.in_use() == 0).await;
 
     let all = uploads.try_acquire(&client(HOSTILE, "x"), 8 << 20);
     let more = uploads.try_acquire(&client(HOSTILE, "y"), 4 << 20);
@@ -325,6 +349,60 @@ async fn writes_of_one_key_fill_half_of_the_queue_only() {
     )
     .await;
     assert_eq!(code(&served), "OK");
+}
+
+#[tokio::test]
+async fn parked_long_polls_of_one_key_leave_waits_and_connections_to_others() {
+    let server = server_with_connections(8).await;
+    add_execution(&server).await;
+    let waits = &server.app.limits.waits;
+    let poll = |key: &str| {
+        history("e", key)
+            .query("NextToken", "2")
+            .query("WaitTimeSeconds", "60")
+            .bytes()
+    };
+    let mut parked = Vec::new();
+    for (host, key) in [(2, "reader"), (2, "reader"), (2, "writer"), (3, "writer")] {
+        let mut stream = connect(&server, host).await;
+        stream.write_all(&poll(key)).await.unwrap();
+        parked.push(stream);
+        until(|| waits.in_use() == parked.len()).await;
+    }
+    let refused = send(&server, HONEST, &poll("reader")).await;
+    assert_eq!(code(&refused), "ResourceThrottled", "half for one key");
+    for check in [HEALTH, READY] {
+        assert_eq!(send(&server, HOSTILE, check).await.status, 200);
+    }
+    let page = send(&server, HOSTILE, &history("e", "reader").bytes()).await;
+    assert_eq!(code(&page), "OK");
+    server.append(&json!([{"Type": "StepEntered"}])).await;
+    for mut stream in parked {
+        assert_eq!(Answer::read(&mut stream).await.status, 200);
+    }
+    until(|| waits.in_use() == 0).await;
+}
+
+#[tokio::test]
+async fn scans_of_one_key_leave_scans_and_reads_to_others() {
+    let server = server_with_connections(64).await;
+    add_execution(&server).await;
+    let limits = &server.app.limits;
+    let mut held = Vec::new();
+    while let Some(permit) = limits.scans.try_acquire(&client(HOSTILE, "reader")) {
+        held.push(permit);
+    }
+    assert_eq!(limits.scans.in_use(), 2);
+    let scan = |key| history("e", key).query("StepName", "x").bytes();
+    let served = send(&server, HOSTILE, &scan("writer")).await;
+    assert_eq!(code(&served), "OK");
+    let page = send(&server, HOSTILE, &history("e", "reader").bytes()).await;
+    assert_eq!(code(&page), "OK", "a page is not a scan");
+    let mut queued = connect(&server, HOSTILE).await;
+    queued.write_all(&scan("reader")).await.unwrap();
+    assert_eq!(send(&server, HOSTILE, READY).await.status, 200);
+    drop(held);
+    assert_eq!(Answer::read(&mut queued).await.status, 200);
 }
 
 /// The cookie of a key's session.
