@@ -3,6 +3,7 @@
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use flowledger::{
+    clock::Clock,
     model::Name,
     store::{self, HistoryQuery},
 };
@@ -29,7 +30,9 @@ impl InProcess {
     fn open(file: &Path) -> Self {
         let runtime = Runtime::new().unwrap();
         let url = format!("sqlite://{}", file.display());
-        let store = runtime.block_on(store::open(&url)).unwrap();
+        let store = runtime
+            .block_on(store::open(&url, Clock::System.now()))
+            .unwrap();
         InProcess { runtime, store }
     }
 

@@ -4,6 +4,7 @@
 use std::{fs, path::Path};
 
 use flowledger::{
+    clock::Clock,
     model::{Name, Timestamp, event::Batch},
     store::{self, AppendRequest, StartExecution},
 };
@@ -88,7 +89,7 @@ fn begin(folder: &Path) {
 #[tokio::main]
 async fn fill(folder: &Path, executions: std::ops::Range<i64>) {
     let url = format!("sqlite://{}", folder.join("bench.db").display());
-    let store = store::open(&url).await.unwrap();
+    let store = store::open(&url, Clock::System.now()).await.unwrap();
     let flow = Name::parse(FLOW).unwrap();
     let millis = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
     let at = Timestamp::from_millis(i64::try_from(millis).unwrap()).unwrap();

@@ -52,7 +52,7 @@ fn check(request: &Arrived, params: &mut Params<'_>, authenticator: &Authenticat
         headers: request.headers(),
         body: request.body(),
     };
-    let caller = authenticator.authenticate(&request, params, now, |_| false);
+    let caller = authenticator.authenticate(&request, params, now);
     std::hint::black_box(caller.unwrap());
 }
 

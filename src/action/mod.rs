@@ -283,5 +283,16 @@ fn refused(refusal: Refusal, flow: &Name, execution: Option<&Name>) -> ApiError 
         ),
         Refusal::TaskAlreadyCompleted(task) => ApiError::new(Code::TaskAlreadyCompleted, &[&task]),
         Refusal::NonceUsed => ApiError::new(Code::SignatureNonceUsed, &[]),
+        Refusal::SignedTooEarly(until) => {
+            let used = ApiError::new(Code::SignatureNonceUsed, &[]);
+            ApiError {
+                message: format!(
+                    "{} Or it may have been: writes signed until {until} are refused, because the server's \
+                     clock was set back or its database was restored. Sign again with a later time.",
+                    used.message
+                ),
+                ..used
+            }
+        }
     }
 }

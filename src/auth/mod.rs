@@ -161,7 +161,7 @@ impl Authenticator {
     }
 
     /// Verifies the signature of `request` and uses up its nonce. Removes parameters that turn out to be unsigned
-    /// from `params`. `writes` tells whether an action writes: nonces of writes are kept longest.
+    /// from `params`.
     ///
     /// # Errors
     ///
@@ -171,7 +171,6 @@ impl Authenticator {
         request: &Request<'_>,
         params: &mut Params<'_>,
         now: Timestamp,
-        writes: fn(&str) -> bool,
     ) -> Result<Caller, ApiError> {
         let keys = self.keys.load();
         let (caller, without_empty) = {
@@ -188,9 +187,10 @@ impl Authenticator {
             let signed_at = check_time(&claim, now)?;
             let nonce = Nonce {
                 signed_at,
+                received_at: now,
                 digest: digest(claim.key_id, claim.nonce),
             };
-            if !self.nonces.insert(nonce.digest, now, writes(claim.action)) {
+            if !self.nonces.insert(claim.key_id, &nonce) {
                 return Err(ApiError::new(Code::SignatureNonceUsed, &[]));
             }
             let (action, version) = (claim.action.to_owned(), claim.version.to_owned());

@@ -1,99 +1,158 @@
-//! Nonces that were seen: each is accepted once within 31 minutes.
+//! Nonces of authenticated requests, in memory: while the process runs, each request is accepted once.
+//!
+//! Nonces age by the monotonic clock, so neither a client's time nor a stepped system clock expires one. This
+//! module keeps nothing on disk: writes that reach the store leave their nonces there too, for after a restart.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Mutex,
 };
 
-use crate::model::{Timestamp, nonce::Digest};
+use tokio::time::Instant;
 
-/// How long a nonce is remembered, in minutes: a request's time may be 15 minutes off either way.
-const KEPT_MINUTES: i64 = 31;
-/// Nonces in memory. A set that has just grown takes 40 bytes for each: 32 MiB in all.
+use crate::model::{Nonce, Timestamp, nonce::Digest};
+
+/// Minutes for which a nonce is remembered. The signed time of a request may be 15 minutes off either way, so a
+/// replay passes the time check for 30 minutes.
+const RETENTION_MINUTES: u64 = 31;
+/// Nonces in memory, of all keys. One takes at most 40 bytes, in sets and vectors that have just grown, so all
+/// of them take at most 32 MiB.
 const NONCES_MAX: usize = 32 * 1024 * 1024 / 40;
+/// Nonces that are evicted at once when memory is full. The key to evict from is then searched rarely.
+const EVICTED: usize = 1024;
+/// Expired nonces that an insert removes: more than it adds, so they go, and few, so no request waits for them.
+const EXPIRED_PER_INSERT: usize = 2;
 
-/// The nonces of all callers, by the minute in which they arrived.
-#[derive(Default)]
-pub(super) struct Nonces(Mutex<Memory>);
+/// The nonces of all keys.
+pub(super) struct Nonces {
+    started: Instant,
+    memory: Mutex<Memory>,
+}
 
 #[derive(Default)]
 struct Memory {
-    minutes: VecDeque<Minute>,
+    keys: HashMap<String, KeyNonces>,
     count: usize,
 }
 
+/// The nonces of one key. A key's nonces are apart from other keys', so a flood of requests by one key evicts
+/// its own nonces first.
 #[derive(Default)]
-struct Minute {
-    minute: i64,
-    reads: HashSet<Digest>,
-    writes: HashSet<Digest>,
+struct KeyNonces {
+    /// Halves of digests. They are of a cryptographic hash, and a collision refuses a request of the same key
+    /// only.
+    seen: HashSet<u64>,
+    /// What `seen` holds, by the minute of arrival, the oldest first.
+    minutes: VecDeque<Minute>,
+    /// The newest signed time of an expired nonce. What is signed at or before it may be a replay; with a clock
+    /// that was never set back, such a request fails the time check already.
+    newest_expired: Option<Timestamp>,
 }
 
-impl Nonces {
-    /// Remembers a nonce; false if it was seen before.
-    pub(super) fn insert(&self, digest: Digest, now: Timestamp, write: bool) -> bool {
-        self.0.lock().expect("no panic holds this lock").insert(
-            digest,
-            now.millis().div_euclid(60_000),
-            write,
-        )
+struct Minute {
+    /// Minutes since the process began.
+    number: u64,
+    newest_signed: Timestamp,
+    digests: Vec<u64>,
+}
+
+impl Default for Nonces {
+    fn default() -> Self {
+        Nonces {
+            started: Instant::now(),
+            memory: Mutex::default(),
+        }
     }
 }
 
+impl Nonces {
+    /// Remembers a nonce of a key. Returns false if it was seen before, or may have been.
+    pub(super) fn insert(&self, key_id: &str, nonce: &Nonce) -> bool {
+        let minute = self.started.elapsed().as_secs() / 60;
+        let mut memory = self.memory.lock().expect("no panic holds this lock");
+        memory.insert(key_id, half(nonce.digest), nonce.signed_at, minute)
+    }
+}
+
+fn half(digest: Digest) -> u64 {
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |half, byte| half << 8 | u64::from(*byte))
+}
+
 impl Memory {
-    fn insert(&mut self, digest: Digest, minute: i64, write: bool) -> bool {
-        while self
-            .minutes
-            .front()
-            .is_some_and(|oldest| oldest.minute + KEPT_MINUTES < minute)
-        {
-            let expired = self.minutes.pop_front().unwrap_or_default();
-            self.count -= expired.reads.len() + expired.writes.len();
+    fn insert(&mut self, key_id: &str, digest: u64, signed_at: Timestamp, minute: u64) -> bool {
+        if !self.keys.contains_key(key_id) {
+            self.keys.insert(key_id.to_owned(), KeyNonces::default());
         }
-        if self
-            .minutes
-            .iter()
-            .any(|m| m.reads.contains(&digest) || m.writes.contains(&digest))
-        {
+        let Some(key) = self.keys.get_mut(key_id) else {
+            return false;
+        };
+        self.count -= key.expire(minute);
+        if !key.insert(digest, signed_at, minute) {
             return false;
         }
-        if self.count >= NONCES_MAX {
-            self.forget_oldest();
+        self.count += 1;
+        if self.count > NONCES_MAX {
+            let largest = self.keys.values_mut().max_by_key(|key| key.seen.len());
+            self.count -= largest.map_or(0, |key| key.remove_oldest(EVICTED));
         }
-        // A clock that was set back fills the newest minute on.
-        if self
-            .minutes
-            .back()
-            .is_none_or(|newest| newest.minute < minute)
-        {
-            self.minutes.push_back(Minute {
-                minute,
-                ..Minute::default()
-            });
+        true
+    }
+}
+
+impl KeyNonces {
+    fn insert(&mut self, digest: u64, signed_at: Timestamp, minute: u64) -> bool {
+        if Some(signed_at) <= self.newest_expired || !self.seen.insert(digest) {
+            return false;
         }
-        if let Some(newest) = self.minutes.back_mut() {
-            if write {
-                newest.writes.insert(digest)
-            } else {
-                newest.reads.insert(digest)
-            };
-            self.count += 1;
+        match self.minutes.back_mut() {
+            Some(newest) if newest.number == minute => {
+                newest.newest_signed = newest.newest_signed.max(signed_at);
+                newest.digests.push(digest);
+            }
+            _ => self.minutes.push_back(Minute {
+                number: minute,
+                newest_signed: signed_at,
+                digests: vec![digest],
+            }),
         }
         true
     }
 
-    /// Makes room: the oldest reads go first, then the oldest writes, which the store knows as well.
-    fn forget_oldest(&mut self) {
-        let forgotten = match self.minutes.iter_mut().find(|m| !m.reads.is_empty()) {
-            Some(minute) => std::mem::take(&mut minute.reads),
-            None => self
-                .minutes
-                .iter_mut()
-                .find(|m| !m.writes.is_empty())
-                .map(|m| std::mem::take(&mut m.writes))
-                .unwrap_or_default(),
-        };
-        self.count -= forgotten.len();
+    /// Removes some of the nonces that are too old. Returns how many.
+    fn expire(&mut self, minute: u64) -> usize {
+        let oldest = self.minutes.front();
+        let expired = oldest.filter(|oldest| oldest.number + RETENTION_MINUTES < minute);
+        let Some(expired) = expired else { return 0 };
+        self.newest_expired = self.newest_expired.max(Some(expired.newest_signed));
+        self.remove_oldest(EXPIRED_PER_INSERT.min(expired.digests.len()))
+    }
+
+    /// Removes so many of the oldest nonces, in no order within a minute. Returns how many there were.
+    fn remove_oldest(&mut self, count: usize) -> usize {
+        let mut removed = 0;
+        while removed < count
+            && let Some(oldest) = self.minutes.front_mut()
+        {
+            match oldest.digests.pop() {
+                Some(digest) => removed += usize::from(self.seen.remove(&digest)),
+                None => drop(self.minutes.pop_front()),
+            }
+        }
+        if self
+            .minutes
+            .front()
+            .is_some_and(|oldest| oldest.digests.is_empty())
+        {
+            self.minutes.pop_front();
+        }
+        // A key that once sent many requests must not keep the memory that others may use now.
+        if self.seen.capacity() > 4 * self.seen.len() + EVICTED {
+            self.seen.shrink_to(2 * self.seen.len());
+        }
+        removed
     }
 }
 
@@ -101,73 +160,100 @@ impl Memory {
 mod tests {
     use super::*;
 
-    fn digest(n: usize) -> Digest {
-        std::array::from_fn(|at| n.to_le_bytes().get(at).copied().unwrap_or_default())
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_millis(minute * 60_000).expect("a time")
     }
 
-    /// Bytes of a set's table: 16 and one to find them by, an eighth of the places free.
-    fn bytes(set: &HashSet<Digest>) -> usize {
-        set.capacity() / 7 * 8 * 17
+    /// Bytes of a set's table: 8 and one to find them by, an eighth of the places free.
+    fn table_bytes(set: &HashSet<u64>) -> usize {
+        set.capacity() / 7 * 8 * 9
+    }
+
+    fn bytes(memory: &Memory) -> usize {
+        let key_bytes = |key: &KeyNonces| {
+            let minutes = key.minutes.iter();
+            let digests: usize = minutes.map(|minute| minute.digests.capacity() * 8).sum();
+            digests + table_bytes(&key.seen)
+        };
+        memory.keys.values().map(key_bytes).sum()
     }
 
     #[test]
-    fn a_nonce_is_accepted_once_within_its_31_minutes() {
+    fn nonce_is_accepted_once_within_31_minutes() {
         let mut memory = Memory::default();
-        assert!(memory.insert(digest(1), 100, false));
-        assert!(!memory.insert(digest(1), 100, true));
-        assert!(!memory.insert(digest(1), 131, false));
-        assert!(memory.insert(digest(1), 132, false));
+        assert!(memory.insert("a", 1, at(100), 100));
+        assert!(!memory.insert("a", 1, at(100), 100));
+        assert!(!memory.insert("a", 1, at(131), 131));
+        assert!(memory.insert("a", 1, at(132), 132));
         assert_eq!(memory.count, 1);
     }
 
     #[test]
-    fn what_is_forgotten_is_counted_no_more() {
+    fn expired_nonce_is_refused_at_its_signed_time() {
+        let mut memory = Memory::default();
+        assert!(memory.insert("a", 1, at(115), 100));
+        assert!(memory.insert("a", 2, at(132), 132));
+        for signed_at in [100, 115] {
+            assert!(!memory.insert("a", 1, at(signed_at), 132), "{signed_at}");
+            assert!(memory.insert("b", 1, at(signed_at), 132), "another key's");
+        }
+        assert!(memory.insert("a", 1, at(116), 132));
+    }
+
+    #[test]
+    fn removed_nonces_are_not_counted() {
         let mut memory = Memory::default();
         for n in 1..=9 {
-            assert!(memory.insert(digest(n), if n < 6 { 100 } else { 101 }, n % 3 > 0));
+            let minute = if n < 6 { 100 } else { 101 };
+            assert!(memory.insert("a", n, at(100), minute));
         }
-        for left in [8, 6, 2, 0] {
-            memory.forget_oldest(); // a read, two of the next minute, then four writes and two
+        for left in [7, 5, 4, 2, 0, 0] {
+            memory.count -= memory.keys.get_mut("a").map_or(0, |key| key.expire(133));
             assert_eq!(memory.count, left);
         }
-        for n in 1..=5 {
-            assert!(memory.insert(digest(n), 200, n > 3));
-        }
-        assert!(memory.insert(digest(9), 232, true));
-        assert_eq!(memory.count, 1);
+        assert!(memory.keys["a"].seen.is_empty());
     }
 
     #[test]
-    fn a_clock_set_back_forgets_nothing() {
+    fn request_signed_before_an_earlier_one_is_accepted() {
         let mut memory = Memory::default();
-        assert!(memory.insert(digest(1), 100, false));
-        assert!(memory.insert(digest(2), 40, false));
-        assert!(!memory.insert(digest(1), 40, false));
-        assert!(!memory.insert(digest(2), 100, false));
+        assert!(memory.insert("a", 1, at(100), 7));
+        assert!(memory.insert("a", 2, at(40), 7));
+        assert!(!memory.insert("a", 1, at(40), 7));
+        assert!(!memory.insert("a", 2, at(100), 7));
     }
 
     #[test]
-    fn when_memory_is_full_the_oldest_reads_go_first_and_writes_stay() {
+    fn full_memory_evicts_the_oldest_nonces_of_the_key_with_most() {
         let mut memory = Memory::default();
-        assert!(memory.insert(digest(0), 1, true));
-        for n in 1..=NONCES_MAX {
-            assert!(memory.insert(digest(n), if n < 1000 { 1 } else { 2 }, false));
+        assert!(memory.insert("honest", 0, at(1), 1));
+        let flood = u64::try_from(NONCES_MAX).expect("64 bits") + 10_000;
+        for n in 0..flood {
+            let minute = if n < 20_000 { 1 } else { 2 };
+            assert!(memory.insert("flood", n, at(1), minute));
         }
         assert!(memory.count <= NONCES_MAX);
-        let sets = memory.minutes.iter().flat_map(|m| [&m.reads, &m.writes]);
-        let bytes: usize = sets.map(bytes).sum();
+        let bytes = bytes(&memory);
         assert!((16 << 20..=32 << 20).contains(&bytes), "{bytes} bytes");
+        assert!(!memory.insert("honest", 0, at(1), 2), "another key's stays");
         assert!(
-            !memory.insert(digest(0), 2, false),
-            "the write is remembered"
+            !memory.insert("flood", 20_000, at(1), 2),
+            "so does a younger one"
         );
-        assert!(
-            !memory.insert(digest(1000), 2, false),
-            "so is a younger read"
-        );
-        assert!(
-            memory.insert(digest(1), 2, false),
-            "the oldest reads are not"
-        );
+        let seen = &memory.keys["flood"].seen;
+        let forgotten = (0..20_000).filter(|n| !seen.contains(n)).count();
+        assert!((9_000..=12_000).contains(&forgotten), "{forgotten}");
+    }
+
+    #[test]
+    fn many_keys_together_stay_below_the_bound() {
+        let mut memory = Memory::default();
+        for n in 0..2 * u64::try_from(NONCES_MAX).expect("64 bits") {
+            // One key after the other sends many requests.
+            let key = format!("key {}", n / 300_000);
+            memory.insert(&key, n, at(1), 1);
+        }
+        let bytes = bytes(&memory);
+        assert!(bytes <= 32 << 20, "{bytes} bytes");
     }
 }

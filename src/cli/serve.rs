@@ -51,7 +51,11 @@ async fn start(config: Config) -> Result<(), String> {
     if config.demo {
         let folder =
             tempfile::tempdir().map_err(|e| format!("no folder for the demo's database: {e}"))?;
-        let store = store::open(&format!("sqlite://{}/demo.db", folder.path().display())).await?;
+        let store = store::open(
+            &format!("sqlite://{}/demo.db", folder.path().display()),
+            clock.now(),
+        )
+        .await?;
         demo::load(&*store, &clock).await?;
         let keys = Keys::load(
             None,
@@ -61,7 +65,7 @@ async fn start(config: Config) -> Result<(), String> {
         tokio::spawn(demo::grow(Arc::clone(&app)));
         return serve(listener, app, None, demo::welcome(address)).await;
     }
-    let store = store::open(&config.database_url).await?;
+    let store = store::open(&config.database_url, clock.now()).await?;
     let new_key = keys::generate(&config.keys, &clock)?;
     let keys = keys::read(&config.keys).await?;
     let app = app(store, keys, clock, false);

@@ -7,6 +7,8 @@ use crate::model::Timestamp;
 pub struct Nonce {
     /// The signed time of the request. A replay carries the same one.
     pub signed_at: Timestamp,
+    /// The server's time when the request arrived.
+    pub received_at: Timestamp,
     /// Digest of key id and nonce text.
     pub digest: Digest,
 }

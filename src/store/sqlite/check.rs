@@ -5,8 +5,8 @@ use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteRow}
 
 use super::{
     columns::{damaged, name_at, time_at},
+    file,
     history::{self, RangeQuery},
-    open,
 };
 use crate::{
     model::{NewEvent, Status, Timestamp, execution::started_detail},
@@ -34,14 +34,14 @@ pub(in crate::store) async fn check(
     quick: bool,
     progress: &mut Progress<'_>,
 ) -> Result<CheckReport, String> {
-    let options = open::options(url)?;
-    let say = |fault: String| open::describe_error(options.get_filename(), &fault);
+    let options = file::options(url)?;
+    let say = |fault: String| file::describe_error(options.get_filename(), &fault);
     loop {
-        let unlogged = !open::has_log(&options);
-        let aside = open::aside(&options);
-        open::is_current(&aside).await.map_err(say)?;
+        let unlogged = !file::has_log(&options);
+        let aside = file::read_only(&options);
+        file::is_current(&aside).await.map_err(say)?;
         let connected = aside.connect().await;
-        let mut connection = connected.map_err(|e| say(open::unreadable(&e)))?;
+        let mut connection = connected.map_err(|e| say(file::unreadable(&e)))?;
         let mut check = Check::new(&mut connection, progress);
         let done = match quick {
             true => check.sample().await,
@@ -53,7 +53,7 @@ pub(in crate::store) async fn check(
         }
         let _ = connection.close().await;
         // Else a server has begun to write to a file that was read as if nobody did.
-        if !(unlogged && open::has_log(&options)) {
+        if !(unlogged && file::has_log(&options)) {
             return Ok(checked);
         }
     }

@@ -3,16 +3,21 @@
 mod append;
 mod check;
 mod columns;
-mod deletion;
 mod executions;
+mod file;
 mod flows;
 mod history;
+mod incarnation;
 mod listing;
+mod lock;
 mod nonces;
 mod open;
+mod purge;
 mod reader;
 mod request;
 mod tasks;
+mod wal;
+mod write;
 mod writer;
 
 use async_trait::async_trait;
@@ -27,7 +32,8 @@ use crate::model::{Execution, Flow, Name, Nonce, task_token::TaskKey};
 pub(super) use check::check;
 use history::RangeQuery;
 use reader::Readers;
-use writer::{Write, Writer};
+use write::Write;
+use writer::Writer;
 
 /// An open SQLite store.
 pub struct Sqlite {
@@ -39,7 +45,7 @@ pub struct Sqlite {
     notifier: Notifier,
     task_key: TaskKey,
     /// Held as long as the store is open; a second process finds it taken.
-    lock: std::fs::File,
+    lock: lock::Lock,
 }
 
 #[async_trait]
@@ -158,7 +164,7 @@ impl Store for Sqlite {
         self.readers.close().await;
         self.probe.close().await;
         self.writer.close().await;
-        let _ = self.lock.unlock(); // or the system does, when the process ends
+        self.lock.unlock();
     }
 }
 

@@ -1,6 +1,8 @@
-//! The readers of histories: tasks that own a connection each and read what is waiting in one statement.
-//! A statement costs two changes of threads, which take longer than a small page itself. Alone, a page is
-//! read at once; together they share that cost.
+//! The readers of histories: tasks that own a connection each.
+//!
+//! A reader coalesces queued page requests into one query, because each sqlx statement costs two context
+//! switches, which take longer than a small page. A page that waits alone is read at once. A snapshot is held
+//! for one query only, never while a client is sent its answer.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::{
     sync::{
-        Notify,
+        Notify, RwLock,
         mpsc::{self, error::SendTimeoutError},
     },
     task::JoinSet,
@@ -20,7 +22,7 @@ use super::{
 };
 use crate::store::{Error, HistoryPage, Outcome};
 
-/// Pages that wait for a reader. More would wait longer than their clients do.
+/// Bound of the read queue (backpressure). More would wait longer than their clients do.
 const QUEUE_MAX: usize = 1024;
 /// Longest wait for a place in the queue, before the caller is told to come again.
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
@@ -30,10 +32,10 @@ const GROUP_MAX_EVENTS: i64 = 256;
 
 type Read = Request<RangeQuery, HistoryPage>;
 
-/// What waits for the tasks.
+/// Queued requests.
 struct Queue {
     waiting: mpsc::Receiver<Read>,
-    /// The first that did not fit into the last group.
+    /// The first request that did not fit into the last group.
     next: Option<Read>,
 }
 
@@ -44,7 +46,7 @@ pub(super) struct Readers {
     panicked: Arc<Notify>,
 }
 
-/// Tells if the task that holds it panics.
+/// Notifies if the task that holds it panics.
 struct Alarm(Arc<Notify>);
 
 impl Drop for Alarm {
@@ -56,10 +58,12 @@ impl Drop for Alarm {
 }
 
 impl Readers {
-    /// Starts `count` readers: one a core, since a page takes microseconds and a core.
+    /// Starts `count` readers: one a core, since a page takes microseconds and a core. Each holds `gate` for
+    /// reading while it has a snapshot.
     pub(super) async fn start(
         options: &SqliteConnectOptions,
         count: usize,
+        gate: Arc<RwLock<()>>,
     ) -> Result<Self, sqlx::Error> {
         let (sender, waiting) = mpsc::channel(QUEUE_MAX);
         let next = None;
@@ -68,7 +72,11 @@ impl Readers {
         let mut tasks = JoinSet::new();
         for _ in 0..count {
             let alarm = Alarm(Arc::clone(&panicked));
-            let run = run(options.connect().await?, Arc::clone(&queue));
+            let run = run(
+                options.connect().await?,
+                Arc::clone(&queue),
+                Arc::clone(&gate),
+            );
             tasks.spawn(async move {
                 let _alarm = alarm;
                 run.await;
@@ -81,6 +89,7 @@ impl Readers {
         })
     }
 
+    /// Queues a page request and waits for its page.
     pub(super) async fn read(&self, query: RangeQuery) -> Outcome<HistoryPage> {
         let queue = self.queue.lock().expect("no panic holds this lock").clone();
         let queue = queue.ok_or_else(closed)?;
@@ -96,7 +105,7 @@ impl Readers {
         answer.await.map_err(|_| closed())?
     }
 
-    /// Waits for a panic of a task: the page that caused it would end the others too.
+    /// Waits for a panic of a reader. The request that caused it would end the other readers too.
     pub(super) async fn failed(&self) -> String {
         self.panicked.notified().await;
         "a reader panicked".to_owned()
@@ -114,18 +123,23 @@ fn closed() -> Error {
     Error::Unavailable("it is closing".to_owned())
 }
 
-async fn run(mut connection: SqliteConnection, queue: Arc<tokio::sync::Mutex<Queue>>) {
+async fn run(
+    mut connection: SqliteConnection,
+    queue: Arc<tokio::sync::Mutex<Queue>>,
+    gate: Arc<RwLock<()>>,
+) {
     loop {
         let group = queue.lock().await.gather().await;
         if group.is_empty() {
             break;
         }
+        let _snapshot = gate.read().await; // a checkpoint may wait for all readers
         read(&mut connection, group).await;
     }
 }
 
 impl Queue {
-    /// What waits, as far as it may be read together; nothing once the queue is closed and empty.
+    /// Takes queued requests that may be read together; none once the queue is closed and empty.
     async fn gather(&mut self) -> Vec<Read> {
         let mut group = Vec::new();
         let mut events = 0;
@@ -134,7 +148,7 @@ impl Queue {
             left => left,
         };
         while let Some(request) = next {
-            // What nobody reads any more costs the others their time.
+            // Skip cancelled requests.
             if request.is_awaited() {
                 events += request.command.range.len();
                 if events > GROUP_MAX_EVENTS && !group.is_empty() {
@@ -167,7 +181,7 @@ async fn read(connection: &mut SqliteConnection, group: Vec<Read>) {
                 request.answer(&Err(error.clone()));
             }
         }
-        // A page that cannot be read must not take the others with it.
+        // A page that cannot be read must not fail the others of its group.
         Err(_) => {
             for request in group {
                 Box::pin(read(connection, vec![request])).await;
@@ -184,17 +198,17 @@ mod tests {
     use crate::{model::Name, store::types::EventRange};
 
     #[tokio::test]
-    async fn a_panic_of_a_task_is_told_and_its_end_is_not() {
+    async fn panic_of_a_reader_is_reported_and_its_end_is_not() {
         for panics in [false, true] {
             let panicked = Arc::new(Notify::new());
             let alarm = Alarm(Arc::clone(&panicked));
             let task = tokio::spawn(async move {
                 let _alarm = alarm;
-                assert!(!panics, "as the test wants it");
+                assert!(!panics, "the test asks for it");
             });
             assert_eq!(task.await.is_err(), panics);
-            let told = tokio::time::timeout(Duration::ZERO, panicked.notified()).await;
-            assert_eq!(told.is_ok(), panics);
+            let reported = tokio::time::timeout(Duration::ZERO, panicked.notified()).await;
+            assert_eq!(reported.is_ok(), panics);
         }
     }
 
@@ -217,7 +231,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pages_are_read_together_up_to_so_many_events_and_none_is_left_out() {
+    async fn queued_pages_are_coalesced_up_to_a_number_of_events() {
         let (sender, waiting) = mpsc::channel(QUEUE_MAX);
         let next = None;
         let mut queue = Queue { waiting, next };
@@ -225,7 +239,7 @@ mod tests {
         for limit in [100, 156, 7, 1, 1000, 1000, 256, 1, 9] {
             let (request, answer) = page(limit);
             sender.send(request).await.ok();
-            answers.extend((limit != 7).then_some(answer)); // nobody waits for that one
+            answers.extend((limit != 7).then_some(answer)); // a cancelled request
         }
         drop(sender);
         let groups: [&[i64]; 7] = [&[100, 156], &[1], &[1000], &[1000], &[256], &[1, 9], &[]];
@@ -235,7 +249,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_went_away_does_not_end_the_reading() {
+    async fn cancelled_request_does_not_stop_the_reader() {
         let (sender, waiting) = mpsc::channel(1);
         let next = None;
         let mut queue = Queue { waiting, next };

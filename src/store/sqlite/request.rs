@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     model::Nonce,
-    store::{Error, Outcome},
+    store::{Error, Outcome, Refusal},
 };
 
 /// What is asked, what came out, and who waits for it.
@@ -56,6 +56,13 @@ impl<C, T> Request<C, T> {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Refuses the request without doing anything.
+    pub(super) fn refuse(self, refusal: Refusal) {
+        if let Some(reply) = self.reply {
+            let _ = reply.send(Ok(Err(refusal)));
+        }
     }
 
     /// Tells whoever asked, who may be gone.

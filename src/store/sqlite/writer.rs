@@ -1,54 +1,55 @@
-//! The one writer: a task that owns the connection, gathers what is waiting into one transaction, and
-//! answers after its commit. It lives apart from the requests: one that is given up changes nothing.
+//! The writer: a task that owns the one connection that writes.
+//!
+//! It commits what is queued in groups (group commit) and answers after the commit. It runs in its own task, so
+//! cancelling a request does not cancel its write. Between groups it purges deleted flows, forgets expired
+//! nonces and moves the write-ahead log into the database (checkpoint).
 
-use std::fs::File;
-use std::io::ErrorKind;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use sqlx::{Connection, Row, SqliteConnection};
-use tokio::sync::{
-    mpsc::{self, error::SendTimeoutError},
-    watch,
-};
-
-use super::{append, deletion, executions, flows, nonces, request::Request, tasks};
-use crate::{
-    model::{Execution, Flow, Nonce},
-    store::{
-        AppendRequest, Appended, Error, FlowChange, FlowDeletion, Outcome, ReportTask,
-        StartExecution, StopExecution, notify::Notifier,
+use std::{
+    fs::File,
+    io::ErrorKind,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
-/// Writes that wait for the writer. More would wait longer than their clients do.
+use sqlx::{Connection, SqliteConnection};
+use tokio::{
+    sync::{
+        mpsc::{self, error::SendTimeoutError},
+        watch,
+    },
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use super::{
+    incarnation::{Incarnation, RunFile},
+    lock::Watch,
+    nonces::Ages,
+    purge,
+    request::Request,
+    wal::{self, Wal},
+    write::{Write, transaction},
+};
+use crate::{
+    model::{Nonce, Timestamp},
+    store::{Error, Outcome, Refusal, notify::Notifier},
+};
+
+/// Bound of the write queue (backpressure). More would wait longer than their clients do.
 const QUEUE_MAX: usize = 1024;
 /// Longest wait for a place in the queue, before the caller is told to come again.
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
 /// Writes of one transaction. Bounds what is rolled back, and how long the first one waits for the last.
 const GROUP_MAX: usize = 256;
-/// Transactions between two deletions of expired nonces.
-const NONCE_SWEEP: u64 = 100;
-/// Pages of the write-ahead log that are not in the database yet, before a checkpoint moves them; SQLite's
-/// own default.
-const LOG_MAX_PAGES: i64 = 1000;
-/// Pause between two steps of a deletion, so that it takes a share of the disk only.
-const DELETION_PAUSE: Duration = Duration::from_millis(2);
-
-/// A kind of write: each variant but the last is a method of the store.
-pub(super) enum Write {
-    CreateFlow(Box<Request<Flow, Flow>>),
-    UpdateFlow(Box<Request<FlowChange, Flow>>),
-    DeleteFlow(Box<Request<FlowDeletion, ()>>),
-    StartExecution(Box<Request<StartExecution, Execution>>),
-    StopExecution(Box<Request<StopExecution, Execution>>),
-    ReportTask(Box<Request<ReportTask, i64>>),
-    Append(Box<Request<AppendRequest, Appended>>),
-    /// Writes something that changes nothing.
-    Probe(Box<Request<(), ()>>),
-}
+/// How often an idle writer looks whether its files are still there. A busy one looks after each commit.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// Pause between two steps of the purge, so that it takes a share of the disk only.
+const PURGE_PAUSE: Duration = Duration::from_millis(2);
+/// Longest pause before a purge that failed is tried again; the first one is `PURGE_PAUSE`, each twice the last.
+const PURGE_RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// The task's handle.
 pub(super) struct Writer {
@@ -57,32 +58,49 @@ pub(super) struct Writer {
     ended: watch::Receiver<bool>,
 }
 
-/// What the task tells about itself.
+/// What the task shows of itself.
 struct State {
-    /// The last transaction could not be written, for example because the disk is full.
+    /// Whether the last transaction could not be written, for example because the disk is full.
     refusing: AtomicBool,
     failure: watch::Sender<Option<String>>,
-    notifier: Notifier,
-    /// The lock file, which can be changed as long as the database can be.
-    lock: PathBuf,
+    /// A file that can be changed as long as the database can be.
+    run_file: PathBuf,
+}
+
+/// What the task works with.
+pub(super) struct Task {
+    pub connection: SqliteConnection,
+    pub notifier: Notifier,
+    pub watch: Watch,
+    pub run_file: RunFile,
+    pub incarnation: Incarnation,
+    pub ages: Ages,
+    pub wal: Wal,
+}
+
+/// When the purge of deleted flows goes on.
+struct Purge {
+    /// None while there is nothing to purge.
+    next: Option<Instant>,
+    pause: Duration,
 }
 
 impl State {
-    /// Never to write again: a second sync that succeeds says nothing about the first.
+    /// Fail-stop: after a failed fsync a later success proves nothing about the lost pages.
     fn fail(&self, failure: String) {
         self.failure.send_replace(Some(failure));
     }
 
-    /// Whether nothing can be promised after this fault; if so, the store has failed. Where there is no room,
-    /// or the disk may only be read for a while, what was written before stands.
-    fn is_end(&self, fault: &Error) -> bool {
-        let end = match fault {
+    /// Whether nothing can be promised after this error; if so, the store has failed. Where there is no room,
+    /// or the disk may only be read for a while, what was written before stays good.
+    fn is_end(&self, error: &Error) -> bool {
+        let end = match error {
             Error::Io(_) => true,
             Error::Unwritten(_) => !self.is_read_only(),
             _ => false,
         };
         if end {
-            self.fail(fault.to_string());
+            self.fail(error.to_string());
         }
         end
     }
@@ -90,28 +108,26 @@ impl State {
     fn is_read_only(&self) -> bool {
         let touched = File::options()
             .append(true)
-            .open(&self.lock)
-            .and_then(|lock| lock.set_permissions(lock.metadata()?.permissions()));
+            .open(&self.run_file)
+            .and_then(|file| file.set_permissions(file.metadata()?.permissions()));
         touched.is_err_and(|e| e.kind() == ErrorKind::ReadOnlyFilesystem)
     }
 }
 
 impl Writer {
-    /// Starts the task. After a commit it notifies the subscribers of `notifier`.
-    pub(super) fn start(connection: SqliteConnection, notifier: Notifier, lock: PathBuf) -> Self {
+    pub(super) fn start(task: Task) -> Self {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let state = Arc::new(State {
             refusing: AtomicBool::default(),
             failure: watch::Sender::default(),
-            notifier,
-            lock,
+            run_file: task.run_file.path().to_owned(),
         });
         let (ending, ended) = watch::channel(false);
         let task_state = Arc::clone(&state);
-        let task = tokio::spawn(async move { run(connection, queue, &task_state).await });
+        let running = tokio::spawn(async move { task.run(queue, &task_state).await });
         let watched = Arc::clone(&state);
         tokio::spawn(async move {
-            if task.await.is_err() {
+            if running.await.is_err() {
                 watched.fail("the writer panicked".to_owned());
             }
             let _ = ending.send(true);
@@ -123,7 +139,7 @@ impl Writer {
         }
     }
 
-    /// Asks the task to write, and waits until it is committed.
+    /// Queues a write, and waits until it is committed.
     pub(super) async fn write<C, T>(
         &self,
         kind: fn(Box<Request<C, T>>) -> Write,
@@ -144,20 +160,16 @@ impl Writer {
         answer.await.map_err(|_| closed())?
     }
 
-    /// After a refused transaction only another one can tell whether there is room again.
+    /// Whether writes can be served. After a refused transaction only another one can tell.
     pub(super) async fn ready(&self) -> Result<(), Error> {
         if self.state.refusing.load(Relaxed) {
             let _ = self.write(Write::Probe, (), None).await?;
         }
-        if self
-            .queue
-            .lock()
-            .expect("no panic holds this lock")
-            .is_none()
-        {
-            return Err(closed());
+        if let Some(failure) = &*self.state.failure.borrow() {
+            return Err(Error::Unavailable(failure.clone()));
         }
-        Ok(())
+        let queue = self.queue.lock().expect("no panic holds this lock");
+        queue.is_some().then_some(()).ok_or_else(closed)
     }
 
     pub(super) async fn failed(&self) -> String {
@@ -184,207 +196,161 @@ fn closed() -> Error {
     Error::Unavailable("it is closing".to_owned())
 }
 
-async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Write>, state: &State) {
-    let mut transactions: u64 = 0;
-    let mut group = Vec::with_capacity(GROUP_MAX);
-    let mut deleting = true; // an earlier process may have left something
-    loop {
-        let waiting = tokio::select! {
-            biased;
-            waiting = queue.recv_many(&mut group, GROUP_MAX) => Some(waiting),
-            () = tokio::time::sleep(DELETION_PAUSE), if deleting => None,
-        };
-        let written = match waiting {
-            Some(0) => break,
-            Some(_) => {
-                let sweep = transactions.is_multiple_of(NONCE_SWEEP);
-                let mut committed = transaction(&mut connection, &mut group, sweep).await;
-                // A write that meets damage must not take the others with it.
-                let apart = group.len() > 1
-                    && matches!(committed, Err(Error::Corrupt(_) | Error::Other(_)));
-                transactions += 1;
-                for mut write in group.drain(..) {
-                    deleting |= matches!(write, Write::DeleteFlow(_));
-                    if apart && !matches!(committed, Err(Error::Io(_) | Error::Unwritten(_))) {
-                        let alone = std::slice::from_mut(&mut write);
-                        committed = transaction(&mut connection, alone, false).await;
+impl Task {
+    async fn run(mut self, mut queue: mpsc::Receiver<Write>, state: &State) {
+        let mut group = Vec::with_capacity(GROUP_MAX);
+        let mut purge = Purge::begin(); // an earlier process may have left something
+        let mut look = interval(WATCH_INTERVAL);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let done = tokio::select! {
+                biased;
+                waiting = queue.recv_many(&mut group, GROUP_MAX) => {
+                    if waiting == 0 {
+                        break;
                     }
-                    // Before the answer: whoever was refused may ask at once whether we are ready.
-                    state.refusing.store(committed.is_err(), Relaxed);
-                    write.answer(&committed, &state.notifier);
+                    if group.iter().any(Write::is_deletion) {
+                        purge = Purge::begin();
+                    }
+                    self.write(&mut group, state).await
                 }
-                committed
+                () = purge.due() => purge.step(&mut self.connection).await,
+                _ = look.tick() => Ok(()),
+            };
+            let kept = match done {
+                Ok(()) => self.keep_up().await,
+                refused => refused,
+            };
+            if kept.is_err_and(|error| state.is_end(&error)) {
+                return;
             }
-            None => {
-                let step = deletion::step(&mut connection).await;
-                deleting = *step.as_ref().unwrap_or(&false);
-                step.map(drop).inspect_err(|error| {
-                    tracing::error!(%error, "rows of a deleted flow stay until the next start");
-                })
+            if let Err(gone) = self.watch.check() {
+                return state.fail(gone);
             }
+        }
+        self.close(state).await;
+    }
+
+    /// Does all writes of `group`, in one transaction if all goes well, and answers them.
+    async fn write(&mut self, group: &mut Vec<Write>, state: &State) -> Result<(), Error> {
+        let refused_until = self.incarnation.refused_until;
+        let may_be_replay = |write: &mut Write| {
+            let nonce = write.nonce();
+            nonce.is_some_and(|nonce| nonce.signed_at.millis() <= refused_until)
         };
-        let checkpointed = match written {
-            Ok(()) => checkpoint(&mut connection).await.inspect_err(|error| {
-                tracing::warn!(%error, "the write-ahead log grows");
-            }),
-            refused => refused,
-        };
-        if checkpointed.is_err_and(|fault| state.is_end(&fault)) {
-            return;
+        for write in group.extract_if(.., may_be_replay) {
+            let until = Timestamp::from_millis(refused_until);
+            write.refuse(until.map_or(Refusal::NonceUsed, Refusal::SignedTooEarly));
         }
-    }
-    let emptied = empty_log(&mut connection).await;
-    let closed = emptied.and(connection.close().await.map_err(Error::from));
-    if let Err(fault) = closed {
-        tracing::warn!(%fault, "the write-ahead log stays beside the database");
-        state.is_end(&fault);
-    }
-}
-
-impl Write {
-    fn is_append(&self) -> bool {
-        matches!(self, Write::Append(_))
-    }
-
-    /// Answers the caller and notifies the execution's subscribers.
-    fn answer(self, committed: &Result<(), Error>, notifier: &Notifier) {
-        if committed.is_ok() {
-            self.notify(notifier);
+        if group.is_empty() {
+            return Ok(());
         }
-        match self {
-            Write::CreateFlow(request) => request.answer(committed),
-            Write::UpdateFlow(request) => request.answer(committed),
-            Write::DeleteFlow(request) => request.answer(committed),
-            Write::StartExecution(request) => request.answer(committed),
-            Write::StopExecution(request) => request.answer(committed),
-            Write::ReportTask(request) => request.answer(committed),
-            Write::Append(request) => request.answer(committed),
-            Write::Probe(request) => request.answer(committed),
+        if let Some(newest) = group.iter().filter_map(Write::nonce).next_back() {
+            self.ages.received(newest);
         }
+        let mut committed = self.commit(group).await;
+        // A write that meets damage must not take the others with it.
+        let one_by_one =
+            group.len() > 1 && matches!(committed, Err(Error::Corrupt(_) | Error::Other(_)));
+        for mut write in group.drain(..) {
+            if one_by_one && !matches!(committed, Err(Error::Io(_) | Error::Unwritten(_))) {
+                committed = self.commit(std::slice::from_mut(&mut write)).await;
+            }
+            // Before the answer: a refused client may ask at once whether we are ready.
+            state.refusing.store(committed.is_err(), Relaxed);
+            write.answer(&committed, &self.notifier);
+        }
+        committed
     }
 
-    fn notify(&self, notifier: &Notifier) {
-        match self {
-            Write::DeleteFlow(request) if request.succeeded() => {
-                notifier.notify_deleted(&request.command.name)
-            }
-            Write::Append(request) if request.succeeded() => {
-                let AppendRequest {
-                    flow,
-                    execution,
-                    batch,
-                    ..
-                } = &request.command;
-                notifier.notify(flow, execution, batch.ends());
-            }
-            Write::StopExecution(request) if request.succeeded() => {
-                notifier.notify(&request.command.flow, &request.command.execution, true);
-            }
-            Write::ReportTask(request) if request.succeeded() => {
-                notifier.notify(&request.command.flow, &request.command.execution, false);
-            }
-            _ => {}
-        }
+    /// Commits, and makes sure that the commit is in the files that the next start will open.
+    async fn commit(&mut self, group: &mut [Write]) -> Result<(), Error> {
+        transaction(&mut self.connection, group).await?;
+        self.watch.check().map_err(Error::Unavailable)
     }
-}
 
-/// Does all of `group` in one transaction. Each request's outcome counts only if this answers Ok.
-async fn transaction(
-    connection: &mut SqliteConnection,
-    group: &mut [Write],
-    sweep: bool,
-) -> Result<(), Error> {
-    if !sweep && group.iter().all(Write::is_append) {
-        return perform(connection, group).await; // one statement, so one transaction
-    }
-    sqlx::query("BEGIN IMMEDIATE")
-        .execute(&mut *connection)
-        .await?;
-    let result = async {
-        perform(connection, group).await?;
-        if sweep {
-            nonces::sweep(connection).await?;
-        }
-        sqlx::query("COMMIT").execute(&mut *connection).await?;
-        Ok(())
-    }
-    .await;
-    if result.is_err() {
-        // May have been rolled back by SQLite already; then this fails, and that is fine.
-        let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
-    }
-    result
-}
-
-async fn perform(connection: &mut SqliteConnection, group: &mut [Write]) -> Result<(), Error> {
-    for run in group.chunk_by_mut(|a, b| a.is_append() && b.is_append()) {
-        match run {
-            [Write::CreateFlow(request)] => {
-                let result = flows::create_flow(connection, request).await;
-                request.record(result)?
-            }
-            [Write::UpdateFlow(request)] => {
-                let result = flows::update_flow(connection, request).await;
-                request.record(result)?
-            }
-            [Write::DeleteFlow(request)] => {
-                let result = flows::delete_flow(connection, request).await;
-                request.record(result)?
-            }
-            [Write::StartExecution(request)] => {
-                let result = executions::start_execution(connection, request).await;
-                request.record(result)?;
-            }
-            [Write::StopExecution(request)] => {
-                let result = executions::stop_execution(connection, request).await;
-                request.record(result)?;
-            }
-            [Write::ReportTask(request)] => {
-                let result = tasks::report_task(connection, request).await;
-                request.record(result)?
-            }
-            [Write::Probe(request)] => {
-                // SQLite leaves a page alone that would stay the same.
-                for sql in [
-                    "UPDATE task_key SET key = key || ' '",
-                    "UPDATE task_key SET key = rtrim(key)",
-                ] {
-                    sqlx::query(sql).execute(&mut *connection).await?;
-                }
-                request.outcome = Some(Ok(Ok(())));
-            }
-            appends => {
-                let requests = appends.iter_mut().filter_map(|write| match write {
-                    Write::Append(request) => Some(&mut **request),
-                    _ => None,
-                });
-                append::append_all(connection, requests.collect()).await?;
+    /// What has to be done now and then, each in steps of a few milliseconds.
+    async fn keep_up(&mut self) -> Result<(), Error> {
+        if self.ages.minute_is_over() {
+            let incarnation = &mut self.incarnation;
+            incarnation.next_minute(&mut self.connection, false).await?;
+            self.ages.begin_minute(incarnation.minute);
+            // What the run file says must hold for the database without its log.
+            if wal::checkpoint(&mut self.connection).await? {
+                self.run_file.remember(incarnation);
             }
         }
-    }
-    Ok(())
-}
-
-/// Moves what is in the write-ahead log into the database, once it is long. SQLite would do so by itself,
-/// but within a commit, for which clients wait, and without a word if a sync fails.
-async fn checkpoint(connection: &mut SqliteConnection) -> Result<(), Error> {
-    let log = sqlx::query("PRAGMA wal_checkpoint(NOOP)")
-        .fetch_one(&mut *connection)
-        .await?;
-    let (pages, moved): (i64, i64) = (log.try_get(1)?, log.try_get(2)?);
-    if pages - moved >= LOG_MAX_PAGES {
-        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
-            .execute(connection)
+        self.ages
+            .sweep(&mut self.connection, &mut self.incarnation)
             .await?;
+        let checkpointed = self.wal.checkpoint(&mut self.connection).await;
+        checkpointed.inspect_err(|error| {
+            tracing::warn!(%error, "the write-ahead log grows");
+        })
     }
-    Ok(())
+
+    async fn close(mut self, state: &State) {
+        let closed = async {
+            // Without room for it, the file is only not marked as stopped in good order.
+            match self
+                .incarnation
+                .next_minute(&mut self.connection, true)
+                .await
+            {
+                Err(Error::Unavailable(_) | Error::Busy(_)) => {}
+                counted => counted?,
+            }
+            wal::empty(&mut self.connection).await?;
+            self.connection.close().await?;
+            let marked = self.run_file.mark_stopped(&self.incarnation);
+            marked.map_err(|error| match error.kind() {
+                ErrorKind::StorageFull
+                | ErrorKind::QuotaExceeded
+                | ErrorKind::ReadOnlyFilesystem => Error::Unavailable(error.to_string()),
+                _ => Error::Io(error.to_string()),
+            })
+        };
+        if let Err(error) = closed.await {
+            tracing::warn!(%error, "the database is not closed in good order");
+            state.is_end(&error);
+        }
+    }
 }
 
-/// Moves all of the write-ahead log into the database: the file alone then holds everything. Closing the last
-/// connection does so too, but without a word if a sync fails.
-pub(super) async fn empty_log(connection: &mut SqliteConnection) -> Result<(), Error> {
-    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-        .execute(connection)
-        .await?;
-    Ok(())
+impl Purge {
+    fn begin() -> Self {
+        Purge {
+            next: Some(Instant::now() + PURGE_PAUSE),
+            pause: PURGE_PAUSE,
+        }
+    }
+
+    /// Waits until the next step is due.
+    async fn due(&self) {
+        match self.next {
+            Some(next) => sleep_until(next).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Does a step. One that finds no room or a lock is tried again (retry with backoff).
+    async fn step(&mut self, connection: &mut SqliteConnection) -> Result<(), Error> {
+        let done = purge::step(connection).await;
+        match &done {
+            Ok(more) => {
+                self.pause = PURGE_PAUSE;
+                self.next = more.then(|| Instant::now() + PURGE_PAUSE);
+            }
+            Err(error @ Error::Corrupt(_)) => {
+                tracing::error!(%error, "rows of a deleted flow stay until the next start");
+                self.next = None;
+            }
+            Err(error) => {
+                self.pause = (self.pause * 2).min(PURGE_RETRY_MAX);
+                self.next = Some(Instant::now() + self.pause);
+                tracing::warn!(%error, retry_ms = self.pause.as_millis(), "the purge of a deleted flow waits");
+            }
+        }
+        done.map(drop)
+    }
 }

@@ -78,7 +78,7 @@ fn let_in(authenticator: &Authenticator, request: &Request) -> Result<Meaning, A
         body: &request.body,
     };
     let now = Timestamp::from_millis(NOW).expect("a time");
-    let caller = authenticator.authenticate(&sent, &mut params, now, |_| false)?;
+    let caller = authenticator.authenticate(&sent, &mut params, now)?;
     let mut params = parameters::owned(params.all());
     params.sort();
     Ok(Meaning {

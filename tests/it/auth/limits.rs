@@ -9,7 +9,7 @@ use flowledger::{
 use tokio::task::JoinHandle;
 
 use super::{create, history, start};
-use crate::support::{Call, Server};
+use crate::support::{Call, Server, test_store::at};
 
 /// A long poll by this key that has parked, beside those that have parked already.
 async fn park(server: &Arc<Server>, key: (&str, &str)) -> JoinHandle<String> {
@@ -28,7 +28,7 @@ async fn park(server: &Arc<Server>, key: (&str, &str)) -> JoinHandle<String> {
 async fn long_polls_of_one_key_leave_room_for_those_of_other_keys() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/test.db", folder.path().display());
-    let store = store::open(&url).await.unwrap();
+    let store = store::open(&url, at(0)).await.unwrap();
     // Four long polls: two of a key, three of a network.
     let limits = Limits::with_connections(8);
     let server = Arc::new(Server::with_limits(store, folder, limits).await);

@@ -209,3 +209,55 @@ async fn a_write_that_was_refused_stays_refused_after_a_restart() {
         assert_eq!(server.code(call).await, "SignatureNonceUsed", "{action}");
     }
 }
+
+/// Whether the same bytes are refused now, and after a restart.
+async fn is_refused_before_and_after_a_restart(server: Server, request: &[u8]) {
+    assert_eq!(server.code_of(request).await, "SignatureNonceUsed");
+    let server = Server::open(server.stop().await).await;
+    assert_eq!(server.code_of(request).await, "SignatureNonceUsed");
+    let events = &server.ok(history().query("Limit", "1000")).await["Events"];
+    let events = events.as_array().unwrap();
+    let replayed = events.iter().filter(|event| event["StepName"] == "once");
+    assert_eq!(replayed.count(), 1);
+}
+
+fn append_once() -> Call {
+    Call::new("AppendExecutionEvents")
+        .form("FlowName", "f")
+        .form("ExecutionName", "e")
+        .form("Events", r#"[{"Type":"StepEntered","StepName":"once"}]"#)
+}
+
+#[tokio::test]
+async fn stepped_clock_expires_no_nonce() {
+    for hours in [2, -2] {
+        let server = Server::with_execution().await;
+        let request = append_once().bytes();
+        assert_eq!(server.code_of(&request).await, "OK");
+        let stepped = NOW + hours * 60 * MINUTE;
+        server.set_time(stepped);
+        for _ in 0..120 {
+            assert_eq!(server.code(append().at(stepped)).await, "OK");
+        }
+        server.set_time(NOW);
+        assert_eq!(server.code(append()).await, "OK", "true time goes on");
+        is_refused_before_and_after_a_restart(server, &request).await;
+    }
+}
+
+#[tokio::test]
+async fn write_signed_ahead_expires_no_nonce_of_a_later_write() {
+    for (clock, signed) in [(0, 15), (120, 120), (120, 135)] {
+        let server = Server::with_execution().await;
+        server.set_time(NOW + clock * MINUTE);
+        let ahead = append().at(NOW + signed * MINUTE);
+        assert_eq!(server.code(ahead).await, "OK");
+        server.set_time(NOW);
+        let request = append_once().bytes();
+        assert_eq!(server.code_of(&request).await, "OK");
+        for _ in 0..120 {
+            assert_eq!(server.code(append()).await, "OK");
+        }
+        is_refused_before_and_after_a_restart(server, &request).await;
+    }
+}

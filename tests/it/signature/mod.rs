@@ -247,7 +247,7 @@ fn authenticate(
         headers: &sent.header_map(),
         body,
     };
-    let caller = authenticator.authenticate(&request, &mut params, now, |_| false)?;
+    let caller = authenticator.authenticate(&request, &mut params, now)?;
     Ok(Accepted {
         caller,
         params: owned(params.all()),

@@ -86,7 +86,8 @@ suite! {
         a_refused_write_has_used_its_nonce
         a_nonce_stays_used_after_a_new_start
         a_nonce_that_is_refused_changes_nothing
-        of_many_writes_with_one_nonce_at_the_same_time_one_is_done;
+        of_many_writes_with_one_nonce_at_the_same_time_one_is_done
+        forgotten_nonce_is_refused_by_its_signed_time;
     together:
         many_appenders_on_one_execution_get_every_event_in_once
         the_same_append_many_times_at_once_is_done_once

@@ -9,7 +9,7 @@ use super::{
     tasks::{report, stop},
     upkeep::{change, deletion},
 };
-use crate::support::test_store::{TestDatabase, append, event, flow, nonce, start};
+use crate::support::test_store::{TestDatabase, append, at, event, flow, nonce, start};
 
 /// What each kind of write says to a nonce.
 async fn said(store: &dyn Store, nonce: Nonce) -> [Option<Refusal>; 7] {
@@ -199,4 +199,70 @@ pub async fn of_many_writes_with_one_nonce_at_the_same_time_one_is_done(database
     }
     assert_eq!(done, 1);
     assert_eq!(store.history("e").await.len(), 2);
+}
+
+const MINUTE: i64 = 60_000;
+
+/// A nonce of a request that was signed and received so many minutes after the start of the test.
+fn timed(digest: u8, signed: i64, received: i64) -> Nonce {
+    Nonce {
+        signed_at: at(signed * MINUTE),
+        received_at: at(received * MINUTE),
+        ..nonce(digest)
+    }
+}
+
+async fn refusal(store: &dyn Store, nonce: Nonce) -> Option<Refusal> {
+    let append = append("f", "e", &[event("StepEntered")], None);
+    let appended = store.append_execution_events(append, Some(nonce)).await;
+    appended.unwrap().err()
+}
+
+/// Lets the store run for so many minutes, which it does in a moment.
+async fn run_for(minutes: u64) {
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(60 * minutes)).await;
+    tokio::time::resume();
+}
+
+/// Waits until a write that was signed so long ago is refused because nonces are forgotten.
+async fn forgets(store: &dyn Store, signed: i64) {
+    for tries in 0..=200 {
+        let fresh = u8::try_from(50 + tries).unwrap();
+        match refusal(store, timed(fresh, signed, 40)).await {
+            Some(Refusal::SignedTooEarly(_)) => return,
+            _ => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+        }
+    }
+    panic!("nothing is forgotten");
+}
+
+pub async fn forgotten_nonce_is_refused_by_its_signed_time(database: TestDatabase) {
+    let test_store = database.with_execution().await;
+    let store = &*test_store.inner;
+    let (old, ahead) = (timed(1, 0, 0), timed(2, 120, 120));
+    assert_eq!(refusal(store, old).await, None);
+    assert_eq!(
+        refusal(store, ahead).await,
+        None,
+        "the clock is ahead for a moment"
+    );
+    run_for(32).await;
+    assert_eq!(refusal(store, old).await, Some(Refusal::NonceUsed));
+    assert_eq!(refusal(store, timed(3, 31, 32)).await, None);
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    run_for(32).await;
+    forgets(store, 0).await;
+    let forgotten = Some(Refusal::SignedTooEarly(at(0)));
+    assert_eq!(refusal(store, old).await, forgotten);
+    assert_eq!(refusal(store, ahead).await, Some(Refusal::NonceUsed));
+    assert_eq!(
+        refusal(store, timed(4, 1, 64)).await,
+        None,
+        "not refused in vain"
+    );
+    test_store.close().await;
+    let store = database.open().await.inner;
+    assert_eq!(refusal(&*store, old).await, forgotten);
+    assert_eq!(refusal(&*store, ahead).await, Some(Refusal::NonceUsed));
 }

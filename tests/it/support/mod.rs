@@ -102,7 +102,9 @@ impl Server {
     /// Starts on the database in `folder`, which an earlier server may have left.
     pub async fn open(folder: TempDir) -> Self {
         let url = format!("sqlite://{}/test.db", folder.path().display());
-        let store = store::open(&url).await.unwrap();
+        let store = store::open(&url, Timestamp::from_millis(NOW).unwrap())
+            .await
+            .unwrap();
         Server::with_store(store, folder).await
     }
 

@@ -34,7 +34,7 @@ impl TestDatabase {
 
     pub async fn open(&self) -> TestStore {
         TestStore {
-            inner: store::open(&self.url).await.unwrap(),
+            inner: store::open(&self.url, at(0)).await.unwrap(),
         }
     }
 
@@ -237,6 +237,7 @@ pub fn detailed(event_type: &str, detail: &str) -> NewEvent {
 pub fn nonce(digest: u8) -> Nonce {
     Nonce {
         signed_at: at(0),
+        received_at: at(0),
         digest: [digest; 16],
     }
 }

@@ -201,7 +201,7 @@ impl Counts {
         let file = folder.path().join("test.db");
         fs::write(&file, written.damaged(damage)).unwrap();
         self.files += 1;
-        let store = match store::open(&format!("sqlite://{}", file.display())).await {
+        let store = match store::open(&format!("sqlite://{}", file.display()), at(0)).await {
             Ok(store) => store,
             Err(fault) => {
                 self.files_not_opened += 1;
@@ -275,7 +275,7 @@ fn panics() -> usize {
 }
 
 #[test]
-fn a_damaged_file_is_read_as_it_was_written_or_not_at_all() {
+fn damaged_file_is_read_as_it_was_written_or_not_at_all() {
     let runtime = runtime();
     let written = runtime.block_on(written());
     let counts = RefCell::new(Counts::default());

@@ -1,9 +1,9 @@
-/* Storage calls that fail when told to; put before `serve` by LD_PRELOAD.
+/* Storage calls that fail on demand; loaded into the server by LD_PRELOAD.
  *
  * FAULT_FILES   path of the database: files whose path begins so are ours, and so is their folder
- * FAULT         what happens: a name of `kinds`
- * FAULT_AT      to which call: 1 is the first one that this fault can happen to
- * FAULT_LASTS   if set, to all later ones too
+ * FAULT         kind of fault: a name of `kinds`
+ * FAULT_AT      which call fails: 1 is the first that can have this fault
+ * FAULT_LASTS   if set, all later calls fail too
  * FAULT_REPORT  file that gets the call's name and path when it happens
  * FAULT_ROOM    file that, as long as it is there, says by how many bytes our files may grow meanwhile; or
  *               "none": they can only be read
@@ -31,7 +31,7 @@ static const char *const names[] = {
 
 static const struct kind {
     const char *name;
-    int calls;   /* which ones it can happen to */
+    int calls;   /* calls that can have it */
     int error;   /* 0: the process is killed */
     int torn;    /* half of the bytes are written before that */
 } kinds[] = {
@@ -74,7 +74,7 @@ static void report(int call, const char *path) {
     syscall(SYS_close, fd);
 }
 
-/* Whether the fault happens to this call of ours; errno is set then. */
+/* Whether this call on one of our files fails; sets errno if so. */
 static int fails(int call, const char *path) {
     if (!kind || !(kind->calls & call)) return 0;
     long n = atomic_fetch_add(&calls, 1) + 1;

@@ -1,18 +1,25 @@
-//! A disk that is full: appends are refused, reads are served, and all goes on by itself once there is room.
+//! Full and read-only disks: appends are refused, reads are served, and the server recovers by itself.
 
 use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
 
-use super::process::{End, PATIENCE, Process, Told};
-use crate::support::{Call, test_store::TestDatabase};
+use super::process::{End, PATIENCE, Process, Reply};
+use crate::{
+    store::{sqlite::connect, upkeep::deletion},
+    support::{
+        Call,
+        test_store::{TestDatabase, event},
+    },
+};
 
-/// A server that appends to its execution `e`, and what it was told.
+/// A client that appends to execution `e`, and its server.
 struct Appender {
     process: Process,
     /// Events that were acknowledged.
@@ -40,11 +47,11 @@ impl Appender {
         appender
     }
 
-    async fn call(&self, call: Call) -> Told {
+    async fn call(&self, call: Call) -> Reply {
         self.process.call(call).await.expect("it runs")
     }
 
-    /// A batch of 10 KB for where the last acknowledged one ended.
+    /// A batch of 10 KB that follows the last acknowledged one.
     fn next_append(&self) -> Call {
         let next = self.acknowledged + 1;
         let events = json!([
@@ -58,7 +65,7 @@ impl Appender {
             .form("Events", &events.to_string())
     }
 
-    async fn append(&mut self) -> Told {
+    async fn append(&mut self) -> Reply {
         let told = self.call(self.next_append()).await;
         if told.0 == 200 {
             self.acknowledged += 2;
@@ -66,7 +73,7 @@ impl Appender {
         told
     }
 
-    /// Appends until one is refused, and once more; answers how many were acknowledged.
+    /// Appends until one is refused, and once more. Returns how many were acknowledged.
     async fn fill(&mut self) -> i64 {
         let before = self.acknowledged;
         let refused = loop {
@@ -96,7 +103,7 @@ impl Appender {
         assert_eq!((status, events.len() as i64), (200, self.acknowledged));
     }
 
-    /// After its end.
+    /// Compares the database with what was acknowledged, after the end of the server.
     async fn all_is_there(&self, database: &TestDatabase) {
         let store = database.open().await;
         let events = store.history("e").await.len() as i64;
@@ -104,19 +111,19 @@ impl Appender {
         store.close().await;
     }
 
-    /// What it says for that. It probes with a very small write, for which there may still be room.
+    /// Asserts that the server is not ready after each refused append. Returns its reason.
     async fn is_not_ready(&mut self) -> String {
-        for _ in 0..100 {
-            let (status, why) = self.process.get("/readyz").await.unwrap();
-            if status == 503 {
-                return why;
-            }
+        let mut why = String::new();
+        for _ in 0..20 {
+            let (status, text) = self.process.get("/readyz").await.unwrap();
+            assert_eq!(status, 503, "{text}");
+            why = text;
             self.fill().await;
         }
-        panic!("it says that it is ready");
+        why
     }
 
-    /// Waits until it says by itself that it is ready.
+    /// Waits until the server is ready again.
     async fn recovers(&self) {
         let ready = async { while self.process.get("/readyz").await.unwrap().0 != 200 {} };
         tokio::time::timeout(PATIENCE, ready)
@@ -124,8 +131,8 @@ impl Appender {
             .expect("ready again");
     }
 
-    /// Runs out of room, is read nevertheless, gets room, goes on.
-    async fn goes_through(&mut self, make_full: impl Fn(), make_room: impl Fn()) {
+    /// Fills the disk, reads, makes room, and appends again.
+    async fn fills_and_recovers(&mut self, make_full: impl Fn(), make_room: impl Fn()) {
         self.append().await;
         make_full();
         println!("{} batches were still taken", self.fill().await);
@@ -140,33 +147,33 @@ impl Appender {
     }
 }
 
-/// The environment in which files grow as far as `room` says.
+/// The environment in which the file `room` limits how far files may grow.
 fn room(database: &TestDatabase) -> [(&'static str, String); 1] {
     [("FAULT_ROOM", database.file("room").display().to_string())]
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_appends_serves_reads_and_passes() {
+async fn full_disk_refuses_appends_serves_reads_and_recovers() {
     let database = TestDatabase::sqlite();
     let file = database.file("room");
     let mut appender = Appender::start(&database.file(""), &room(&database)).await;
     for bytes in [0, 1, 4_096, 30_000, 100_000] {
         let full = || fs::write(&file, bytes.to_string()).unwrap();
         let passes = || fs::remove_file(&file).unwrap();
-        appender.goes_through(full, passes).await;
+        appender.fills_and_recovers(full, passes).await;
     }
     assert_eq!(appender.process.stop().await, End::Stopped);
     appender.all_is_there(&database).await;
 }
 
 #[tokio::test]
-async fn a_disk_that_may_only_be_read_does_the_same() {
+async fn read_only_disk_refuses_appends_serves_reads_and_recovers() {
     let database = TestDatabase::sqlite();
     let file = database.file("room");
     let mut appender = Appender::start(&database.file(""), &room(&database)).await;
     let read_only = || fs::write(&file, "none").unwrap();
     let passes = || fs::remove_file(&file).unwrap();
-    appender.goes_through(read_only, passes).await;
+    appender.fills_and_recovers(read_only, passes).await;
     read_only();
     appender.fill().await;
     assert_eq!(appender.process.stop().await, End::Stopped);
@@ -175,7 +182,7 @@ async fn a_disk_that_may_only_be_read_does_the_same() {
 }
 
 #[tokio::test]
-async fn a_server_stops_on_a_full_disk_and_starts_when_there_is_room() {
+async fn server_stops_on_a_full_disk_and_starts_when_there_is_room() {
     let database = TestDatabase::sqlite();
     let mut appender = Appender::start(&database.file(""), &room(&database)).await;
     for _ in 0..20 {
@@ -195,7 +202,7 @@ async fn a_server_stops_on_a_full_disk_and_starts_when_there_is_room() {
 struct Mounted<'a>(&'a TestDatabase);
 
 impl<'a> Mounted<'a> {
-    /// None, and a line that says so, if this user may not mount.
+    /// Mounts it. None, and a line on standard error, if this user may not mount.
     fn new(database: &'a TestDatabase, what: &[&str]) -> Option<Self> {
         fs::create_dir_all(database.file("disk")).unwrap();
         let mounted = run(database, "mount", &[what, &["disk"]].concat());
@@ -223,7 +230,7 @@ fn run(database: &TestDatabase, program: &str, arguments: &[&str]) -> bool {
 }
 
 #[tokio::test]
-async fn a_small_file_system_that_is_full_does_the_same() {
+async fn small_full_file_system_refuses_appends_serves_reads_and_recovers() {
     let database = TestDatabase::sqlite();
     let Some(disk) = Mounted::new(&database, &["-t", "tmpfs", "-o", "size=4m", "none"]) else {
         return;
@@ -236,13 +243,13 @@ async fn a_small_file_system_that_is_full_does_the_same() {
             while file.write_all(&[1; 4096]).is_ok() {}
         };
         let passes = || fs::remove_file(&ballast).unwrap();
-        appender.goes_through(full, passes).await;
+        appender.fills_and_recovers(full, passes).await;
     }
     assert_eq!(appender.process.stop().await, End::Stopped);
 }
 
 #[tokio::test]
-async fn a_file_system_that_stops_itself_loses_nothing() {
+async fn aborted_file_system_loses_nothing() {
     let database = TestDatabase::sqlite();
     let image = fs::File::create(database.file("image")).unwrap();
     image.set_len(32 << 20).unwrap();
@@ -251,9 +258,9 @@ async fn a_file_system_that_stops_itself_loses_nothing() {
     let Some(disk) = loop_mount() else { return };
     let mut appender = Appender::start(&disk.folder(), &[]).await;
     appender.append().await;
-    // As the kernel does when its journal cannot be written: from now on all is read only.
+    // As the kernel does when its journal cannot be written: the file system turns read-only.
     assert!(run(&database, "mount", &["-o", "remount,abort", "disk"]));
-    // Whether a write or only its sync is refused then differs; after the latter the program ends.
+    // Either the write or only its fsync is refused; after a failed fsync the server ends.
     let refused = appender.process.call(appender.next_append()).await;
     assert!(refused.is_none_or(|told| told.0 == 500));
     appender.process.kill().await;
@@ -263,4 +270,30 @@ async fn a_file_system_that_stops_itself_loses_nothing() {
     appender.all_is_read().await;
     assert_eq!(appender.append().await.0, 200);
     assert_eq!(appender.process.stop().await, End::Stopped);
+}
+
+#[tokio::test]
+async fn purge_that_was_refused_goes_on_by_itself() {
+    let database = TestDatabase::sqlite();
+    let store = database.with_execution().await;
+    store.append(&vec![event("A"); 250], 2).await.unwrap();
+    let mut shell = connect(&database.file("test.db")).await;
+    let refuse = "CREATE TRIGGER refuse BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, ''); END";
+    sqlx::raw_sql(refuse).execute(&mut shell).await.unwrap();
+    let deleted = store.inner.delete_flow(deletion("f"), None).await;
+    assert!(deleted.unwrap().is_ok());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let count = || sqlx::query_scalar::<_, i64>("SELECT count(*) FROM events");
+    assert_eq!(count().fetch_one(&mut shell).await.unwrap(), 251);
+    sqlx::raw_sql("DROP TRIGGER refuse")
+        .execute(&mut shell)
+        .await
+        .unwrap();
+    for _ in 0..1000 {
+        if count().fetch_one(&mut shell).await.unwrap() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the rows stay");
 }

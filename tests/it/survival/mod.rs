@@ -1,21 +1,24 @@
-//! What the ledger survives: each promise broken by force, and what came of it counted.
+//! Fault injection and load tests: each promise is attacked, and the outcomes are counted.
 
 mod client;
 mod crash;
+mod crash_run;
 mod damage;
 mod faults;
 mod full;
 mod fuzz;
 mod hostile;
+mod one_file;
 mod overload;
 mod power;
 mod process;
 mod replay;
+mod restore;
 mod slow;
 mod stop;
-mod trial;
+mod wal;
 
-/// How often a test does its work: as the variable says, else so often in CI and so often elsewhere.
+/// Repetitions of a test: the value of the variable, or the default in CI or elsewhere.
 fn times(variable: &str, in_ci: u32, elsewhere: u32) -> u32 {
     let given = std::env::var(variable).ok();
     given.map_or_else(

@@ -245,7 +245,7 @@ async fn times(served: &Served) -> Times {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_overloaded_server_answers_or_throttles_and_then_is_as_before() {
+async fn overloaded_server_answers_or_throttles_and_recovers() {
     let seconds = setting("OVERLOAD_SECONDS", 0);
     let whole = seconds > 0;
     let connections = setting("OVERLOAD_CONNECTIONS", if whole { 512 } else { 64 });

@@ -1,5 +1,5 @@
-//! The same when the power is cut: a disk in a file whose file system is shut down without a flush, so that
-//! what was not synced is gone. Needs root and loop devices.
+//! Power cut test: the database is on a loop device whose file system is shut down without a flush, so what was
+//! not synced is lost. Needs root and loop devices.
 
 use std::{
     fs::{self, File},
@@ -10,10 +10,10 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{times, trial::Trial};
+use super::{crash_run::CrashRun, times};
 use crate::cli::Process;
 
-/// Cuts the power of the file system it is given once it reads a line: `EXT4_IOC_SHUTDOWN` without flushing
+/// A Python program that shuts its file system down once it reads a line: `EXT4_IOC_SHUTDOWN` without a flush of
 /// the journal.
 const SWITCH: &str = r#"
 import fcntl, os, struct, sys
@@ -25,7 +25,7 @@ fcntl.ioctl(disk, 0x8004587D, struct.pack("I", 2))
 
 const DISK_BYTES: u64 = 1 << 30; // sparse
 
-/// A disk of its own, mounted at `mount`.
+/// A loop device with a file system, mounted at `mount`.
 struct Disk {
     folder: tempfile::TempDir,
     mount: PathBuf,
@@ -33,7 +33,7 @@ struct Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Lazily: a test that fails leaves its server on it for a moment.
+        // Lazily, because the server of a failed test may still use it.
         let _ = run(Command::new("umount").arg("--lazy").arg(&self.mount));
     }
 }
@@ -49,7 +49,7 @@ fn run(command: &mut Command) -> Result<(), String> {
 }
 
 impl Disk {
-    /// A new one, or why there is none.
+    /// Creates a disk, or says why it cannot.
     fn new() -> Result<Self, String> {
         let folder = tempfile::tempdir().unwrap();
         let mount = folder.path().join("mount");
@@ -65,13 +65,13 @@ impl Disk {
         Ok(disk)
     }
 
-    /// A new one; where there can be none, a line says so.
+    /// Creates a disk; prints a line where that is not possible.
     fn or_skip() -> Option<Self> {
         let fault = match Disk::new() {
             Ok(disk) => return Some(disk),
             Err(fault) => fault,
         };
-        // Past the test's capture, so that it is seen.
+        // Not captured by the test harness.
         let _ = writeln!(
             std::io::stderr(),
             "SKIPPED power cuts, which need root and loop devices: {fault}"
@@ -90,7 +90,7 @@ impl Disk {
             .arg(&self.mount))
     }
 
-    /// What cuts its power, ready to.
+    /// Starts the program that cuts the power, and waits until it is ready.
     fn switch(&self) -> Switch {
         let mut python = Command::new("python3");
         let python = python.args(["-c", SWITCH]).arg(&self.mount);
@@ -107,18 +107,18 @@ impl Disk {
         Switch(python)
     }
 
-    /// Takes it out after a power cut, and plugs it in again.
+    /// Unmounts the disk after a power cut, and mounts it again.
     fn replug(&self) {
         run(Command::new("umount").arg(&self.mount)).unwrap();
         self.plug_in().unwrap();
     }
 }
 
-/// A program that waits at the switch.
+/// The waiting program that cuts the power.
 struct Switch(Child);
 
 impl Switch {
-    /// From now on nothing reaches the disk.
+    /// Cuts the power: nothing reaches the disk any more.
     fn cut(mut self) {
         self.0.stdin.take().unwrap().write_all(b"\n").unwrap();
         assert!(self.0.wait().unwrap().success(), "the power stays on");
@@ -126,27 +126,27 @@ impl Switch {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_acknowledged_is_lost_when_the_power_is_cut() {
+async fn power_cut_loses_no_acknowledged_append() {
     let Some(disk) = Disk::or_skip() else { return };
     let logs = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/cut.db", disk.mount.display());
-    let mut trial = Trial::new();
+    let mut crash_run = CrashRun::new();
     for _ in 0..times("POWER_CYCLES", 20, 3) {
         let switch = disk.switch();
         let end = |server: Process| {
-            // Without power nobody speaks. A sync that is under way while ext4 is shut down may say yes
-            // for what is not there afterwards, also to a program that only writes to a plain file.
+            // A process without power answers nobody, so the server is frozen first. An fsync during the shutdown
+            // of ext4 may report success for data that is lost, also for a plain file.
             server.freeze();
             switch.cut();
             drop(server);
         };
-        trial.cycle(logs.path(), &url, end).await;
+        crash_run.cycle(logs.path(), &url, end).await;
         disk.replug();
     }
-    trial.finish(logs.path(), &url).await;
+    crash_run.finish(logs.path(), &url).await;
 }
 
-/// Commits a hundred rows, cuts the power, and answers how many of them are there.
+/// Commits a hundred rows, cuts the power, and returns how many rows are left.
 fn rows_after_a_cut(disk: &Disk, synchronous: &str) -> i64 {
     let file = disk.mount.join(synchronous);
     let open = || Connection::open(&file).unwrap();
@@ -170,7 +170,7 @@ fn rows_after_a_cut(disk: &Disk, synchronous: &str) -> i64 {
 }
 
 #[test]
-fn a_cut_loses_what_is_not_synced_and_nothing_else() {
+fn power_cut_loses_only_what_was_not_synced() {
     let Some(disk) = Disk::or_skip() else { return };
     let [full, normal, off] = ["FULL", "NORMAL", "OFF"].map(|level| rows_after_a_cut(&disk, level));
     println!("of 100 commits: synchronous FULL kept {full}, NORMAL {normal}, OFF {off}");

@@ -1,4 +1,4 @@
-//! `serve` as a process of its own whose storage calls fail when told to (faults.c), and its one client.
+//! The server as a process under fault injection (faults.c), and a client for it.
 
 use std::{
     fs,
@@ -18,10 +18,10 @@ use tokio::{
 
 use crate::{cli::command, support::Call};
 
-/// Nothing here takes seconds; whoever takes so long hangs.
+/// Longest wait for an answer or an end; more is a hang.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// faults.c as a library.
+/// faults.c, compiled as a shared library.
 static FAULTS: LazyLock<PathBuf> = LazyLock::new(|| {
     let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults.so");
     let mine = library.with_extension(std::process::id().to_string());
@@ -42,26 +42,26 @@ static FAULTS: LazyLock<PathBuf> = LazyLock::new(|| {
 pub struct Process {
     child: Child,
     folder: PathBuf,
-    /// None if it ended before that.
+    /// None if it ended before it served.
     pub address: Option<SocketAddr>,
 }
 
-/// How a process ended.
+/// How a server process ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
-    /// 0, as it was told.
+    /// Exit code 0, after SIGTERM.
     Stopped,
-    /// 1, with this one line.
+    /// Exit code 1, with this one line on standard error.
     GaveUp(String),
     /// By SIGKILL.
     Killed,
 }
 
-/// An answer's status and text.
-pub type Told = (u16, String);
+/// Status and body of an answer.
+pub type Reply = (u16, String);
 
 impl Process {
-    /// Starts on `test.db` in `folder`, and waits until it serves or ends. Its log is the file `log` there.
+    /// Starts a server on `test.db` in `folder`, and waits until it serves or ends. It logs to the file `log` there.
     pub async fn start(folder: &Path, environment: &[(&str, String)]) -> Self {
         let log = fs::File::create(folder.join("log")).unwrap();
         let database = folder.join("test.db");
@@ -93,18 +93,18 @@ impl Process {
         }
     }
 
-    /// None if the server ended meanwhile.
-    pub async fn call(&self, call: Call) -> Option<Told> {
+    /// Makes a call. None if the server ended.
+    pub async fn call(&self, call: Call) -> Option<Reply> {
         let call = call.at(Clock::System.now().millis());
         self.send(&call.header("Connection", "close").bytes()).await
     }
 
-    pub async fn get(&self, path: &str) -> Option<Told> {
+    pub async fn get(&self, path: &str) -> Option<Reply> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         self.send(request.as_bytes()).await
     }
 
-    async fn send(&self, request: &[u8]) -> Option<Told> {
+    async fn send(&self, request: &[u8]) -> Option<Reply> {
         let exchange = async {
             let mut stream = TcpStream::connect(self.address?).await.ok()?;
             stream.write_all(request).await.ok()?;
@@ -118,12 +118,12 @@ impl Process {
             .expect("an answer")
     }
 
-    /// Kills it, and waits for its end.
+    /// Kills the server by SIGKILL and waits for its end.
     pub async fn kill(&mut self) {
         self.child.kill().await.unwrap();
     }
 
-    /// Asks it to stop, if it still runs, and waits for its end.
+    /// Sends SIGTERM, if the server still runs, and waits for its end.
     pub async fn stop(&mut self) -> End {
         if let Some(id) = self.child.id() {
             let mut kill = Command::new("kill");
@@ -133,6 +133,11 @@ impl Process {
                 .status()
                 .await;
         }
+        self.wait().await
+    }
+
+    /// Waits for its end.
+    pub async fn wait(&mut self) -> End {
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         let status = ended.expect("an end").unwrap();
         let log = fs::read_to_string(self.folder.join("log")).unwrap();

@@ -1,4 +1,4 @@
-//! A write that was signed once is done once, also when the server is killed amid its replays.
+//! Replay test: a signed write is done once, also when the server is killed during replays of it.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -6,8 +6,8 @@ use flowledger::clock::Clock;
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::sleep};
 
 use super::{
+    crash_run::{ENVIRONMENT, ask, create_flow},
     times,
-    trial::{ENVIRONMENT, ask, create_flow},
 };
 use crate::{
     cli::Process,
@@ -16,7 +16,7 @@ use crate::{
 
 const REPLAYS: usize = 64;
 
-/// An append that would be done again if it came again: it expects no EventId.
+/// An append without ExpectedEventId, which is not idempotent: a replay would append again.
 fn append(acs3: bool) -> Vec<u8> {
     let call = Call::new("AppendExecutionEvents")
         .at(Clock::System.now().millis())
@@ -26,7 +26,7 @@ fn append(acs3: bool) -> Vec<u8> {
     Call { acs3, ..call }.bytes()
 }
 
-/// Sends the same bytes over many connections at once; the codes of those that were answered.
+/// Sends the same bytes over many connections at once. Yields the code of each answer.
 fn replay(address: SocketAddr, request: &[u8]) -> JoinSet<Option<String>> {
     let mut replays = JoinSet::new();
     for _ in 0..REPLAYS {
@@ -42,7 +42,7 @@ fn replay(address: SocketAddr, request: &[u8]) -> JoinSet<Option<String>> {
     replays
 }
 
-/// How many were accepted and how many refused; there is no third outcome of an answer.
+/// Counts accepted and refused replays; any other answer fails the test.
 async fn outcomes(replays: JoinSet<Option<String>>) -> (usize, usize) {
     let (mut accepted, mut refused) = (0, 0);
     for code in replays.join_all().await.into_iter().flatten() {
@@ -56,7 +56,7 @@ async fn outcomes(replays: JoinSet<Option<String>>) -> (usize, usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_is_done_once_when_the_server_is_killed_amid_its_replays() {
+async fn write_is_done_once_when_the_server_is_killed_amid_its_replays() {
     let folder = tempfile::tempdir().unwrap();
     let serve = || Process::serve(folder.path(), &[], &ENVIRONMENT);
     let mut server = serve();

@@ -1,4 +1,4 @@
-//! Many who are slow on purpose: all are closed in time, and nobody else notices.
+//! Slow clients: their connections are closed in time, and other clients are not delayed.
 
 use std::time::Duration;
 
@@ -35,19 +35,19 @@ const KINDS: [Slow; 6] = [Head, Body, HalfClosed, Upload, Unread, Idle];
 /// The seconds after which all but the idle ones are gone, and these too.
 const SLOW_SECONDS: u64 = 20;
 const IDLE_SECONDS: u64 = 65;
-/// How much later than that they may be.
+/// Tolerance of these times.
 const LATE: Duration = Duration::from_secs(3);
-/// Anonymous memory of the server.
+/// Bound of the anonymous memory of the server, in MiB.
 const MEMORY_MAX_MIB: u64 = 256;
-/// What ninety-nine of a hundred calls of an honest client may take.
+/// Bound of the p99 latency of a well-behaved client.
 const HONEST_P99: Duration = Duration::from_millis(50);
-/// What a large call may take: others must give up their room first.
+/// Bound of the latency of a large call: reservations of slow clients must be revoked first.
 const LARGE: Duration = Duration::from_secs(10);
 
 const HEAD: &str = "POST /?Action=DescribeFlow HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ";
 
-/// Is slow until the server closes, as far as this side can tell.
-async fn be_slow(mut stream: TcpStream, kind: Slow) {
+/// Sends slowly, or nothing, until the server closes the connection.
+async fn send_slowly(mut stream: TcpStream, kind: Slow) {
     let begin = match kind {
         Idle => String::new(),
         Head => "GET / HTTP/1.1\r\nA: ".to_owned(),
@@ -80,8 +80,8 @@ async fn be_slow(mut stream: TcpStream, kind: Slow) {
     }
 }
 
-/// Looks and appends, one after the other, until it is stopped.
-async fn be_honest(mut connection: Connection, mut stop: oneshot::Receiver<()>) -> Times {
+/// Reads and appends, one call after the other, until it is stopped.
+async fn call_steadily(mut connection: Connection, mut stop: oneshot::Receiver<()>) -> Times {
     connection.ok(&start("honest")).await;
     let mut times = Times::default();
     let mut next = 2;
@@ -102,8 +102,8 @@ async fn be_honest(mut connection: Connection, mut stop: oneshot::Receiver<()>) 
     times
 }
 
-/// A large upload and a large page beside all who hold room for theirs.
-async fn be_large(mut connection: Connection, whole: bool) {
+/// Makes a large upload and reads a large page while slow clients hold memory reservations.
+async fn call_with_large_bodies(mut connection: Connection, whole: bool) {
     connection.ok(&start("uploaded")).await;
     for ask in [
         append("uploaded", Some(2), 14, 60_000),
@@ -117,9 +117,9 @@ async fn be_large(mut connection: Connection, whole: bool) {
     }
 }
 
-/// In small it waits for all but the idle ones, and times are not asserted: other tests run beside.
+/// The short run does not wait for idle connections and asserts no latency: other tests run beside it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_slow_are_closed_in_time_and_nobody_else_notices() {
+async fn slow_connections_are_closed_in_time_and_delay_no_others() {
     let count = usize::try_from(setting("SLOW_CONNECTIONS", 0)).unwrap();
     let whole = count > 0;
     let count = if whole { count } else { 300 };
@@ -132,14 +132,14 @@ async fn the_slow_are_closed_in_time_and_nobody_else_notices() {
     }
     let before = served.sockets();
     let (stop, stopped) = oneshot::channel();
-    let honest = tokio::spawn(be_honest(honest, stopped));
+    let honest = tokio::spawn(call_steadily(honest, stopped));
 
     let mut slow = JoinSet::new();
     for kind in KINDS.into_iter().cycle().take(count) {
-        slow.spawn(be_slow(served.connect().await.stream, kind));
+        slow.spawn(send_slowly(served.connect().await.stream, kind));
     }
     let begun = Instant::now();
-    let large = tokio::spawn(be_large(large, whole));
+    let large = tokio::spawn(call_with_large_bodies(large, whole));
     let late = if whole { LATE } else { LATE * 5 };
     let mut memory = served.memory();
     let phases = [

@@ -1,5 +1,5 @@
-//! A server that is told to stop answers what was sent before, keeps what it acknowledged, and is gone
-//! within five seconds, whatever its clients do.
+//! Graceful shutdown under load: the server answers requests that were sent before the signal, keeps what it
+//! acknowledged, and exits within five seconds, whatever its clients do.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -11,16 +11,16 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{times, trial::Trial};
+use super::{crash_run::CrashRun, times};
 use crate::{
     support::{Answer, Call},
     ui::{OURS, request},
 };
 
-/// The promise.
+/// Longest time from SIGTERM to the exit, as promised.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 
-/// A call about execution `quiet`, to which nobody appends.
+/// A call about execution `quiet`, which the appenders do not use.
 fn about(action: &str) -> Call {
     Call::new(action)
         .at(Clock::System.now().millis())
@@ -28,8 +28,8 @@ fn about(action: &str) -> Call {
         .query("ExecutionName", "quiet")
 }
 
-/// Reads until the server is gone, over one connection or one for each request. Answers when the requests
-/// were sent that had no answer, and how many had one.
+/// Reads until the server exits, over one connection (keep-alive) or one for each request. Returns when the
+/// requests without an answer were sent, and the number of answers.
 async fn read(address: SocketAddr, keeps: bool) -> (Vec<Instant>, usize) {
     let (mut unanswered, mut answered) = (Vec::new(), 0);
     while let Ok(mut stream) = TcpStream::connect(address).await {
@@ -53,7 +53,7 @@ async fn read(address: SocketAddr, keeps: bool) -> (Vec<Instant>, usize) {
     (unanswered, answered)
 }
 
-/// Waits for the end of an execution, and hears at the stop how it stands.
+/// Waits for the end of an execution (long poll). The shutdown ends the wait with the current status.
 async fn wait(address: SocketAddr) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let wait = about("DescribeExecution").query("WaitTimeSeconds", "60");
@@ -63,7 +63,7 @@ async fn wait(address: SocketAddr) {
     assert_eq!(answer.header("connection"), Some("close"));
 }
 
-/// Follows an execution on its page; the stream ends as it should.
+/// Follows an execution by server-sent events. The shutdown ends the stream in good order.
 async fn follow(address: SocketAddr) {
     let form = "key_id=testid&secret=testsecret";
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -93,8 +93,8 @@ async fn follow(address: SocketAddr) {
     );
 }
 
-/// Sends part of a request and then nothing.
-async fn dawdle(address: SocketAddr) {
+/// Sends a request without its last byte.
+async fn send_incomplete_request(address: SocketAddr) {
     let request = about("AppendExecutionEvents").form("Events", "[]").bytes();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream
@@ -105,29 +105,29 @@ async fn dawdle(address: SocketAddr) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_under_load_answers_what_was_sent_before_it() {
+async fn stop_under_load_answers_every_request_sent_before_it() {
     let folder = tempfile::tempdir().unwrap();
     let (url, wal) = ("sqlite://stopped.db", folder.path().join("stopped.db-wal"));
-    let mut trial = Trial::new();
+    let mut crash_run = CrashRun::new();
     let (mut answered, mut refused, mut longest) = (0, 0, Duration::ZERO);
     let stops = times("STOPS", 20, 3);
     for stop in 0..stops {
-        let server = trial.start(folder.path(), url).await;
+        let server = crash_run.start(folder.path(), url).await;
         let address = server.address;
         let mut others = JoinSet::new();
         for n in 0..4 {
             others.spawn(wait(address));
             others.spawn(follow(address));
             if n == 0 && stop == 0 {
-                others.spawn(dawdle(address));
+                others.spawn(send_incomplete_request(address));
             }
         }
         let mut readers = JoinSet::new();
         for n in 0..8 {
             readers.spawn(read(address, n % 2 == 0));
         }
-        let work = trial.work(address);
-        sleep(trial.moment() + Duration::from_millis(100)).await;
+        let work = crash_run.work(address);
+        sleep(crash_run.moment() + Duration::from_millis(100)).await;
 
         let told = Instant::now();
         let (code, _) = tokio::task::block_in_place(|| server.stop("TERM"));
@@ -135,7 +135,7 @@ async fn a_stop_under_load_answers_what_was_sent_before_it() {
         assert_eq!(code, Some(0));
         let left = std::fs::metadata(&wal).map_or(0, |wal| wal.len());
         assert_eq!(left, 0, "bytes of the write-ahead log");
-        let mut unanswered = trial.rest(work).await;
+        let mut unanswered = crash_run.rest(work).await;
         for (reader, answers) in readers.join_all().await {
             unanswered.extend(reader);
             answered += answers;
@@ -154,5 +154,5 @@ async fn a_stop_under_load_answers_what_was_sent_before_it() {
         longest.as_millis()
     );
     assert!(longest < GONE_WITHIN, "{longest:?}");
-    trial.finish(folder.path(), url).await;
+    crash_run.finish(folder.path(), url).await;
 }

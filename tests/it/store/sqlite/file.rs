@@ -10,13 +10,13 @@ use std::{
 use flowledger::store;
 
 use super::{connect, run_on};
-use crate::support::test_store::{TestDatabase, TestStore, event, flow};
+use crate::support::test_store::{TestDatabase, TestStore, at, event, flow};
 
 const FOREIGN: &str = "it belongs to another program; name another file";
 const TAKEN: &str = "another process has it open; stop that one first";
 
 async fn refusal(url: &str) -> String {
-    store::open(url).await.err().expect("it is refused")
+    store::open(url, at(0)).await.err().expect("it is refused")
 }
 
 /// Names and contents of the files there, but of indexes of write-ahead logs, which readers change too.
@@ -49,7 +49,7 @@ async fn the_file_name_may_hold_anything_and_come_with_a_mode() {
         (format!("sqlite://{folder}made.db?mode=rwc"), "made.db"),
         (format!("sqlite://{folder}made.db?mode=rw"), "made.db"),
     ] {
-        let store = store::open(&url).await.unwrap();
+        let store = store::open(&url, at(0)).await.unwrap();
         let _ = store.create_flow(flow("f"), None).await.unwrap();
         store.close().await;
         assert!(database.file(file).is_file(), "{url}");
@@ -244,7 +244,7 @@ async fn a_closed_store_is_one_file() {
     assert!(!database.file("test.db-wal").exists());
     assert!(!database.file("test.db-shm").exists());
     fs::copy(database.file("test.db"), database.file("copy.db")).unwrap();
-    let copy = store::open(&database.url.replace("test.db", "copy.db"))
+    let copy = store::open(&database.url.replace("test.db", "copy.db"), at(0))
         .await
         .unwrap();
     assert_eq!(TestStore { inner: copy }.history("e").await.len(), 101);

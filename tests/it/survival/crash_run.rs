@@ -1,5 +1,5 @@
-//! A server under eight appenders that is brought down again and again, and what it keeps of what it
-//! acknowledged.
+//! Repeated crashes under load: eight appenders write to a server that is stopped again and again; after each
+//! restart an audit compares the histories with what was acknowledged.
 
 use std::{
     collections::BTreeSet,
@@ -35,30 +35,30 @@ use crate::{
     },
 };
 
-/// The key of `Call`, and no line for each request.
+/// The access key of `Call`; no request log.
 pub const ENVIRONMENT: [(&str, &str); 3] = [
     ("FLOWLEDGER_ACCESS_KEY_ID", "testid"),
     ("FLOWLEDGER_ACCESS_KEY_SECRET", "testsecret"),
     ("RUST_LOG", "warn"),
 ];
 
-/// Cycles from one audit of everything to the next; between them what is new is audited.
+/// Cycles between two audits of all histories. The other audits read what is new.
 const WHOLE_AUDIT_EVERY: u32 = 500;
 
-pub struct Trial {
+pub struct CrashRun {
     pub random: TestRng,
     seed: u64,
     appenders: Vec<Appender>,
     cycles: u32,
     acknowledged: Vec<StoredBatch>,
-    /// Of these, so many were audited when they were new.
+    /// How many of them have been audited.
     settled: usize,
     executions: BTreeSet<String>,
     audit: Audit,
     totals: Totals,
 }
 
-/// Appenders at work.
+/// Running appenders.
 pub struct Work {
     appenders: Vec<JoinHandle<Appender>>,
     down: Arc<AtomicBool>,
@@ -66,20 +66,20 @@ pub struct Work {
 
 #[derive(Default)]
 struct Totals {
-    /// Without an answer when the server went down: there afterwards, or not.
+    /// Batches without an answer when the server went down that were stored, and that were not.
     there: u64,
     not_there: u64,
     never_sent: u64,
     hang_ups: u64,
     conflicts: u64,
     unavailable: u64,
-    /// Events that were read, again and again.
+    /// Events read by all audits.
     events: u64,
 }
 
-impl Trial {
-    /// Eight appenders, three of which share their executions. `SEED` repeats a trial's dice, though not
-    /// the moments at which things meet.
+impl CrashRun {
+    /// Creates eight appenders, three of which share their executions. The variable `SEED` repeats the random
+    /// numbers of a run, not its timing.
     pub fn new() -> Self {
         let given = std::env::var("SEED").ok();
         let seed = given.map_or_else(
@@ -95,7 +95,7 @@ impl Trial {
             1..=3 => Appender::new(id, "shared", true, random(id)),
             _ => Appender::new(id, &format!("own-{id}"), false, random(id)),
         };
-        Trial {
+        CrashRun {
             random: random(0),
             seed,
             appenders: (1..=8).map(appender).collect(),
@@ -108,8 +108,8 @@ impl Trial {
         }
     }
 
-    /// Starts the server, audits, lets the appenders work for a moment, and brings it down by `end`.
-    /// `folder` gets its log.
+    /// Starts the server, audits, runs the appenders for a random time, and stops the server by `end`. Its log
+    /// goes to `folder`.
     pub async fn cycle(&mut self, folder: &Path, url: &str, end: impl FnOnce(Process)) {
         let server = self.start(folder, url).await;
         let work = self.work(server.address);
@@ -130,7 +130,7 @@ impl Trial {
         server
     }
 
-    /// Sets the appenders to work.
+    /// Starts the appenders.
     pub fn work(&mut self, address: SocketAddr) -> Work {
         let down = Arc::new(AtomicBool::new(false));
         let appenders = mem::take(&mut self.appenders).into_iter();
@@ -141,13 +141,12 @@ impl Trial {
         }
     }
 
-    /// How long the next load lasts.
+    /// A random duration of the next load.
     pub fn moment(&mut self) -> Duration {
         Duration::from_millis(self.random.random_range(20..300))
     }
 
-    /// Calls the appenders back from a server that is down. Answers when each request was sent that was
-    /// left without an answer.
+    /// Stops the appenders after the server went down. Returns when each request without an answer was sent.
     pub async fn rest(&mut self, work: Work) -> Vec<Instant> {
         work.down.store(true, Relaxed);
         let mut unanswered = Vec::new();
@@ -161,7 +160,7 @@ impl Trial {
         unanswered
     }
 
-    /// Starts the server a last time and audits everything.
+    /// Starts the server once more and audits all histories.
     pub async fn finish(mut self, folder: &Path, url: &str) {
         let server = Process::serve(folder, &["--database-url", url], &ENVIRONMENT);
         self.audit(server.address, true).await;
@@ -184,7 +183,7 @@ impl Trial {
             self.executions.len(),
             self.acknowledged.len(),
         );
-        assert!(!self.acknowledged.is_empty(), "nothing was put to the test");
+        assert!(!self.acknowledged.is_empty(), "no batch was acknowledged");
     }
 
     fn take(&mut self, report: Report) {
@@ -198,7 +197,7 @@ impl Trial {
         self.audit.never_sent(report.never_sent);
     }
 
-    /// Reads what is new, or everything, and holds it against what was acknowledged.
+    /// Reads new events, or all, and compares them with what was acknowledged.
     async fn audit(&mut self, address: SocketAddr, whole: bool) {
         let pending: Vec<_> = self.appenders.iter().filter_map(|a| a.pending).collect();
         let pending: Vec<_> = pending
@@ -236,13 +235,13 @@ impl Trial {
     }
 }
 
-impl std::fmt::Display for Trial {
+impl std::fmt::Display for CrashRun {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "cycle {} of SEED={}", self.cycles, self.seed)
     }
 }
 
-/// Reads what the audit has not read of an execution.
+/// Reads the events of an execution that the audit has not read.
 async fn read(stream: &mut TcpStream, audit: &mut Audit, execution: &str) {
     let about = |action| {
         Call::new(action)
@@ -275,7 +274,7 @@ async fn read(stream: &mut TcpStream, audit: &mut Audit, execution: &str) {
     }
 }
 
-/// The answer of a call that must succeed; a crowded machine may be throttled now and then.
+/// Returns the answer of a call that must succeed. Calls that are throttled are retried.
 pub async fn ask(stream: &mut TcpStream, call: &Call) -> Value {
     loop {
         stream
@@ -290,7 +289,7 @@ pub async fn ask(stream: &mut TcpStream, call: &Call) -> Value {
     }
 }
 
-/// Makes flow `f` with a running execution `quiet`, to which nobody appends.
+/// Creates flow `f` with a running execution `quiet`, which the appenders do not use.
 pub async fn create_flow(address: SocketAddr) {
     let create = Call::new("CreateFlow")
         .at(Clock::System.now().millis())

@@ -1,0 +1,276 @@
+//! Which database this is, and which run of a server had it last: noticed at a start are a copy that was
+//! restored and a write-ahead log that belongs to another file.
+//!
+//! The database has the truth in its table `incarnation`. A small run file beside it (`FILE.run`) remembers what
+//! the last server knew; it does not travel with a copy. Where the two do not fit together, the database is
+//! taken for a copy and gets a new incarnation: nonces of writes that came after the copy are not in it, so
+//! what was signed before is refused, and task tokens of the old incarnation are refused by a new key.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read},
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use super::{file::with_suffix, lock::MODE};
+use crate::{model::Timestamp, store::Error};
+
+/// What the run file says. Its length is always the same, so that it is overwritten in one piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Record {
+    /// Whether the last server stopped in good order.
+    stopped: bool,
+    id: String,
+    /// The database is at least as old as this, also without its write-ahead log.
+    minute: i64,
+}
+
+/// The run file, open as long as the database is.
+pub(super) struct RunFile {
+    file: File,
+    path: PathBuf,
+    record: Option<Record>,
+}
+
+/// The row of the table.
+pub(super) struct Incarnation {
+    id: String,
+    /// Minutes in which servers wrote, since the database was created; each start and stop counts too.
+    pub minute: i64,
+    /// Milliseconds since 1970: writes signed at or before are refused.
+    pub refused_until: i64,
+}
+
+/// An id that no database has, while it is not known.
+const UNKNOWN: &str = "00000000000000000000000000000000";
+/// Bytes of a run file are few; a longer file is not ours.
+const READ_MAX_BYTES: u64 = 256;
+
+impl Record {
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.strip_prefix("flowledger run ")?.split_whitespace();
+        let record = Record {
+            stopped: words.next()? == "stopped",
+            id: words.next()?.to_owned(),
+            minute: words.next()?.parse().ok()?,
+        };
+        (record.text() == text).then_some(record)
+    }
+
+    fn text(&self) -> String {
+        let state = if self.stopped { "stopped" } else { "running" };
+        format!("flowledger run {state} {} {:020}\n", self.id, self.minute)
+    }
+}
+
+impl RunFile {
+    /// Opens the run file of a database, wherever a link to it leads, or creates it.
+    pub(super) fn open(database: &Path) -> io::Result<Self> {
+        let path = with_suffix(&database.canonicalize()?, ".run");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(MODE)
+            .open(&path)?;
+        let mut text = String::new();
+        let read = Read::by_ref(&mut file).take(READ_MAX_BYTES);
+        let record = { read }
+            .read_to_string(&mut text)
+            .ok()
+            .and_then(|_| Record::parse(&text));
+        Ok(RunFile { file, path, record })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Says that a server has the database now. From here on, a write-ahead log beside it is its own.
+    pub(super) fn mark_running(&self) -> io::Result<()> {
+        let record = self.record.clone().unwrap_or(Record {
+            stopped: false,
+            id: UNKNOWN.to_owned(),
+            minute: 0,
+        });
+        self.write(&Record {
+            stopped: false,
+            ..record
+        })?;
+        self.sync()
+    }
+
+    /// Remembers how old the database file is, without its log. Not synced: after a power cut it may say less.
+    pub(super) fn remember(&self, incarnation: &Incarnation) {
+        if let Err(error) = self.write(&incarnation.record(false)) {
+            tracing::warn!(%error, "the run file cannot be written; an older copy may go unnoticed");
+        }
+    }
+
+    /// Remembers a clean stop.
+    pub(super) fn mark_stopped(&self, incarnation: &Incarnation) -> io::Result<()> {
+        self.write(&incarnation.record(true))?;
+        self.sync()
+    }
+
+    fn write(&self, record: &Record) -> io::Result<()> {
+        let text = record.text();
+        self.file.write_all_at(text.as_bytes(), 0)?;
+        if self.file.metadata()?.len() != text.len() as u64 {
+            self.file.set_len(text.len() as u64)?;
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()?;
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()
+    }
+
+    /// Refuses a write-ahead log that is not the database's own. SQLite cannot tell: it would overwrite pages of
+    /// the database by pages of another file.
+    ///
+    /// Compared are the run file and the database as it is without its log. A server that crashed leaves a log
+    /// and a database that is at least as old as the run file says; a clean stop leaves no log.
+    pub(super) async fn check_log(&self, options: &SqliteConnectOptions) -> Result<(), String> {
+        let database = options.get_filename();
+        let log = with_suffix(database, "-wal");
+        if !log.metadata().is_ok_and(|log| log.len() > 0) {
+            return Ok(());
+        }
+        let Some((main, stopped)) = without_log(options).await else {
+            return Ok(()); // it never was without its log, or is damaged: nothing to compare
+        };
+        let running = self.record.as_ref().filter(|record| !record.stopped);
+        let fault = match running {
+            None if stopped => "the last server stopped in good order and left none",
+            Some(record) if record.id != UNKNOWN && record.id != main.id => {
+                "it is the log of another database that was here before"
+            }
+            Some(record) if record.id == main.id && record.minute > main.minute => {
+                "the database is an older copy than the log needs"
+            }
+            _ => return Ok(()),
+        };
+        let (file, log) = (database.display(), log.display());
+        Err(format!(
+            "the write-ahead log beside it does not fit: {fault}. If the log was left by another file, remove \
+             {log} and {file}-shm. If both were copied together, fold them: sqlite3 {file} \
+             'PRAGMA wal_checkpoint(TRUNCATE)'. Then start again"
+        ))
+    }
+
+    /// Begins a run of the server. A database that does not fit to the run file gets a new incarnation.
+    pub(super) async fn begin(
+        &self,
+        connection: &mut SqliteConnection,
+        now: Timestamp,
+    ) -> Result<Incarnation, sqlx::Error> {
+        let found = Incarnation::read(connection).await?;
+        let known = self
+            .record
+            .as_ref()
+            .is_some_and(|record| record.id == found.id && record.minute <= found.minute);
+        let unknown = |record: &Record| record.id == UNKNOWN;
+        let new = found.minute == 0 && self.record.as_ref().is_none_or(unknown);
+        if new {
+            self.remember(&found); // or a start that ends here would leave what looks like a copy
+        }
+        let mut transaction = connection.begin().await?;
+        if !(known || new) {
+            tracing::warn!(
+                "the database is a copy, or its run file is missing: task tokens from before this start and \
+                 writes signed before it are refused"
+            );
+            sqlx::query(
+                "UPDATE incarnation SET id = lower(hex(randomblob(16))), refused_until = ?1",
+            )
+            .bind(now.millis())
+            .execute(&mut *transaction)
+            .await?;
+            sqlx::query("UPDATE task_key SET key = lower(hex(randomblob(32)))")
+                .execute(&mut *transaction)
+                .await?;
+        }
+        sqlx::query("UPDATE incarnation SET minute = minute + 1, stopped = 0")
+            .execute(&mut *transaction)
+            .await?;
+        let begun = Incarnation::read(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(begun)
+    }
+}
+
+impl Incarnation {
+    fn record(&self, stopped: bool) -> Record {
+        Record {
+            stopped,
+            id: self.id.clone(),
+            minute: self.minute,
+        }
+    }
+
+    async fn read(connection: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
+        let row = sqlx::query("SELECT id, minute, refused_until FROM incarnation")
+            .fetch_one(connection)
+            .await?;
+        Ok(Incarnation {
+            id: row.try_get(0)?,
+            minute: row.try_get(1)?,
+            refused_until: row.try_get(2)?,
+        })
+    }
+
+    /// Counts a minute, in a transaction of its own; `stops` for the last one.
+    pub(super) async fn next_minute(
+        &mut self,
+        connection: &mut SqliteConnection,
+        stops: bool,
+    ) -> Result<(), Error> {
+        sqlx::query("UPDATE incarnation SET minute = minute + 1, stopped = ?1")
+            .bind(stops)
+            .execute(connection)
+            .await?;
+        self.minute += 1;
+        Ok(())
+    }
+}
+
+/// What a database file says without its log, and whether it was stopped in good order.
+async fn without_log(options: &SqliteConnectOptions) -> Option<(Incarnation, bool)> {
+    let options = options.clone().create_if_missing(false).read_only(true);
+    let mut connection = options.immutable(true).connect().await.ok()?;
+    let incarnation = Incarnation::read(&mut connection).await;
+    let stopped = sqlx::query_scalar("SELECT stopped FROM incarnation")
+        .fetch_one(&mut connection)
+        .await;
+    let _ = connection.close().await;
+    Some((incarnation.ok()?, stopped.ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn record_reads_what_it_wrote_and_nothing_else() {
+        for stopped in [false, true] {
+            let record = Record {
+                stopped,
+                id: UNKNOWN.replace('0', "a"),
+                minute: 7,
+            };
+            let text = record.text();
+            assert_eq!(text.len(), 77, "{text}");
+            assert_eq!(Record::parse(&text), Some(record));
+            for other in ["", &text[..76], &text.replace('7', "x"), "content"] {
+                assert_eq!(Record::parse(other), None, "{other}");
+            }
+        }
+    }
+}
