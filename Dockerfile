@@ -1,4 +1,5 @@
-# The program is built where it can be built, and runs where nothing else is.
+# Builds in the Rust image and runs in a slim one, without a compiler. The build stage gets .git too, from which
+# `flowledger --version` takes the commit.
 FROM rust:1-bookworm AS build
 WORKDIR /flowledger
 COPY . .

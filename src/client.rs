@@ -276,7 +276,7 @@ pub fn authorization(
         &mut canonical,
     );
     let tag = key.secret().tag(acs3::string_to_sign(canonical).as_bytes());
-    let signature = hex(&tag);
+    let signature = hex(tag);
     let algorithm = acs3::ALGORITHM;
     let signed = signed.join(";");
     format!("{algorithm} Credential={key_id},SignedHeaders={signed},Signature={signature}")

@@ -1,8 +1,9 @@
 //! `flowledger append`.
 
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
-use super::{Run, printed, run, run_with};
+use super::{Run, printed, run, run_with, spawn};
 use crate::support::Server;
 
 /// Returns `count` events as lines, each with another detail.
@@ -124,6 +125,19 @@ async fn output_of_tail_json_is_accepted_as_input() {
         again,
         "12 events, 1 to 12, 12 of which were stored already\n"
     );
+}
+
+#[tokio::test]
+async fn append_that_fails_ends_although_standard_input_stays_open() {
+    let server = Server::with_execution().await;
+    appended(&server, &lines(3)).await;
+    let mut child = spawn(&server, &["append", "f", "e"], &[]);
+    let mut stdin = child.stdin.take().unwrap();
+    let other = lines(1).replace("StepEntered", "StepStarted");
+    stdin.write_all(other.as_bytes()).await.unwrap();
+    let status = child.wait().await.unwrap();
+    assert_eq!(status.code(), Some(1));
+    drop(stdin);
 }
 
 /// Returns the history as `tail --json` prints it.
