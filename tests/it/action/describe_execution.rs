@@ -154,7 +154,7 @@ async fn five_hundred_long_polls_are_all_answered_when_the_execution_ends() {
         assert_eq!(execution["Status"], "Succeeded");
         assert!(
             answered.saturating_duration_since(ended) < Duration::from_secs(10),
-            "nobody is forgotten"
+            "every long poll is answered soon after the end"
         );
     }
 }
