@@ -82,7 +82,7 @@ impl Hashed {
         };
         let names = acs3::Authorization::parse(authorization.to_str().unwrap()).unwrap();
         let names = names.signed_headers;
-        let hash = hex(&Sha256::digest(request.body()));
+        let hash = hex(Sha256::digest(request.body()));
         acs3::canonical_request(method, params.of_query(), headers, &names, &hash, &mut text);
         let canonical = Sha256::new().chain_update(&text.0);
         Hashed {
