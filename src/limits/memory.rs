@@ -1,5 +1,5 @@
 //! Memory that requests share. Large bodies and answers take their bytes from a budget (backpressure), so
-//! that many of them cannot add up; small ones need nothing, so nobody can keep small calls out.
+//! that many of them cannot add up. Small ones need no permit, so large ones cannot keep them out.
 //!
 //! Under contention, reservations of slow clients are revoked: uploads here, answers by the time-outs of the
 //! connection.
@@ -16,10 +16,10 @@ pub const SMALL_BYTES: usize = 16 * 1024;
 const UPLOAD_GRACE: Duration = Duration::from_millis(500);
 /// How often a slow upload looks whether another request waits.
 const CONTENTION_INTERVAL: Duration = Duration::from_millis(50);
-/// Bytes of a permit of the limiter; tokio's semaphores count no further than 2^29 on 32-bit machines.
+/// Bytes for which the limiter counts one permit. What is charged is above 16 KiB, so rounding up is no matter.
 const UNIT_BYTES: usize = 1024;
 
-/// So many bytes for all requests together, with a share for each key and each network.
+/// A number of bytes for all requests together, with a share for each key and each network.
 pub struct MemoryBudget(Limiter);
 
 impl MemoryBudget {
@@ -27,7 +27,7 @@ impl MemoryBudget {
         MemoryBudget(Limiter::new(units(bytes), queue_timeout))
     }
 
-    /// Returns a permit for so many bytes if there are as many now and nobody waits for them.
+    /// Returns a permit for so many bytes if there are as many now and no request waits for them.
     pub fn try_acquire(&self, client: &ClientId, bytes: usize) -> Option<Permit> {
         self.0.try_acquire_many(client, units(bytes))
     }

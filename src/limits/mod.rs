@@ -41,7 +41,7 @@ const SCANS_MAX: u32 = 4;
 const WRITES_MAX: u32 = 1024;
 /// Longest wait for a permit, after which the caller is throttled. Terraform never tries again.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
-/// The same for a scan. A scan may take seconds, and whoever asks for one expects that.
+/// The same for a scan. A scan itself may take seconds, so its client is prepared to wait longer.
 const SCAN_QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of all large request bodies and heads together, while they arrive and are worked on. A call holds
 /// about four times its body.
@@ -186,7 +186,7 @@ impl Limiter {
         }
     }
 
-    /// Returns a permit if there is one now and nobody waits for it.
+    /// Returns a permit if there is one now and no request waits for it.
     pub fn try_acquire(&self, client: &ClientId) -> Option<Permit> {
         self.try_acquire_many(client, 1)
     }
@@ -216,9 +216,9 @@ impl Limiter {
         Some(permit)
     }
 
-    /// The shares are acquired in the same order by everybody, the client's own first. So requests cannot
-    /// wait for each other in a circle, and a client that has used up its own share waits there, where it is
-    /// in nobody else's way.
+    /// All requests acquire shares in the same order, so they cannot deadlock. The client's own shares come
+    /// first: a client that has used up its own waits there and not in the queue of the total, where it would
+    /// hold up others (head-of-line blocking).
     async fn acquire_many(&self, client: &ClientId, count: u32) -> Option<Permit> {
         if let Some(permit) = self.try_acquire_many(client, count) {
             return Some(permit);
@@ -257,8 +257,8 @@ impl Limiter {
             .chain([Arc::clone(&self.total)])
     }
 
-    /// Returns the share of `holder`. Those that nobody uses are removed before the table would grow, so it
-    /// is bounded by the number of requests in flight.
+    /// Returns the share of `holder`. Shares without a permit or a waiting request are removed before the
+    /// table would grow, so it is bounded by the number of requests in flight.
     fn share(&self, holder: Holder) -> Arc<Share> {
         let mut shares = self.shares.lock().expect("no panic holds this lock");
         if let Some(share) = shares.get(&holder) {

@@ -1,4 +1,4 @@
-//! The listener: who gets a connection, how HTTP is spoken on it, and graceful shutdown.
+//! The listener: accepts and admits connections, speaks HTTP on them, and shuts down gracefully.
 //!
 //! A connection takes a permit when it is accepted. Without a free one its first request is read all the
 //! same: health checks are answered, and any other request closes the connection that has been idle longest

@@ -43,7 +43,7 @@ pub struct App {
     pub demo: bool,
 }
 
-/// Answered while the server is up, whatever callers do.
+/// Paths of health checks, which are answered even if all connections are in use.
 const HEALTH_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 
 fn router(app: Arc<App>) -> Router {

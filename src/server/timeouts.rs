@@ -1,7 +1,8 @@
-//! A connection that closes itself when its peer is too slow, and what is known about it from outside.
+//! The time-outs of a connection: a TCP stream that fails when its peer is too slow, and the state that it
+//! shares with the requests and the listener.
 //!
 //! hyper has one time-out for a request's head, which also runs while a connection is idle. Clients keep idle
-//! connections for a minute (keep-alive), but nobody needs more than seconds for a head.
+//! connections for a minute (keep-alive), but a head needs only seconds.
 
 use std::{
     io,

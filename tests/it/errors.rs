@@ -22,7 +22,7 @@ fn history() -> Call {
         .query("ExecutionName", "e")
 }
 
-/// A request that nobody signed.
+/// A request without a signature.
 fn unsigned(first_line: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
