@@ -1,4 +1,4 @@
-//! The one pass: where an event belongs, and what it says of its span.
+//! The pass over the events: finds the span that an event belongs to, and dispatches by event type.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -8,23 +8,23 @@ use super::{
 };
 use crate::model::{Status, Timestamp};
 
-/// What is known of all visits of a step.
+/// Statistics of all visits of a step.
 #[derive(Clone, Debug, Default)]
 pub struct StepStatistics {
-    /// Visits that are over.
+    /// Visits that have ended.
     pub count: u64,
-    /// Those of them that failed.
+    /// Ended visits that failed.
     pub failed: u64,
-    /// Visits that go on.
+    /// Visits that are open.
     pub open: u64,
-    /// Attempts that failed, whatever came of the visit.
+    /// Attempts that failed, including those of visits that succeeded later.
     pub attempts_failed: u64,
-    /// How long the visits took that are over, each from begin to end.
+    /// Durations of ended visits, from begin to end; without those that a group counted (`Span::visits`).
     pub durations: Histogram,
 }
 
 impl StepStatistics {
-    /// Takes in what is known of the same step in another execution.
+    /// Adds the statistics of the same step in another execution.
     pub fn merge(&mut self, other: &StepStatistics) {
         self.count += other.count;
         self.failed += other.failed;
@@ -40,7 +40,7 @@ impl Window {
     }
 }
 
-/// A window on the children of one span that are drawn one by one, whatever the budget.
+/// The children of one span that are drawn one by one, whatever the budget: an unfolded band.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     pub(super) parent: i64,
@@ -48,26 +48,27 @@ pub(super) struct Window {
     pub(super) count: usize,
 }
 
-/// The picture of one execution, as far as its events have been pushed.
+/// The spans of one execution, as far as its events have been pushed.
 pub struct Timeline {
     pub(super) budget: usize,
     pub(super) window: Option<Window>,
-    /// By id; the root is always there and takes part in everything but folding.
+    /// By span id; the root always exists and is never folded.
     pub(super) nodes: BTreeMap<i64, Node>,
-    /// How many of them are open.
+    /// The number of open nodes.
     pub(super) open: usize,
-    /// How many may be, apart from those that count others.
+    /// The number of open nodes beyond which new ones are counted by groups.
     pub(super) open_max: usize,
-    /// Open spans by what they are visits of, with and without the index.
+    /// Open spans by kind, index and name; spans with an index are listed without it too.
     pub(super) by_name: HashMap<(Kind, Option<u64>, String), BTreeSet<i64>>,
-    /// Spans that count open siblings, by parent and what these are visits of.
+    /// Groups (see `groups.rs`) by parent, kind and name.
     pub(super) groups: HashMap<(i64, Kind, String), i64>,
     /// Bytes of failures and unknown events in `nodes`.
     pub(super) text_bytes: usize,
     pub(super) owners: Owners,
-    /// Where the last event belonged; open.
+    /// The open span that the last event belongs to.
     pub(super) innermost: i64,
-    /// Names of steps that were left without an exit: one that comes late is none of another visit.
+    /// Names of steps that were closed without an exit event. A late exit event of that name belongs to none of the
+    /// open visits.
     pub(super) exits_owed: HashSet<String>,
     pub(super) steps: BTreeMap<String, StepStatistics>,
     last_event_id: i64,
@@ -77,7 +78,7 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// An empty picture that draws about `budget` spans that have ended, and folds the others.
+    /// Returns an empty timeline that draws about `budget` ended spans one by one, and folds the others.
     pub fn new(budget: usize) -> Self {
         Self::bounded(budget, OPEN_MAX)
     }
@@ -106,8 +107,8 @@ impl Timeline {
         }
     }
 
-    /// The same, but of the children of span `parent` the `count` that follow EventId `from` (inclusive) are
-    /// drawn one by one: an unfolded band. To be said before the first event.
+    /// Returns the timeline with an unfolded band: the first `count` children of span `parent` from EventId `from`
+    /// (inclusive) are drawn one by one. Call it before the first event.
     pub fn unfolding(mut self, parent: i64, from: i64, count: usize) -> Self {
         self.window = Some(Window {
             parent,
@@ -118,7 +119,7 @@ impl Timeline {
         self
     }
 
-    /// Draws the next event. One whose EventId does not lie after all earlier ones is passed over.
+    /// Adds the next event. An event whose EventId is not greater than all earlier ones is ignored.
     pub fn push(&mut self, event: &HistoryEvent) {
         if event.event_id <= self.last_event_id {
             return;
@@ -141,34 +142,34 @@ impl Timeline {
         self.last_event_id = event.event_id;
         self.earliest = Some(self.earliest.map_or(time, |earliest| earliest.min(time)));
         self.latest = Some(self.latest.map_or(time, |latest| latest.max(time)));
-        let owner = self.draw(event, time);
+        let owner = self.apply(event, time);
         self.owners
             .insert(event.event_id, owner, event.event_type == "StepStarted");
         self.innermost = owner;
     }
 
-    /// The EventId pushed last; 0 if there is none.
+    /// Returns the greatest EventId so far; 0 before the first event.
     pub fn last_event_id(&self) -> i64 {
         self.last_event_id
     }
 
-    /// How many events were pushed.
+    /// Returns the number of events so far.
     pub fn events(&self) -> u64 {
         self.events
     }
 
-    /// The earliest and the latest time of any event: what a ruler must span, and `now` if that is later.
+    /// Returns the earliest and the latest time of any event, which a ruler must cover.
     pub fn extent(&self) -> Option<(Timestamp, Timestamp)> {
         self.earliest.zip(self.latest)
     }
 
-    /// What is known of each step, by name; names beyond `STEPS_MAX` share the name `…`.
+    /// Returns the statistics by step name; names beyond `STEPS_MAX` share the name `…`.
     pub fn steps(&self) -> &BTreeMap<String, StepStatistics> {
         &self.steps
     }
 
-    /// Draws it; answers the open span that it belongs to from then on.
-    fn draw(&mut self, event: &HistoryEvent, time: Timestamp) -> i64 {
+    /// Applies the event to the spans; returns the open span that the following events continue from.
+    fn apply(&mut self, event: &HistoryEvent, time: Timestamp) -> i64 {
         let event_type = event.event_type.as_str();
         if event_type == "ExecutionStarted" {
             return self.touch(ROOT, event.event_id, time);
@@ -193,7 +194,7 @@ impl Timeline {
         }
     }
 
-    /// An event of the open span `id` itself.
+    /// Records an event of the open span `id` itself.
     pub(super) fn touch(&mut self, id: i64, event_id: i64, time: Timestamp) -> i64 {
         if let Some(node) = self.nodes.get_mut(&id) {
             node.seen = node.seen.max(time);
@@ -222,19 +223,20 @@ impl Timeline {
         ROOT
     }
 
-    /// The open span that caused the event, by its ScheduleEventId; else the innermost one.
+    /// Returns the open span that caused the event, by ScheduleEventId; else the innermost open span.
     pub(super) fn cause(&self, event: &HistoryEvent) -> i64 {
         let cause = self.owners.find(event.schedule_event_id);
         cause.unwrap_or(self.innermost)
     }
 
-    /// The span and those that it is in, inside out.
+    /// Iterates over the span and its ancestors.
     pub(super) fn upwards(&self, id: i64) -> impl Iterator<Item = &Node> {
         let parent = |node: &&Node| node.span.parent.and_then(|id| self.nodes.get(&id));
         std::iter::successors(self.nodes.get(&id), parent)
     }
 
-    /// The open visit that the event is about: up from its cause, else the most recent of its name.
+    /// Returns the open visit that the event is about: the nearest match among the cause and its ancestors, else the
+    /// most recent visit of that name, else a group.
     pub(super) fn find(&self, event: &HistoryEvent, kind: Kind, index: Option<u64>) -> Option<i64> {
         let about = |node: &&Node| {
             let span = &node.span;
@@ -251,7 +253,8 @@ impl Timeline {
             .or_else(|| self.open_group(index.map(|_| kind), &event.step_name))
     }
 
-    /// The span that a step is entered in. A step that led here, with a result and no exit, is left.
+    /// Returns the span that a step is entered in. Closes the step that caused the event if it has a result and no
+    /// exit event, because some writers leave those out.
     pub(super) fn parent_of_step(&mut self, event: &HistoryEvent) -> i64 {
         let cause = self.cause(event);
         let node = &self.nodes[&cause];

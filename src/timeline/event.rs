@@ -1,4 +1,4 @@
-//! An event as GetExecutionHistory answers it, read with patience.
+//! Parses an event as GetExecutionHistory returns it, tolerating missing and unknown fields.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -6,21 +6,21 @@ use serde_json::{Map, Value};
 use super::{FAILURE_MAX_CHARS, FailureDetail, SHORT_MAX_CHARS, UnknownEvent};
 use crate::model::Timestamp;
 
-/// An event of a history. Fields that are absent or null are empty, unknown ones are passed over.
+/// An event of a history. Absent fields and nulls become empty, unknown fields are ignored.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct HistoryEvent {
     #[serde(rename = "Type")]
     pub event_type: String,
     pub event_id: i64,
-    /// None if it is no time.
+    /// None if the text is not a valid time.
     #[serde(default, deserialize_with = "time")]
     pub time: Option<Timestamp>,
     #[serde(default, deserialize_with = "or_default")]
     pub schedule_event_id: i64,
     #[serde(default, deserialize_with = "or_default")]
     pub step_name: String,
-    /// By custom a JSON object, but any text may be there.
+    /// Usually a JSON object, but any text is possible.
     #[serde(default, deserialize_with = "or_default")]
     pub event_detail: String,
 }
@@ -37,7 +37,7 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>,
 }
 
 impl HistoryEvent {
-    /// Reads one event's JSON; None if it is not an event (an object with `Type` and `EventId`).
+    /// Parses one event; None unless it is an object with `Type` and `EventId`.
     pub fn parse(json: &str) -> Option<Self> {
         serde_json::from_str(json).ok()
     }
@@ -46,14 +46,14 @@ impl HistoryEvent {
         serde_json::from_str(&self.event_detail).ok()
     }
 
-    /// The branch or iteration that the detail names, if it does.
+    /// Returns the index of the branch or iteration, if the detail has one.
     pub(super) fn index(&self) -> Option<u64> {
         let detail = self.detail()?;
         let names = ["branch", "iteration", "index"];
         names.iter().find_map(|name| detail.get(*name)?.as_u64())
     }
 
-    /// What the detail says of a failure.
+    /// Returns the error and the cause of the detail.
     pub(super) fn failure_detail(&self) -> FailureDetail {
         let detail = self.detail();
         let given = |names: &[&str]| {
@@ -79,7 +79,7 @@ impl FailureDetail {
         self.error.len() + self.cause.len()
     }
 
-    /// Keeps the beginning of both texts.
+    /// Truncates both texts to `SHORT_MAX_CHARS`.
     pub(super) fn shorten(&mut self) {
         for text in [&mut self.error, &mut self.cause] {
             truncate(text, SHORT_MAX_CHARS);

@@ -1,15 +1,15 @@
-//! Folding: when more spans have ended than the budget draws, siblings become bands.
+//! Folds ended siblings into bands when there are more than the budget.
 
 use std::collections::HashMap;
 
 use super::{Band, Histogram, Kind, ROOT, Timeline, node::Node};
 
-/// Alike siblings of which fewer than this are left alone as long as there are others to fold.
+/// Fewer alike siblings than this are not folded as long as there are others to fold.
 const ALIKE_MIN: usize = 3;
-/// Bands beside each other; what would need one more joins the one that is mixed.
+/// Bands of one parent; if one more is needed, all become one mixed band.
 const BANDS_MAX: usize = 8;
 
-/// How many of a band are kept apart.
+/// How many spans of a band are still drawn one by one.
 #[derive(Clone, Copy)]
 struct Keep {
     failed: usize,
@@ -29,7 +29,7 @@ const NONE: Keep = Keep {
     slowest: 0,
 };
 
-/// Siblings: the span that they are in and what they are visits of, and their ids.
+/// Alike siblings: their parent, kind and name, and their ids.
 type Alike = ((i64, (Kind, String)), Vec<i64>);
 
 impl Band {
@@ -76,7 +76,8 @@ impl Band {
 }
 
 impl Timeline {
-    /// A span of `parent` has just been closed: it is drawn, or joins the band of its like.
+    /// Handles the end of a span: it joins the band of its kind and name if there is one, else it is drawn; folds if
+    /// the budget is used up.
     pub(super) fn closed(&mut self, id: i64, parent: i64) {
         let span = &self.nodes[&id].span;
         let alike = |band: &Band| {
@@ -91,13 +92,13 @@ impl Timeline {
         }
     }
 
-    /// Spans that have ended and are drawn one by one.
+    /// Returns the number of ended spans that are drawn one by one.
     fn drawn(&self) -> usize {
         self.nodes.len() - self.open
     }
 
-    /// Folds until a quarter of the budget is free: alike siblings first, most numerous first; then the
-    /// older half of the longest lists; and if all else fails, everything.
+    /// Folds until a quarter of the budget is free: first alike siblings, most numerous first; then the older half of
+    /// the children of each parent, longest list first; then all children.
     fn shrink(&mut self) {
         let target = self.budget / 4 * 3;
         for ((parent, of), members) in self.alike() {
@@ -122,7 +123,7 @@ impl Timeline {
         }
     }
 
-    /// Ended siblings that are visits of the same, and not yet of a band; most numerous first.
+    /// Returns ended siblings of the same kind and name that belong to no band yet, most numerous first.
     fn alike(&self) -> Vec<Alike> {
         let mut groups: HashMap<(i64, (Kind, &str)), Vec<i64>> = HashMap::new();
         for (parent, node) in &self.nodes {
@@ -147,7 +148,7 @@ impl Timeline {
         groups
     }
 
-    /// All spans that have children, those with the most first.
+    /// Returns all spans that have ended children, those with the most children first.
     fn longest_first(&self) -> Vec<i64> {
         let nodes = self
             .nodes
@@ -158,7 +159,7 @@ impl Timeline {
         parents.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Children that may be folded; none if the span itself has been folded away.
+    /// Returns the children that may be folded; none if the span itself has been folded.
     fn ended_children(&self, parent: i64) -> Vec<i64> {
         let Some(parent) = self.nodes.get(&parent) else {
             return Vec::new();
@@ -167,8 +168,8 @@ impl Timeline {
         ended.filter(|id| !self.nodes[id].pinned).copied().collect()
     }
 
-    /// Puts `members`, ended children of `parent`, into its band `of` that kind, or into its mixed one, which
-    /// takes in all other bands.
+    /// Moves `members`, ended children of `parent`, into its band `of` a kind and name; None is the mixed band, which
+    /// absorbs all other bands.
     fn fold(&mut self, parent: i64, of: Option<(Kind, String)>, members: &[i64], keep: Keep) {
         let Some(first) = members.first().map(|id| &self.nodes[id]) else {
             return;
@@ -201,13 +202,14 @@ impl Timeline {
                 self.remove(dropped);
             }
         }
-        // One that hides nothing is none.
+        // A band that hides nothing is not drawn.
         if let Some(node) = self.nodes.get_mut(&parent).filter(|_| band.hidden() > 0) {
             node.bands.push(band);
         }
     }
 
-    /// Keeps the span apart if it is worth it; answers the one that is not kept, this one or another.
+    /// Decides whether the span stays drawn beside the band; returns the span that does not, this one or one that
+    /// was kept before.
     fn offer(&self, band: &mut Band, node: &Node, keep: Keep) -> Option<i64> {
         let id = node.span.id;
         if node.span.visits.is_some() {
@@ -223,13 +225,13 @@ impl Timeline {
         }
         let took = |id: &i64| self.nodes.get(id).map(|node| node.span.millis(node.seen));
         let slowest = &mut band.slowest_kept;
-        // Of equally long ones the first stays.
+        // The earliest of equally long spans is kept.
         let least =
             (0..slowest.len()).min_by_key(|at| (took(&slowest[*at]), std::cmp::Reverse(*at)))?;
         Some(slowest.remove(least))
     }
 
-    /// Forgets a span that has ended, with everything in it.
+    /// Removes an ended span and its descendants.
     fn remove(&mut self, id: i64) {
         let parent = self
             .nodes

@@ -1,16 +1,16 @@
-//! Open spans beyond `OPEN_MAX`: one span per parent, kind and name counts them.
+//! Groups: beyond `OPEN_MAX` open spans, one span per parent, kind and name counts further visits.
 //!
-//! An event belongs to such a group if its cause does, or if no span that is followed by itself fits. Writers
-//! that do not name causes make this a guess, as it is for spans that are followed by themselves.
+//! An event belongs to a group if its cause does, or if no other open span matches. If writers do not record causes
+//! (ScheduleEventId), this is a guess, as it is for other spans.
 
 use super::{GROUPS_MAX, HistoryEvent, Kind, Phase, ROOT, SpanState, Timeline, Visits, node::Node};
 use crate::model::Timestamp;
 
-/// The name of the group that takes what no other group can: `GROUPS_MAX` are there.
+/// The name of the group that counts all visits once there are `GROUPS_MAX` groups.
 pub(super) const MIXED: &str = "…";
 
 impl Timeline {
-    /// Counts a visit that begins; returns the span that counts it.
+    /// Counts a visit that begins; returns the id of its group.
     pub(super) fn enter_group(
         &mut self,
         event: &HistoryEvent,
@@ -39,7 +39,7 @@ impl Timeline {
         id
     }
 
-    /// Returns the span that counts visits of this kind and name in `parent`; makes it if there is room.
+    /// Returns the group for visits of this kind and name in `parent`; opens one if there is room for it.
     fn group(&mut self, event: &HistoryEvent, kind: Kind, parent: i64, time: Timestamp) -> i64 {
         let mut key = (parent, kind, event.step_name.clone());
         if let Some(id) = self.groups.get(&key) {
@@ -66,8 +66,8 @@ impl Timeline {
         id
     }
 
-    /// Returns the group with open visits of this kind and name, if `kind` is given; else, or if there is none,
-    /// the mixed one.
+    /// Returns a group with open visits of this kind and name, if `kind` is given; otherwise the mixed group if it has
+    /// open visits.
     pub(super) fn open_group(&self, kind: Option<Kind>, name: &str) -> Option<i64> {
         let is_open = |id: &&i64| {
             let visits = self.nodes.get(id).and_then(|node| node.span.visits);
@@ -84,7 +84,7 @@ impl Timeline {
         alike.or_else(mixed)
     }
 
-    /// Takes an event of one of the visits that span `id` counts.
+    /// Applies an event to the group `id` that counts its visit.
     pub(super) fn group_event(&mut self, id: i64, event: &HistoryEvent) -> i64 {
         let Some(node) = self.nodes.get_mut(&id) else {
             return ROOT;
@@ -107,13 +107,13 @@ impl Timeline {
                 node.span.attempts = 1;
                 self.statistics(&name).attempts_failed += 1;
             }
-            // A task: no step is entered in it.
+            // Marks it as a task, in which no step can be entered.
             _ => node.span.attempts = 1,
         }
         id
     }
 
-    /// Counts a visit that ends; returns the span that it was in.
+    /// Counts a visit that ends; returns the parent of the group.
     pub(super) fn exit_group(&mut self, id: i64, event: &HistoryEvent) -> i64 {
         let Some(node) = self.nodes.get_mut(&id) else {
             return ROOT;

@@ -1,4 +1,4 @@
-//! How spans open, change and close.
+//! Opens, changes and closes spans.
 
 use super::{
     DEPTH_MAX, FailureDetail, HistoryEvent, Kind, Phase, ROOT, STEPS_MAX, SpanState,
@@ -29,7 +29,8 @@ impl Timeline {
         self.enter(event, (kind, index), parent, time)
     }
 
-    /// A new open span in `parent`, or as deep as spans may be.
+    /// Opens a span in `parent`, or in its nearest ancestor that is not too deep; returns its id, or the id of the
+    /// group that counts it.
     pub(super) fn enter(
         &mut self,
         event: &HistoryEvent,
@@ -72,7 +73,7 @@ impl Timeline {
         id
     }
 
-    /// Registers the open span `id`.
+    /// Registers the open span `id`, so that events find it.
     pub(super) fn opened(&mut self, id: i64) {
         let span = &self.nodes[&id].span;
         for index in [None, span.index]
@@ -86,7 +87,7 @@ impl Timeline {
         self.open += 1;
     }
 
-    /// Removes the span `id` from those that events can be about.
+    /// Removes the span `id` from those that events find by name.
     pub(super) fn forget_name(&mut self, id: i64) {
         let span = &self.nodes[&id].span;
         for index in [None, span.index] {
@@ -184,7 +185,8 @@ impl Timeline {
         self.close(id, Some(event.event_id))
     }
 
-    /// Keeps what the event says of a failure: that of the last attempt, unless the step's own says more.
+    /// Records the failure of an attempt or of the step. A step's own failure without error and cause does not replace
+    /// that of its last attempt.
     fn keep_failure(&mut self, id: i64, event: &HistoryEvent) {
         let failed = [
             "StepFailed",
@@ -201,7 +203,7 @@ impl Timeline {
         }
     }
 
-    /// Replaces the failure of a span; shortened if the timeline holds many long texts already.
+    /// Replaces the failure of a span, shortened if the timeline holds more than `TEXTS_MAX_BYTES` already.
     pub(super) fn set_failure(&mut self, id: i64, mut detail: FailureDetail) {
         if self.text_bytes > TEXTS_MAX_BYTES {
             detail.shorten();
@@ -234,7 +236,7 @@ impl Timeline {
         id
     }
 
-    /// Closes what is still open in a span, the innermost first.
+    /// Closes the open descendants of a span, innermost first.
     pub(super) fn close_children(&mut self, id: i64) {
         let mut stack: Vec<i64> = self.nodes[&id].open_children.iter().copied().collect();
         while let Some(&last) = stack.last() {
@@ -248,7 +250,7 @@ impl Timeline {
         }
     }
 
-    /// Closes a span: with the event that exits it, or without one. Answers the span that it is in.
+    /// Closes a span, with its exit event or without one; returns its parent.
     pub(super) fn close(&mut self, id: i64, exited: Option<i64>) -> i64 {
         self.close_children(id);
         let Some(node) = self.nodes.get_mut(&id) else {

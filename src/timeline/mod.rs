@@ -42,23 +42,23 @@ pub use query::{RootCause, RowItem, TimelineRow};
 
 use crate::model::Timestamp;
 
-/// The id of the execution's own span.
+/// The id of the span of the execution itself.
 pub const ROOT: i64 = 0;
-/// Levels of nesting; what is nested deeper is drawn at this level.
+/// Levels of nesting; deeper spans are drawn at this level.
 pub const DEPTH_MAX: usize = 64;
-/// Pieces of one bar; the last takes in what follows. More than that many retries fit into no bar.
+/// Segments of one bar; the last absorbs what follows. A bar has no room to show more retries.
 pub const SEGMENTS_MAX: usize = 64;
 /// Events of unknown types that one span keeps; the others are counted.
 pub const UNKNOWN_EVENTS_MAX: usize = 64;
-/// Step names with statistics of their own; the others share one. Real flows have tens.
+/// Step names with statistics of their own; further names share one entry. Real flows have tens.
 pub const STEPS_MAX: usize = 1_000;
-/// Characters of a failure's error and of its cause that are kept; the vendor's limit of a cause.
+/// Characters of an error and of a cause that are kept: the vendor's limit for a cause.
 pub const FAILURE_MAX_CHARS: usize = 4_096;
 
-/// Open spans that are followed one by one; twice as many if they are the only ones in theirs, so that the
-/// iterations of a foreach keep their steps. 500,000 of them took 0.8 GB, so these take about 3 MB.
+/// Open spans that are tracked one by one. The only open child of its parent is tracked up to twice this number, so
+/// that the iterations of a foreach keep their steps. 500,000 open spans took 0.8 GB, so these take about 3 MB.
 pub const OPEN_MAX: usize = 1_024;
-/// Spans that count open siblings; what needs one more is counted by a last one, whatever its kind.
+/// Groups, which count open siblings; visits that would need one more group are counted by a mixed one.
 pub const GROUPS_MAX: usize = 256;
 /// Bytes of failures and of unknown events that a timeline keeps in full; beyond that failures are shortened
 /// to `SHORT_MAX_CHARS` and unknown events are only counted.
@@ -66,7 +66,7 @@ pub const TEXTS_MAX_BYTES: usize = 2 * 1024 * 1024;
 /// Characters of an error and of its cause beyond `TEXTS_MAX_BYTES`.
 pub const SHORT_MAX_CHARS: usize = 200;
 
-/// What a span is a visit of.
+/// What a span is: the execution, or a visit of a step, a branch or an iteration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Kind {
     Execution,
@@ -75,30 +75,30 @@ pub enum Kind {
     Iteration,
 }
 
-/// What a visit does at a time.
+/// What an open span is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Phase {
-    /// Entered or scheduled, not yet begun.
+    /// Entered or scheduled, not yet started.
     Queued,
     Working,
-    /// Submitted: somebody outside will report how it ends.
+    /// Submitted: waits for a callback (ReportTaskSucceeded or ReportTaskFailed).
     Waiting,
-    /// Between two attempts. No segment has this phase; it is the gap between two.
+    /// Between two attempts. Segments never have this phase; it is the gap between two of them.
     Pausing,
 }
 
-/// How a span stands.
+/// The state of a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum SpanState {
-    /// It goes on, and how.
+    /// Running.
     Open(Phase),
     Succeeded,
     Failed,
-    /// Of executions only: a step that took too long is `Failed`.
+    /// Executions only: a step that timed out is `Failed`.
     TimedOut,
-    /// Of executions only.
+    /// Executions only.
     Stopped,
-    /// It is over, but how is not known: its end, or its beginning, was not recorded.
+    /// Ended with an unknown result, because its entry or its exit was not recorded.
     Incomplete,
 }
 
@@ -107,12 +107,12 @@ impl SpanState {
         matches!(self, SpanState::Open(_))
     }
 
-    /// `Failed` or `TimedOut`.
+    /// Whether it is `Failed` or `TimedOut`.
     pub fn is_failure(self) -> bool {
         matches!(self, SpanState::Failed | SpanState::TimedOut)
     }
 
-    /// One word: `Running`, `Queued`, `Waiting`, `Pausing`, `Succeeded`, `Failed`, `TimedOut`, `Stopped`
+    /// Returns one word: `Running`, `Queued`, `Waiting`, `Pausing`, `Succeeded`, `Failed`, `TimedOut`, `Stopped`
     /// or `Incomplete`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -129,38 +129,38 @@ impl SpanState {
     }
 }
 
-/// A piece of a span's bar. A step's pieces follow each other; a gap is a pause between attempts.
+/// A part of a span's bar, in one phase. Gaps between segments are pauses between attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
     pub phase: Phase,
-    /// The attempt that it belongs to, from 1; 0 outside any.
+    /// The attempt that it belongs to, counted from 1; 0 outside of attempts.
     pub attempt: u32,
-    /// Whether the attempt failed here.
+    /// Whether the attempt failed at the end of this segment.
     pub failed: bool,
     pub begin: Timestamp,
-    /// None while it goes on.
+    /// None while it is open.
     pub end: Option<Timestamp>,
 }
 
 impl Segment {
-    /// Its end, or `now` while it goes on; never before its begin.
+    /// Returns its end, or `now` while it is open; never before its begin.
     pub fn until(&self, now: Timestamp) -> Timestamp {
         self.end.unwrap_or(now).max(self.begin)
     }
 }
 
-/// Why something failed, as the event's detail says.
+/// Why a span failed, according to the detail of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailureDetail {
-    /// The event that says so.
+    /// The EventId of that event.
     pub event_id: i64,
     /// The detail's `error`; may be empty.
     pub error: String,
-    /// The detail's `cause`, or the detail itself where that is no JSON; may be empty.
+    /// The detail's `cause`, or the whole detail if it is not JSON; may be empty.
     pub cause: String,
 }
 
-/// An event of a type that has no meaning here.
+/// An event of a type that this module does not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownEvent {
     pub event_id: i64,
@@ -183,50 +183,50 @@ pub struct Visits {
 /// A visit of a step, a branch or an iteration, or the execution itself.
 #[derive(Clone, Debug)]
 pub struct Span {
-    /// Its first EventId, which no other span has; `ROOT` for the execution.
+    /// The EventId of its first event, which identifies it; `ROOT` for the execution.
     pub id: i64,
-    /// The span that it is in; None for the execution.
+    /// The id of its parent; None for the execution.
     pub parent: Option<i64>,
     pub kind: Kind,
-    /// The StepName; of a branch or an iteration usually its step's. Empty for the execution.
+    /// The StepName; branches and iterations usually have that of their step. Empty for the execution.
     pub name: String,
-    /// Which branch or iteration it is: as its detail says, else counted from 0.
+    /// The index of a branch or iteration: from its detail, else counted from 0.
     pub index: Option<u64>,
     pub state: SpanState,
-    /// EventIds of the first and the last event of its own (not of its children).
+    /// EventIds of the first and the last event of the span itself, without its children.
     pub first_event_id: i64,
     pub last_event_id: i64,
-    /// The event with its result, if it has one.
+    /// The EventId of its result, if it has one.
     pub result_event_id: Option<i64>,
     pub begin: Timestamp,
-    /// None while it is open. Of an incomplete one: the last that is known of it.
+    /// None while it is open. For an incomplete span: the time of the last event in it.
     pub end: Option<Timestamp>,
-    /// In order, those without width left out; of a span that has no phases of its own, one piece.
+    /// In order, without empty ones. Branches, iterations and the execution have one.
     pub segments: Vec<Segment>,
-    /// Attempts that have begun; 0 for what is no task.
+    /// Attempts that have begun; 0 unless it is a task.
     pub attempts: u32,
-    /// Its failure, or that of its last attempt that failed, also if a later one succeeded.
+    /// Its failure, or that of its last failed attempt, even if a later attempt succeeded.
     pub failure: Option<FailureDetail>,
-    /// At most `UNKNOWN_EVENTS_MAX`, the first ones.
+    /// The first `UNKNOWN_EVENTS_MAX` of them.
     pub unknown_events: Vec<UnknownEvent>,
-    /// How many there are.
+    /// The number of all of them.
     pub unknown_events_count: u64,
     /// None: the span is one visit. Otherwise it stands for all these visits.
     pub visits: Option<Visits>,
 }
 
 impl Span {
-    /// Its end, or `now` while it is open; never before its begin.
+    /// Returns its end, or `now` while it is open; never before its begin.
     pub fn until(&self, now: Timestamp) -> Timestamp {
         self.end.unwrap_or(now).max(self.begin)
     }
 
-    /// Milliseconds from begin to end, or to `now` while it is open.
+    /// Returns the milliseconds from begin to end, or to `now` while it is open.
     pub fn millis(&self, now: Timestamp) -> u64 {
         self.until(now).distance(self.begin)
     }
 
-    /// Returns what to call it in a row or a path: a step's name, `branch 1`, `iteration 17`, `execution`, or
+    /// Returns its label in a row or a path: a step's name, `branch 1`, `iteration 17`, `execution`, or
     /// `iterations × 9996` if it stands for many visits.
     pub fn label(&self) -> String {
         if let Some(visits) = self.visits {
@@ -243,39 +243,39 @@ impl Span {
     }
 }
 
-/// Siblings that are not drawn one by one. Those kept apart are drawn as spans beside it.
+/// Ended siblings that are not drawn one by one. Those kept apart are drawn as spans beside it.
 #[derive(Clone, Debug)]
 pub struct Band {
-    /// The span that they are in.
+    /// The id of their parent.
     pub parent: i64,
-    /// What all of them are visits of; None if they differ.
+    /// The kind and name of all of them; None if they differ.
     pub of: Option<(Kind, String)>,
-    /// The first EventId of the first, and the last EventId of the last to end.
+    /// The smallest and the greatest EventId of the spans themselves.
     pub first_event_id: i64,
     pub last_event_id: i64,
-    /// From the first begin to the last end.
+    /// The earliest begin and the latest end.
     pub begin: Timestamp,
     pub end: Timestamp,
-    /// How many, those kept apart included.
+    /// The number of spans, including those kept apart.
     pub count: u64,
-    /// How many of them failed.
+    /// The number of them that failed.
     pub failed: u64,
-    /// How long they took, each from begin to end.
+    /// Their durations.
     pub durations: Histogram,
-    /// Ids of those kept apart because they failed: the first ones.
+    /// Ids of the first failed ones, which are kept apart.
     pub failed_kept: Vec<i64>,
-    /// Ids of those kept apart because they took longest.
+    /// Ids of the longest ones, which are kept apart.
     pub slowest_kept: Vec<i64>,
 }
 
 impl Band {
-    /// How many are drawn nowhere else.
+    /// Returns the number of spans that are not drawn.
     pub fn hidden(&self) -> u64 {
         let kept = self.failed_kept.len() + self.slowest_kept.len();
         self.count - u64::try_from(kept).unwrap_or(u64::MAX).min(self.count)
     }
 
-    /// What to call it in a row: `pack-item × 240`, `iterations × 9996`, `more × 12`.
+    /// Returns its label in a row: `pack-item × 240`, `iterations × 9996`, `more × 12`.
     pub fn label(&self) -> String {
         let of = self.of.as_ref();
         many(of.map(|(kind, name)| (*kind, name.as_str())), self.hidden())

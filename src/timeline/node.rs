@@ -1,4 +1,4 @@
-//! A span while it is drawn: how its phases, attempts and results follow each other.
+//! A span while the timeline is built: transitions between phases, attempts and results.
 
 use std::collections::BTreeSet;
 
@@ -11,22 +11,22 @@ pub(super) struct Node {
     pub(super) span: Span,
     pub(super) depth: usize,
     pub(super) open: bool,
-    /// Whether its beginning was recorded.
+    /// Whether its entry was recorded.
     pub(super) begun: bool,
-    /// Whether StepStarted was seen.
+    /// Whether it had a StepStarted event.
     pub(super) started: bool,
-    /// Whether an attempt goes on.
+    /// Whether an attempt is running.
     pub(super) attempting: bool,
-    /// The latest time in it and in its children.
+    /// The latest time of its events and of those of its children.
     pub(super) seen: Timestamp,
     pub(super) children: BTreeSet<i64>,
     pub(super) open_children: BTreeSet<i64>,
     pub(super) bands: Vec<Band>,
-    /// Branches and iterations entered so far.
+    /// The number of branches and iterations entered so far.
     pub(super) numbered: u64,
-    /// Whether the child that was left last had failed.
+    /// Whether the child that exited last had failed.
     pub(super) child_failed: bool,
-    /// Never folded.
+    /// Never folded: it is in the unfolded band, or an ancestor of it.
     pub(super) pinned: bool,
 }
 
@@ -91,14 +91,13 @@ impl Node {
         self.span.visits.map_or(1, |visits| visits.entered)
     }
 
-    /// Whether a step that is entered may be in it: not in a step that has only been entered, is a task or
-    /// has its result.
+    /// Whether a step can be entered in it: not in a step that has not started, is a task or has its result.
     pub(super) fn takes_steps(&self) -> bool {
         self.span.kind != Kind::Step
             || (self.started && self.span.attempts == 0 && self.span.state.is_open())
     }
 
-    /// Goes on in another phase from `at` on, with its piece of the bar.
+    /// Begins another phase, and its segment, at `at`.
     pub(super) fn phase(&mut self, phase: Phase, at: Timestamp) {
         self.pause(at);
         let attempt = if self.attempting {
@@ -106,7 +105,7 @@ impl Node {
         } else {
             0
         };
-        self.goes_on(phase);
+        self.resume(phase);
         let segments = &mut self.span.segments;
         let full = segments.len() >= SEGMENTS_MAX;
         match segments.last_mut() {
@@ -129,13 +128,13 @@ impl Node {
         }
     }
 
-    /// Also after a result, which then was none.
-    fn goes_on(&mut self, phase: Phase) {
+    /// Continues in a phase. A result before that was not final and is dropped.
+    fn resume(&mut self, phase: Phase) {
         self.span.state = SpanState::Open(phase);
         (self.span.end, self.span.result_event_id) = (None, None);
     }
 
-    /// Ends the piece that goes on; one without width is left out.
+    /// Ends the open segment; removes it if it is empty.
     pub(super) fn pause(&mut self, at: Timestamp) {
         let segments = &mut self.span.segments;
         if let Some(last) = segments.last_mut().filter(|last| last.end.is_none()) {
@@ -153,7 +152,7 @@ impl Node {
         }
     }
 
-    /// The attempt that goes on has failed.
+    /// Records that the running attempt has failed.
     pub(super) fn attempt_failed(&mut self, at: Timestamp) {
         self.attempt();
         let attempt = self.span.attempts;
@@ -167,10 +166,10 @@ impl Node {
         }
         self.pause(at);
         self.attempting = false;
-        self.goes_on(Phase::Pausing);
+        self.resume(Phase::Pausing);
     }
 
-    /// What the step came to.
+    /// Records the result of the step.
     pub(super) fn result(&mut self, state: SpanState, event_id: i64, at: Timestamp) {
         self.pause(at);
         self.span.state = state;

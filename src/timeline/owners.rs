@@ -1,19 +1,19 @@
-//! Which open span an event belongs to, so that a ScheduleEventId leads to one.
+//! Remembers which open span an event belongs to, to resolve ScheduleEventIds.
 
 use std::collections::HashMap;
 
 use super::ROOT;
 
-/// Events that are remembered whatever they belong to.
+/// Most recent events, all of which are remembered.
 const RECENT_MAX: usize = 4096;
 
-/// Recent events, and the first, the started and the last event of each open span, however long ago: a
-/// foreach that started a million events ago still gets its iterations.
+/// Remembers recent events, and the first, the started and the last event of each open span regardless of age,
+/// because a foreach may enter an iteration a million events after it started.
 pub(super) struct Owners {
     of: HashMap<i64, i64>,
-    /// By open span.
+    /// The first, the started and the last EventId by open span.
     anchors: HashMap<i64, [i64; 3]>,
-    /// Size of `of` at which old events are forgotten.
+    /// The size of `of` at which old events are removed.
     full: usize,
 }
 
@@ -34,7 +34,7 @@ impl Owners {
         self.anchors.remove(&span);
     }
 
-    /// Says that `event`, the newest, belongs to `span`, and whether that has started with it.
+    /// Records that `event`, the newest, belongs to `span`; `started`: it is the span's StepStarted.
     pub(super) fn insert(&mut self, event: i64, span: i64, started: bool) {
         if let Some([_, start, last]) = self.anchors.get_mut(&span) {
             if started {
@@ -53,7 +53,7 @@ impl Owners {
         }
     }
 
-    /// The span that `event` belongs to, if it is known and open.
+    /// Returns the span that `event` belongs to, if it is known and open.
     pub(super) fn find(&self, event: i64) -> Option<i64> {
         let span = self.of.get(&event)?;
         self.anchors.contains_key(span).then_some(*span)

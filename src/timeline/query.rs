@@ -1,10 +1,10 @@
-//! What people ask a picture: its rows, what failed, what goes on, where the time went.
+//! Queries on a timeline: rows to draw, the root cause of a failure, open spans, longest steps.
 
 use std::cmp::Reverse;
 
 use super::{Band, FailureDetail, Kind, ROOT, Span, SpanState, Timeline, node::Node};
 
-/// A row of the drawn tree, from top to bottom.
+/// A row of the tree to draw.
 #[derive(Clone, Copy, Debug)]
 pub struct TimelineRow<'a> {
     /// 0 for the execution.
@@ -16,40 +16,40 @@ pub struct TimelineRow<'a> {
 pub enum RowItem<'a> {
     Span(&'a Span),
     Band(&'a Band),
-    /// So many more open spans, for which there is no room.
+    /// The number of further rows, which are not drawn.
     More(usize),
 }
 
-/// Why an execution failed: the innermost span to blame.
+/// Why an execution failed: the innermost span that failed.
 #[derive(Clone, Debug)]
 pub struct RootCause<'a> {
     pub span: &'a Span,
-    /// Labels from the outermost step to the span: `prepare`, `branch 1`, `charge-card`. Empty if the
-    /// execution failed by itself.
+    /// Labels from the outermost step to the span: `prepare`, `branch 1`, `charge-card`. Empty if no
+    /// span inside the execution failed.
     pub path: Vec<String>,
-    /// The span's own, or that of the nearest one around it.
+    /// The failure of the span, or of its nearest ancestor that has one.
     pub detail: Option<&'a FailureDetail>,
 }
 
 impl Timeline {
-    /// The execution's span. Before the first event it is open, in 1970.
+    /// Returns the span of the execution. Before the first event it is open and begins in 1970.
     pub fn root(&self) -> &Span {
         &self.nodes[&ROOT].span
     }
 
-    /// The span with this id, unless it was folded.
+    /// Returns the span with this id, unless it was folded.
     pub fn span(&self, id: i64) -> Option<&Span> {
         self.nodes.get(&id).map(|node| &node.span)
     }
 
-    /// Whether spans or bands are drawn inside the span with this id.
+    /// Whether the span with this id has spans or bands inside.
     pub fn has_inside(&self, id: i64) -> bool {
         let node = self.nodes.get(&id);
         node.is_some_and(|node| !node.children.is_empty() || !node.bands.is_empty())
     }
 
-    /// The tree from top to bottom, siblings by first EventId, a band before those that it keeps apart. At
-    /// most twice as many rows as the budget says, and one that counts the rest.
+    /// Returns the rows from top to bottom: siblings by first EventId, a band before the spans that it keeps apart. At
+    /// most twice the budget, and one row that counts the rest.
     pub fn rows(&self) -> Vec<TimelineRow<'_>> {
         let mut rows = Vec::new();
         let mut stack = vec![TimelineRow {
@@ -102,8 +102,8 @@ impl Timeline {
         rows.into_iter().map(|(_, row)| row).collect()
     }
 
-    /// Labels from the outermost step to the span with this id; empty for the execution and for what was
-    /// folded.
+    /// Returns the labels from the outermost step to the span with this id; empty for the execution and for a folded
+    /// span.
     pub fn path(&self, id: i64) -> Vec<String> {
         let parent = |span: &&Span| span.parent.and_then(|id| self.span(id));
         let up = std::iter::successors(self.span(id), parent);
@@ -115,7 +115,7 @@ impl Timeline {
         labels
     }
 
-    /// What made the execution fail or time out; None if it did neither.
+    /// Returns why the execution failed or timed out; None if it did neither.
     pub fn root_cause(&self) -> Option<RootCause<'_>> {
         let mut span = self.root();
         if !span.state.is_failure() {
@@ -130,8 +130,8 @@ impl Timeline {
         Some(RootCause { span, path, detail })
     }
 
-    /// The child that made a span fail: in a parallel or foreach the first that failed, elsewhere the last;
-    /// if none failed, what was left unfinished.
+    /// Returns the child that made a span fail: in a step (parallel or foreach) the first failed one, elsewhere the
+    /// last; if none failed, an incomplete one.
     fn blamed(&self, span: &Span) -> Option<&Span> {
         let children = self.nodes[&span.id].children.iter();
         let children: Vec<_> = children.filter_map(|id| self.span(*id)).collect();
@@ -148,15 +148,14 @@ impl Timeline {
         blamed.or_else(|| children.iter().copied().rfind(unfinished))
     }
 
-    /// What goes on now: the innermost open spans, in the order in which they were entered. The execution
-    /// itself if there are no others.
+    /// Returns the innermost open spans by EventId; the execution itself if it is the only open span.
     pub fn innermost_open(&self) -> Vec<&Span> {
         if !self.root().state.is_open() {
             return Vec::new();
         }
-        let goes_on = |id: &i64| self.nodes[id].span.state.is_open();
+        let is_open = |id: &i64| self.nodes[id].span.state.is_open();
         let innermost =
-            |node: &&Node| goes_on(&node.span.id) && !node.open_children.iter().any(goes_on);
+            |node: &&Node| is_open(&node.span.id) && !node.open_children.iter().any(is_open);
         self.nodes
             .values()
             .filter(innermost)
@@ -164,7 +163,7 @@ impl Timeline {
             .collect()
     }
 
-    /// The longest of the drawn steps that have no steps inside and are over, the longest first.
+    /// Returns the longest ended steps that are drawn and have nothing inside, longest first.
     pub fn longest_steps(&self, count: usize) -> Vec<&Span> {
         let inner = |node: &&Node| {
             node.span.kind == Kind::Step

@@ -1,6 +1,6 @@
-//! A JSON text unfolded: on lines of its own, indented, coloured. What is no JSON is shown as text.
+//! Formats JSON for reading: one value per line, indented, coloured. Other text is shown as it is.
 //!
-//! This is the one place that writes HTML by hand: whatever goes in comes out as text.
+//! The only code that writes HTML without a template, so it escapes every character that it copies.
 
 use std::fmt::Write;
 
@@ -8,14 +8,14 @@ use serde::de::IgnoredAny;
 
 use crate::text::{bytes, is_hidden};
 
-/// Words beyond which colours are left out: so many elements would make the browser pause.
+/// Tokens beyond which colours are left out: browsers take noticeable time for so many elements.
 const COLOURED_MAX: usize = 5_000;
-/// Levels that are indented; what is deeper stands at this level.
+/// Levels that are indented; deeper ones get the indentation of this level.
 const INDENTED_MAX: usize = 24;
 
-/// A text, ready to be shown.
+/// A stored text and how to show it.
 pub(super) struct Detail {
-    /// HTML.
+    /// Escaped HTML.
     pub html: String,
     pub is_json: bool,
     pub size: String,
@@ -38,7 +38,7 @@ impl Detail {
     }
 }
 
-/// What the browser would hide or use to turn text around is spelled out.
+/// Appends text as HTML. Characters that a browser would hide, or that reorder text, are written as `\u{…}`.
 fn visible(text: &str, html: &mut String) {
     for c in text.chars() {
         match c {
@@ -55,7 +55,7 @@ fn visible(text: &str, html: &mut String) {
     }
 }
 
-/// `json` is valid.
+/// Appends formatted JSON as HTML. `json` must be valid.
 fn pretty(json: &str, html: &mut String) {
     let words = json.bytes().filter(|b| matches!(b, b',' | b':')).count();
     let coloured = words <= COLOURED_MAX;
@@ -113,7 +113,7 @@ fn new_line(depth: usize, html: &mut String) {
     }
 }
 
-/// Of the string that `text` begins with, quotes included.
+/// Returns the length in bytes of the JSON string that `text` begins with, quotes included.
 fn string_length(text: &str) -> usize {
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate().skip(1) {

@@ -1,4 +1,4 @@
-//! The events of an execution, a page at a time: either way, filtered, from any place on.
+//! The table of events of an execution: one page of it, in either order, filtered, from any EventId on.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,11 +11,11 @@ use axum::{
 
 use super::{
     Ui,
-    address::Address,
+    context::render,
     detail::Detail,
-    fault::Fault,
-    frame::page as rendered,
-    session::{Visitor, named},
+    error_page::PageError,
+    sign_in::SignedIn,
+    urls::{PageUrl, execution_path, parse_name},
 };
 use crate::text::{count, duration, one_line, time_of_day};
 use crate::timeline::HistoryEvent;
@@ -25,22 +25,22 @@ use crate::{
     wire::error::ApiError,
 };
 
-/// Events of one page, and so in the browser at any time.
+/// Events of one page; the browser never has more rows, so long histories stay fast.
 pub(super) const EVENTS_MAX: i64 = 100;
-/// Events shown before one that was jumped to.
+/// Events shown before the one that the reader jumped to.
 const CONTEXT: i64 = 12;
-/// Causes outside the page that are looked up, each by a read of its own.
+/// Causes outside the page that are looked up; each costs one read.
 const CAUSES_MAX: usize = 16;
-/// Characters of a detail in its one line.
+/// Characters of a detail that are shown in its row.
 const LINE_MAX_CHARS: usize = 240;
 
-/// The page, as its template needs it.
+/// The fields of `events.html`.
 #[derive(Template)]
 #[template(path = "events.html", config = "src/ui/askama.toml")]
 pub(super) struct Events {
-    pub rows: Vec<Row>,
+    pub rows: Vec<EventRow>,
     pub newest_first: bool,
-    /// Whether events that come now belong at the page's edge.
+    /// Whether new events belong on this page.
     pub at_end: bool,
     pub last: i64,
     pub total: String,
@@ -48,17 +48,17 @@ pub(super) struct Events {
     pub filtered: bool,
     pub event_type: String,
     pub step: String,
-    /// Where the page stands.
-    pub here: Address,
-    pub previous: Option<Address>,
-    pub next: Option<Address>,
+    /// The URL of this page.
+    pub here: PageUrl,
+    pub previous: Option<PageUrl>,
+    pub next: Option<PageUrl>,
 }
 
-/// An event.
-pub(super) struct Row {
+/// One row of the table.
+pub(super) struct EventRow {
     pub id: i64,
     pub event_type: String,
-    /// `failed`, `succeeded`, `quiet` or nothing.
+    /// The CSS class: `failed`, `succeeded`, `quiet` or empty.
     pub tone: &'static str,
     pub step: String,
     pub time: String,
@@ -66,48 +66,48 @@ pub(super) struct Row {
     pub cause: i64,
     pub since_cause: String,
     pub line: String,
-    /// The address that unfolds it, or folds it again.
-    pub toggle: Address,
+    /// The URL that unfolds the detail, or folds it again.
+    pub toggle: PageUrl,
     pub base: String,
     pub unfolded: Option<Detail>,
 }
 
-/// What a page of events is of.
-pub(super) struct Of<'a> {
+/// The execution whose events are shown.
+pub(super) struct ExecutionRef<'a> {
     pub flow: &'a Name,
     pub execution: &'a Name,
     pub started_at: Timestamp,
     pub running: bool,
 }
 
-/// The path of an execution's page.
-pub(super) fn path(flow: &Name, execution: &Name) -> String {
-    format!("/ui/flows/{flow}/executions/{execution}")
-}
-
 impl Events {
-    /// The page that the address asks for.
-    pub async fn read(store: &dyn Store, of: &Of<'_>, address: &Address) -> Result<Self, Fault> {
-        let newest_first = match address.get("order") {
+    /// Reads the page that the URL asks for.
+    pub async fn read(
+        store: &dyn Store,
+        of: &ExecutionRef<'_>,
+        url: &PageUrl,
+    ) -> Result<Self, PageError> {
+        let newest_first = match url.get("order") {
             Some(order) => order == "newest",
             None => of.running,
         };
-        let here = address.under(path(of.flow, of.execution));
-        let event = address.number("event").filter(|id| *id >= 1);
-        let at = address.number("at").filter(|at| *at >= 1);
+        let here = url.with_path(execution_path(of.flow, of.execution));
+        let event = url.number("event").filter(|id| *id >= 1);
+        let at = url.number("at").filter(|at| *at >= 1);
         let context = if newest_first { CONTEXT } else { -CONTEXT };
         let from = at.or(event.map(|id| id.saturating_add(context).max(1)));
         let query = HistoryQuery {
             from,
             limit: EVENTS_MAX,
             reverse: newest_first,
-            types: address.get("type").map(|text| [text.to_owned()].into()),
-            step: address.get("step").map(str::to_owned),
+            types: url.get("type").map(|text| [text.to_owned()].into()),
+            step: url.get("step").map(str::to_owned),
         };
         let page = store
             .get_execution_history(of.flow, of.execution, &query)
             .await?;
-        let page = page.map_err(|refusal| Fault::refused(&refusal, of.flow, Some(of.execution)))?;
+        let page =
+            page.map_err(|refusal| PageError::from_refusal(&refusal, of.flow, Some(of.execution)))?;
         let events: Vec<_> = page.events().filter_map(HistoryEvent::parse).collect();
         let filtered = query.filters();
         let shown = (
@@ -141,8 +141,8 @@ impl Events {
                 _ => "none".to_owned(),
             },
             filtered,
-            event_type: address.get("type").unwrap_or_default().to_owned(),
-            step: address.get("step").unwrap_or_default().to_owned(),
+            event_type: url.get("type").unwrap_or_default().to_owned(),
+            step: url.get("step").unwrap_or_default().to_owned(),
             previous,
             next: page.next.map(|next| before.with("at", next)),
             here,
@@ -150,16 +150,16 @@ impl Events {
     }
 }
 
-/// Rows of these events; the one that is asked for is unfolded.
+/// Returns the rows of these events; the detail of event `unfolded` is shown below its row.
 pub(super) async fn rows(
     store: &dyn Store,
-    of: &Of<'_>,
+    of: &ExecutionRef<'_>,
     events: &[HistoryEvent],
-    here: &Address,
+    here: &PageUrl,
     unfolded: Option<i64>,
-) -> Result<Vec<Row>, Fault> {
+) -> Result<Vec<EventRow>, PageError> {
     let times = times(store, of, events).await?;
-    let base = path(of.flow, of.execution);
+    let base = execution_path(of.flow, of.execution);
     let row = |event: &HistoryEvent| {
         let cause = times.get(&event.schedule_event_id).copied().flatten();
         let since = |from: Option<Timestamp>| {
@@ -168,7 +168,7 @@ pub(super) async fn rows(
             Some(format!("{sign}{}", duration(to.distance(from))))
         };
         let is_unfolded = unfolded == Some(event.event_id);
-        Row {
+        EventRow {
             id: event.event_id,
             tone: tone(&event.event_type),
             event_type: one_line(&event.event_type, LINE_MAX_CHARS),
@@ -199,12 +199,12 @@ fn tone(event_type: &str) -> &'static str {
     }
 }
 
-/// The times of these events and of their causes, as far as a few reads find them.
+/// Returns the times of these events and of their causes; at most `CAUSES_MAX` causes are read.
 async fn times(
     store: &dyn Store,
-    of: &Of<'_>,
+    of: &ExecutionRef<'_>,
     events: &[HistoryEvent],
-) -> Result<BTreeMap<i64, Option<Timestamp>>, Fault> {
+) -> Result<BTreeMap<i64, Option<Timestamp>>, PageError> {
     let mut times: BTreeMap<_, _> = events.iter().map(|e| (e.event_id, e.time)).collect();
     let mut causes: Vec<_> = events.iter().map(|e| e.schedule_event_id).collect();
     causes.retain(|cause| *cause >= 1 && !times.contains_key(cause));
@@ -218,17 +218,17 @@ async fn times(
     Ok(times)
 }
 
-/// The event with this id, if there is one.
+/// Reads one event; None if there is no such EventId.
 async fn one(
     store: &dyn Store,
     flow: &Name,
     execution: &Name,
     id: i64,
-) -> Result<Option<HistoryEvent>, Fault> {
+) -> Result<Option<HistoryEvent>, PageError> {
     let page = store
         .get_execution_history(flow, execution, &HistoryQuery::range(id, 1))
         .await?;
-    let page = page.map_err(|refusal| Fault::refused(&refusal, flow, Some(execution)))?;
+    let page = page.map_err(|refusal| PageError::from_refusal(&refusal, flow, Some(execution)))?;
     Ok(HistoryEvent::parse(&page.json))
 }
 
@@ -240,45 +240,48 @@ struct Unfolded {
     detail: Detail,
 }
 
-/// The event that a path names.
+/// Reads the event that a path names; also returns the path of its execution.
 async fn named_event(
     ui: &Ui,
-    visitor: &Visitor,
+    signed_in: &SignedIn,
     (flow, execution, id): (String, String, String),
-) -> Result<(String, HistoryEvent), Fault> {
-    let flow = visitor.flow(&flow)?;
-    let execution = named("The execution's name", &execution)?;
+) -> Result<(String, HistoryEvent), PageError> {
+    let flow = signed_in.flow(&flow)?;
+    let execution = parse_name("The execution's name", &execution)?;
     let id = id
         .parse()
         .ok()
         .filter(|id| *id >= 1)
         .ok_or_else(|| ApiError::invalid("The event's id", "must be an integer from 1 on"))?;
-    let _permit = ui.read(&visitor.visit.client).await?;
+    let _permit = ui.read(&signed_in.context.client).await?;
     let event = one(&*ui.store, &flow, &execution, id).await?;
-    Ok((path(&flow, &execution), event.ok_or_else(Fault::nowhere)?))
+    Ok((
+        execution_path(&flow, &execution),
+        event.ok_or_else(PageError::not_found)?,
+    ))
 }
 
-/// `…/events/N`: the detail, pretty, to be put below its row.
+/// `…/events/N`: the formatted detail, as HTML that the script inserts below the row.
 pub(super) async fn unfolded(
     State(ui): State<Arc<Ui>>,
-    visitor: Visitor,
+    signed_in: SignedIn,
     Path(place): Path<(String, String, String)>,
-) -> Result<Response, Fault> {
-    let (base, event) = named_event(&ui, &visitor, place).await?;
-    rendered(&Unfolded {
+) -> Result<Response, PageError> {
+    let (base, event) = named_event(&ui, &signed_in, place).await?;
+    render(&Unfolded {
         base,
         id: event.event_id,
         detail: Detail::of(&event.event_detail),
     })
 }
 
-/// `…/events/N/detail`: its exact bytes.
+/// `…/events/N/detail`: the exact bytes of the detail.
 pub(super) async fn raw(
     State(ui): State<Arc<Ui>>,
-    visitor: Visitor,
+    signed_in: SignedIn,
     Path(place): Path<(String, String, String)>,
-) -> Result<Response, Fault> {
-    let (_, event) = named_event(&ui, &visitor, place).await?;
+) -> Result<Response, PageError> {
+    let (_, event) = named_event(&ui, &signed_in, place).await?;
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     Ok((kind, event.event_detail).into_response())
 }

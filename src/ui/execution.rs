@@ -1,4 +1,4 @@
-//! `/ui/flows/F/executions/E`: how it stands, what failed or goes on, the timeline, the events.
+//! `/ui/flows/F/executions/E`: the status, what failed or what is running, the timeline, the events.
 
 use std::sync::Arc;
 
@@ -10,21 +10,21 @@ use axum::{
 
 use super::{
     Ui,
-    address::Address,
+    context::{Layout, render},
     detail::Detail,
-    events::{Events, Of, path},
-    fault::Fault,
-    frame::{Layout, page as rendered},
-    picture::Picture,
-    session::{Visitor, named},
+    error_page::PageError,
+    events::{Events, ExecutionRef},
+    sign_in::SignedIn,
     summary::Summary,
+    timeline::TimelineView,
+    urls::{PageUrl, execution_path, parse_name},
 };
 use crate::model::{Execution, Name, Status};
 
-/// Steps that are offered to filter by.
+/// Step names that the filter suggests.
 const STEPS_MAX: usize = 200;
 
-/// Types that are offered to filter by: those that writers know.
+/// Event types that the filter suggests: those of the vendor's documentation.
 const TYPES: [&str; 24] = [
     "StepEntered",
     "StepStarted",
@@ -59,33 +59,36 @@ struct ExecutionPage {
     flow: Name,
     name: Name,
     summary: Summary,
-    picture: Picture,
+    timeline: TimelineView,
     events: Events,
     input: Detail,
     output: Option<Detail>,
     definition: String,
     types: &'static [&'static str],
     steps: Vec<String>,
-    /// Where to follow it, while it runs.
-    live: Option<Address>,
+    /// The URL of its stream of updates, while it is running.
+    live: Option<PageUrl>,
 }
 
-/// An execution that the path names and the visitor may see.
+/// Reads the execution that the path names.
+///
+/// # Errors
+/// `Access denied` before anything is said about its existence; `Not found` if it does not exist.
 pub(super) async fn found(
     ui: &Ui,
-    visitor: &Visitor,
+    signed_in: &SignedIn,
     (flow, execution): &(String, String),
-) -> Result<Execution, Fault> {
-    let flow = visitor.flow(flow)?;
-    let name = named("The execution's name", execution)?;
-    let _permit = ui.read(&visitor.visit.client).await?;
+) -> Result<Execution, PageError> {
+    let flow = signed_in.flow(flow)?;
+    let name = parse_name("The execution's name", execution)?;
+    let _permit = ui.read(&signed_in.context.client).await?;
     let described = ui.store.describe_execution(&flow, &name).await?;
-    described.map_err(|refusal| Fault::refused(&refusal, &flow, Some(&name)))
+    described.map_err(|refusal| PageError::from_refusal(&refusal, &flow, Some(&name)))
 }
 
-impl<'a> From<&'a Execution> for Of<'a> {
+impl<'a> From<&'a Execution> for ExecutionRef<'a> {
     fn from(execution: &'a Execution) -> Self {
-        Of {
+        ExecutionRef {
             flow: &execution.flow,
             execution: &execution.name,
             started_at: execution.started_at,
@@ -96,29 +99,29 @@ impl<'a> From<&'a Execution> for Of<'a> {
 
 pub(super) async fn page(
     State(ui): State<Arc<Ui>>,
-    visitor: Visitor,
+    signed_in: SignedIn,
     Path(place): Path<(String, String)>,
-    address: Address,
-) -> Result<Response, Fault> {
-    let execution = found(&ui, &visitor, &place).await?;
+    url: PageUrl,
+) -> Result<Response, PageError> {
+    let execution = found(&ui, &signed_in, &place).await?;
     let (flow, name) = (&execution.flow, &execution.name);
     let events = {
-        let _permit = ui.read(&visitor.visit.client).await?;
-        Events::read(&*ui.store, &Of::from(&execution), &address).await?
+        let _permit = ui.read(&signed_in.context.client).await?;
+        Events::read(&*ui.store, &ExecutionRef::from(&execution), &url).await?
     };
-    let shared = ui.shared.timelines.get(&execution, &address);
-    let timeline = shared.catch_up(&ui, &visitor.visit.client).await?;
+    let shared = ui.shared.timelines.get(&execution, &url);
+    let timeline = shared.catch_up(&ui, &signed_in.context.client).await?;
     let now = ui.clock.now();
     let last = events.last.max(timeline.last_event_id());
     let running = execution.status == Status::Running;
     let live = || {
-        let live = address.under(format!("{}/live", path(flow, name)));
+        let live = url.with_path(format!("{}/live", execution_path(flow, name)));
         live.without(&["event", "at"]).with("after", last)
     };
-    rendered(&ExecutionPage {
-        layout: visitor.layout(),
-        summary: Summary::of(&execution, &timeline, last, &address, now),
-        picture: Picture::of(&timeline, &address, now, last),
+    render(&ExecutionPage {
+        layout: signed_in.layout(),
+        summary: Summary::new(&execution, &timeline, last, &url, now),
+        timeline: TimelineView::new(&timeline, &url, now, last),
         steps: timeline
             .steps()
             .keys()
@@ -137,31 +140,31 @@ pub(super) async fn page(
     })
 }
 
-/// `…/events`: the part of the page that shows events, by the same query.
+/// `…/events`: only the table of events, for the script; the same query as the page.
 pub(super) async fn events(
     State(ui): State<Arc<Ui>>,
-    visitor: Visitor,
+    signed_in: SignedIn,
     Path(place): Path<(String, String)>,
-    address: Address,
-) -> Result<Response, Fault> {
-    let execution = found(&ui, &visitor, &place).await?;
-    let _permit = ui.read(&visitor.visit.client).await?;
-    rendered(&Events::read(&*ui.store, &Of::from(&execution), &address).await?)
+    url: PageUrl,
+) -> Result<Response, PageError> {
+    let execution = found(&ui, &signed_in, &place).await?;
+    let _permit = ui.read(&signed_in.context.client).await?;
+    render(&Events::read(&*ui.store, &ExecutionRef::from(&execution), &url).await?)
 }
 
-/// `…/timeline`: the part of the page that shows the timeline, by the same query.
+/// `…/timeline`: only the timeline, for the script; the same query as the page.
 pub(super) async fn timeline(
     State(ui): State<Arc<Ui>>,
-    visitor: Visitor,
+    signed_in: SignedIn,
     Path(place): Path<(String, String)>,
-    address: Address,
-) -> Result<Response, Fault> {
-    let execution = found(&ui, &visitor, &place).await?;
+    url: PageUrl,
+) -> Result<Response, PageError> {
+    let execution = found(&ui, &signed_in, &place).await?;
     let (flow, name) = (&execution.flow, &execution.name);
-    let shared = ui.shared.timelines.get(&execution, &address);
-    let timeline = shared.catch_up(&ui, &visitor.visit.client).await?;
-    let here = address.under(path(flow, name));
-    rendered(&Picture::of(
+    let shared = ui.shared.timelines.get(&execution, &url);
+    let timeline = shared.catch_up(&ui, &signed_in.context.client).await?;
+    let here = url.with_path(execution_path(flow, name));
+    render(&TimelineView::new(
         &timeline,
         &here,
         ui.clock.now(),

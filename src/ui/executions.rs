@@ -1,4 +1,4 @@
-//! `/ui/flows/F`: executions of a flow, the newest first, and how long they took.
+//! `/ui/flows/F`: the executions of a flow, newest first, by keyset pagination, with a scatter plot of durations.
 
 use std::sync::Arc;
 
@@ -10,53 +10,27 @@ use axum::{
 
 use super::{
     Ui,
-    address::Address,
-    fault::Fault,
-    frame::{Layout, page as rendered},
-    outcome::{Outcome, outcome},
+    context::{Layout, render},
+    error_page::PageError,
+    outcome::{ExecutionDot, outcome},
     scatter::Scatter,
-    session::Visitor,
+    sign_in::SignedIn,
+    urls::PageUrl,
 };
 use crate::{
     model::{Execution, Flow, Name, Status, Timestamp, name::NAME_MAX_CHARS},
     store::{ListExecutions, Position},
-    text::{ago, date_time, duration},
+    text::{ago, date_time},
     wire::error::{ApiError, shortened},
 };
 
-/// Executions of one page.
+/// Executions per page.
 const ROWS_MAX: usize = 50;
-/// Executions in the picture above them.
+/// Executions in the scatter plot.
 const DOTS_MAX: usize = 200;
 
-/// An execution as a mark that leads to it.
-pub(super) struct Dot {
-    pub flow: Name,
-    pub name: Name,
-    pub outcome: Outcome,
-    pub started_at: Timestamp,
-    /// Until now if it is running, in milliseconds.
-    pub millis: u64,
-    pub took: String,
-}
-
-impl Dot {
-    pub fn of(execution: &Execution, now: Timestamp) -> Self {
-        let end = execution.stopped_at.unwrap_or(now);
-        let millis = end.max(execution.started_at).distance(execution.started_at);
-        Dot {
-            flow: execution.flow.clone(),
-            name: execution.name.clone(),
-            outcome: outcome(execution.status),
-            started_at: execution.started_at,
-            millis,
-            took: duration(millis),
-        }
-    }
-}
-
-struct Row {
-    dot: Dot,
+struct ExecutionRow {
+    dot: ExecutionDot,
     started: String,
     started_ago: String,
 }
@@ -66,19 +40,19 @@ struct Row {
 struct ExecutionsPage {
     layout: Layout,
     flow: Flow,
-    rows: Vec<Row>,
+    rows: Vec<ExecutionRow>,
     scatter: Option<Scatter>,
     statuses: Vec<Choice>,
     prefix: String,
     from: String,
     to: String,
     filtered: bool,
-    first: Option<Address>,
-    next: Option<Address>,
+    first: Option<PageUrl>,
+    next: Option<PageUrl>,
     modified: String,
 }
 
-/// A choice of a list, and whether it is the present one.
+/// An option of the outcome filter.
 pub(super) struct Choice {
     pub value: &'static str,
     pub word: &'static str,
@@ -87,14 +61,14 @@ pub(super) struct Choice {
 
 pub(super) async fn page(
     State(ui): State<Arc<Ui>>,
-    visitor: Visitor,
+    signed_in: SignedIn,
     Path(flow): Path<String>,
-    address: Address,
-) -> Result<Response, Fault> {
-    let flow = visitor.flow(&flow)?;
-    let list = asked(&flow, &address)?;
-    let refused = |refusal| Fault::refused(&refusal, &flow, None);
-    let _permit = ui.read(&visitor.visit.client).await?;
+    url: PageUrl,
+) -> Result<Response, PageError> {
+    let flow = signed_in.flow(&flow)?;
+    let list = asked(&flow, &url)?;
+    let refused = |refusal| PageError::from_refusal(&refusal, &flow, None);
+    let _permit = ui.read(&signed_in.context.client).await?;
     let described = ui.store.describe_flow(&flow).await?.map_err(refused)?;
     let dots = ListExecutions {
         limit: DOTS_MAX,
@@ -103,23 +77,28 @@ pub(super) async fn page(
     let dots = ui.store.list_executions(dots).await?.map_err(refused)?;
     let listed = ui.store.list_executions(list).await?.map_err(refused)?;
     let now = ui.clock.now();
-    let row = |execution: &Execution| Row {
+    let row = |execution: &Execution| ExecutionRow {
         started: date_time(execution.started_at),
         started_ago: ago(execution.started_at, now),
-        dot: Dot::of(execution, now),
+        dot: ExecutionDot::new(execution, now),
     };
-    let text = |name| address.get(name).unwrap_or_default().to_owned();
-    let place = |at: Position| address.with("at", at);
-    rendered(&ExecutionsPage {
-        layout: visitor.layout(),
+    let text = |name| url.get(name).unwrap_or_default().to_owned();
+    let place = |at: Position| url.with("at", at);
+    render(&ExecutionsPage {
+        layout: signed_in.layout(),
         rows: listed.items.iter().map(row).collect(),
-        scatter: Scatter::of(dots.items.iter().map(|e| Dot::of(e, now)).collect()),
-        statuses: statuses(address.get("status")),
+        scatter: Scatter::new(
+            dots.items
+                .iter()
+                .map(|e| ExecutionDot::new(e, now))
+                .collect(),
+        ),
+        statuses: statuses(url.get("status")),
         prefix: text("prefix"),
         from: text("from"),
         to: text("to"),
-        filtered: address.without(&["at"]).to_string().contains('?'),
-        first: address.get("at").map(|_| address.without(&["at"])),
+        filtered: url.without(&["at"]).to_string().contains('?'),
+        first: url.get("at").map(|_| url.without(&["at"])),
         next: listed.next.map(place),
         modified: date_time(described.modified_at),
         flow: described,
@@ -140,18 +119,18 @@ fn statuses(chosen: Option<&str>) -> Vec<Choice> {
     std::iter::once(any).chain(each).collect()
 }
 
-/// The list that the address asks for.
-fn asked(flow: &Name, address: &Address) -> Result<ListExecutions, Fault> {
+/// Returns the query that the URL asks for.
+fn asked(flow: &Name, url: &PageUrl) -> Result<ListExecutions, PageError> {
     let time = |name| {
-        let time = address
+        let time = url
             .get(name)
             .map(|text| time(text).ok_or_else(|| ApiError::invalid(name, Timestamp::RULE)));
         time.transpose()
     };
-    let status = address.get("status").map(|text| {
+    let status = url.get("status").map(|text| {
         Status::parse(text).ok_or_else(|| ApiError::invalid("status", "must be one that there is"))
     });
-    let from = address.get("at").map(|text| {
+    let from = url.get("at").map(|text| {
         Position::parse(text).ok_or_else(|| ApiError::invalid("at", "must be one that was linked"))
     });
     Ok(ListExecutions {
@@ -161,14 +140,15 @@ fn asked(flow: &Name, address: &Address) -> Result<ListExecutions, Fault> {
         status: status.transpose()?.map(Status::as_str),
         started_from: time("from")?,
         started_to: time("to")?,
-        prefix: address
+        prefix: url
             .get("prefix")
             .map(|prefix| shortened(prefix, NAME_MAX_CHARS).to_owned()),
         metadata_only: true,
     })
 }
 
-/// As RFC 3339, or as a form sends it, to the minute or the second, in UTC.
+/// Parses RFC 3339, or what `<input type=datetime-local>` sends: without a time zone, which is UTC here, and with
+/// or without seconds.
 fn time(text: &str) -> Option<Timestamp> {
     Timestamp::parse(text)
         .or_else(|| Timestamp::parse(&format!("{text}Z")))

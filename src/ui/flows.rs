@@ -1,4 +1,4 @@
-//! `/ui/`: the flows that the viewer may see, each with how its last executions went.
+//! `/ui/`: the flows that the key may see, each with the outcomes of its last executions.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use axum::{extract::State, response::Response};
 
 use super::{
     Ui,
-    address::Address,
-    executions::Dot,
-    fault::Fault,
-    frame::{Layout, page as rendered},
-    session::{Visitor, named},
+    context::{Layout, render},
+    error_page::PageError,
+    outcome::ExecutionDot,
+    sign_in::SignedIn,
+    urls::{PageUrl, parse_name},
 };
 use crate::{
     model::{Name, Status},
@@ -20,29 +20,29 @@ use crate::{
     wire::error::ApiError,
 };
 
-/// Flows of one page: each costs two reads.
+/// Flows per page; each costs two reads.
 const FLOWS_MAX: usize = 50;
-/// Outcomes in the strip of a flow.
+/// Executions whose outcomes are shown per flow.
 const STRIP_MAX: usize = 20;
-/// Running executions that are counted; then it says "99+".
+/// Running executions that are counted; the page shows "99+" for more.
 const COUNTED_MAX: usize = 99;
 
 #[derive(Template)]
 #[template(path = "flows.html", config = "src/ui/askama.toml")]
 struct FlowsPage {
     layout: Layout,
-    /// What names must contain.
+    /// The text that names must contain.
     filter: String,
-    flows: Vec<Row>,
-    next: Option<Address>,
-    /// There is nothing at all, rather than nothing that fits.
+    flows: Vec<FlowRow>,
+    next: Option<PageUrl>,
+    /// The key sees no flow at all, rather than none that matches the filter.
     empty: bool,
     host: String,
 }
 
-struct Row {
+struct FlowRow {
     name: Name,
-    strip: Vec<Dot>,
+    strip: Vec<ExecutionDot>,
     last_start: String,
     last_start_at: String,
     running: String,
@@ -50,14 +50,14 @@ struct Row {
 
 pub(super) async fn page(
     State(ui): State<Arc<Ui>>,
-    visitor: Visitor,
-    address: Address,
+    signed_in: SignedIn,
+    url: PageUrl,
     headers: axum::http::HeaderMap,
-) -> Result<Response, Fault> {
-    let filter = address.get("q").unwrap_or_default().to_owned();
-    let from = address
+) -> Result<Response, PageError> {
+    let filter = url.get("q").unwrap_or_default().to_owned();
+    let from = url
         .get("at")
-        .map(|at| named("The place", at))
+        .map(|at| parse_name("The place", at))
         .transpose()?;
     let list = ListFlows {
         from,
@@ -66,10 +66,10 @@ pub(super) async fn page(
     };
     let wanted = filter.to_ascii_lowercase();
     let visible = |name: &Name| {
-        visitor.viewer.sees(name) && name.as_str().to_ascii_lowercase().contains(&wanted)
+        signed_in.viewer.sees(name) && name.as_str().to_ascii_lowercase().contains(&wanted)
     };
-    // A scan: flows that the key may not see, or that the filter leaves out, are read as well.
-    let permit = ui.limits.scans.acquire(&visitor.visit.client).await;
+    // A scan, because flows that the key may not see or that the filter leaves out are read as well.
+    let permit = ui.limits.scans.acquire(&signed_in.context.client).await;
     let _permit = permit.ok_or_else(ApiError::throttled)?;
     let listed = ui.store.list_flows(list, &visible).await?;
     let mut flows = Vec::new();
@@ -80,18 +80,18 @@ pub(super) async fn page(
         .get("host")
         .and_then(|host| host.to_str().ok())
         .unwrap_or("127.0.0.1:8080");
-    rendered(&FlowsPage {
-        layout: visitor.layout(),
-        empty: flows.is_empty() && filter.is_empty() && address.get("at").is_none(),
+    render(&FlowsPage {
+        layout: signed_in.layout(),
+        empty: flows.is_empty() && filter.is_empty() && url.get("at").is_none(),
         filter,
         flows,
-        next: listed.next.map(|next| address.with("at", next)),
+        next: listed.next.map(|next| url.with("at", next)),
         host: host.to_owned(),
     })
 }
 
-/// None if the flow was deleted a moment ago.
-async fn row(ui: &Ui, flow: Name) -> Result<Option<Row>, Fault> {
+/// Returns None if the flow was deleted since it was listed.
+async fn row(ui: &Ui, flow: Name) -> Result<Option<FlowRow>, PageError> {
     let now = ui.clock.now();
     let list = |status, limit| ListExecutions {
         flow: flow.clone(),
@@ -112,10 +112,15 @@ async fn row(ui: &Ui, flow: Name) -> Result<Option<Row>, Fault> {
         return Ok(None);
     };
     let newest = last.items.first().map(|execution| execution.started_at);
-    Ok(Some(Row {
+    Ok(Some(FlowRow {
         last_start: newest.map_or("never".to_owned(), |at| ago(at, now)),
         last_start_at: newest.map(|at| at.to_string()).unwrap_or_default(),
-        strip: last.items.iter().rev().map(|e| Dot::of(e, now)).collect(),
+        strip: last
+            .items
+            .iter()
+            .rev()
+            .map(|e| ExecutionDot::new(e, now))
+            .collect(),
         running: match (running.items.len(), running.next) {
             (0, _) => String::new(),
             (many, None) => many.to_string(),

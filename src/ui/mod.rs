@@ -1,28 +1,29 @@
 //! The pages under `/ui/`: read-only, made on the server, readable without JavaScript.
 //!
-//! A request passes `frame` (request id, headers, error pages, the log line) and `session` (the viewer, or
-//! off to sign in), then one page. Every state of a page is its `address`, so a link shows somebody else
-//! the same thing.
+//! A request passes `middleware` (context, headers, error page, log line), the extractor `SignedIn` (the viewer, or
+//! a redirect to the sign-in page), then the handler of one page. The URL holds the whole state of a page, so a link
+//! shows the same to everybody who may see it.
 
-mod address;
-mod asset;
+mod assets;
 mod budget;
+mod context;
 mod detail;
+mod error_page;
 mod events;
 mod execution;
 mod executions;
-mod fault;
 mod flows;
 mod followers;
-mod frame;
-mod live;
+mod middleware;
 mod outcome;
-mod picture;
 mod scatter;
-mod session;
+mod sign_in;
 mod sign_in_limit;
+mod sse;
 mod summary;
+mod timeline;
 mod timelines;
+mod urls;
 
 use std::sync::Arc;
 
@@ -44,12 +45,12 @@ use crate::{
     store::Store,
     wire::error::ApiError,
 };
-use fault::Fault;
+use error_page::PageError;
 
-/// Bytes of a form; the only one has four fields.
+/// Largest body of a form, in bytes; the only form has four fields.
 const FORM_MAX_BYTES: usize = 16 * 1024;
 
-/// What every page works with.
+/// What the pages need from the server.
 pub struct Ui {
     pub store: Arc<dyn Store>,
     pub authenticator: Arc<Authenticator>,
@@ -57,12 +58,12 @@ pub struct Ui {
     pub limits: Arc<Limits>,
     /// For log lines about requests without a session.
     pub anonymous_log: Arc<AnonymousLimit>,
-    /// Turns true when the server stops: nobody follows on.
+    /// Turns true when the server shuts down; streams of events end then.
     pub stopping: watch::Receiver<bool>,
     pub shared: Shared,
 }
 
-/// What requests share in memory.
+/// State that requests share in memory; all of it is bounded.
 #[derive(Default)]
 pub struct Shared {
     timelines: timelines::Timelines,
@@ -72,24 +73,21 @@ pub struct Shared {
 
 impl Ui {
     /// Waits for a read permit of the client; held around the reads of one page.
-    async fn read(&self, client: &ClientId) -> Result<Permit, Fault> {
+    async fn read(&self, client: &ClientId) -> Result<Permit, PageError> {
         let permit = self.limits.reads.acquire(client).await;
         permit.ok_or_else(|| ApiError::throttled().into())
     }
 }
 
-/// All paths from `/ui` on.
+/// Returns the routes of all paths under `/ui`.
 pub fn router(ui: Ui) -> Router {
     let ui = Arc::new(ui);
     Router::new()
         .route("/ui", get(async || Redirect::permanent("/ui/")))
         .route("/ui/", get(flows::page))
-        .route(
-            "/ui/sign-in",
-            get(session::sign_in_page).post(session::sign_in),
-        )
-        .route("/ui/sign-out", post(session::sign_out))
-        .route("/ui/assets/{hash}/{name}", get(asset::serve))
+        .route("/ui/sign-in", get(sign_in::page).post(sign_in::sign_in))
+        .route("/ui/sign-out", post(sign_in::sign_out))
+        .route("/ui/assets/{hash}/{name}", get(assets::serve))
         .route("/ui/flows/{flow}", get(executions::page))
         .route(
             "/ui/flows/{flow}/executions/{execution}",
@@ -105,7 +103,7 @@ pub fn router(ui: Ui) -> Router {
         )
         .route(
             "/ui/flows/{flow}/executions/{execution}/live",
-            get(live::follow),
+            get(sse::follow),
         )
         .route(
             "/ui/flows/{flow}/executions/{execution}/events/{id}",
@@ -115,14 +113,14 @@ pub fn router(ui: Ui) -> Router {
             "/ui/flows/{flow}/executions/{execution}/events/{id}/detail",
             get(events::raw),
         )
-        .route("/ui/{*elsewhere}", any(nowhere))
-        .method_not_allowed_fallback(nowhere)
+        .route("/ui/{*unknown}", any(not_found))
+        .method_not_allowed_fallback(not_found)
         .layer(DefaultBodyLimit::max(FORM_MAX_BYTES))
-        .layer(CatchPanicLayer::custom(fault::panicked))
-        .layer(from_fn_with_state(Arc::clone(&ui), frame::frame))
+        .layer(CatchPanicLayer::custom(error_page::panicked))
+        .layer(from_fn_with_state(Arc::clone(&ui), middleware::wrap))
         .with_state(ui)
 }
 
-async fn nowhere() -> Fault {
-    Fault::nowhere()
+async fn not_found() -> PageError {
+    PageError::not_found()
 }

@@ -1,23 +1,23 @@
-//! Executions by start and duration, as points of a picture. Durations stand on a logarithmic scale.
+//! A scatter plot of executions: start against duration, on a logarithmic scale.
 
-use super::executions::Dot;
+use super::outcome::ExecutionDot;
 use crate::text::{date_time, tick};
 
-/// Height of the picture's inside, in pixels.
+/// Height of the plot area, in pixels.
 const HEIGHT: f64 = 96.0;
 
-/// The points, placed.
+/// The plot, ready to be drawn.
 pub(super) struct Scatter {
     pub points: Vec<Point>,
-    /// Durations at the left edge.
+    /// Labels of the vertical axis.
     pub ticks: Vec<Tick>,
     pub oldest: String,
     pub newest: String,
 }
 
 pub(super) struct Point {
-    pub dot: Dot,
-    /// From the left, in percent of the width; durations stand to the left of all.
+    pub dot: ExecutionDot,
+    /// From the left, in percent of the width; the labels of the axis are left of all points.
     pub x: String,
     /// From the top, in pixels.
     pub y: String,
@@ -29,7 +29,7 @@ pub(super) struct Tick {
     pub word: String,
 }
 
-/// Where lines may be, in milliseconds.
+/// Durations at which grid lines are drawn, in milliseconds.
 const LINES: [u64; 13] = [
     1,
     10,
@@ -47,8 +47,8 @@ const LINES: [u64; 13] = [
 ];
 
 impl Scatter {
-    /// None if there is nothing to compare.
-    pub fn of(dots: Vec<Dot>) -> Option<Self> {
+    /// Returns None for fewer than two executions.
+    pub fn new(dots: Vec<ExecutionDot>) -> Option<Self> {
         if dots.len() < 2 {
             return None;
         }
@@ -56,7 +56,7 @@ impl Scatter {
         let (oldest, newest) = (starts().min()?, starts().max()?);
         let shortest = dots.iter().map(|dot| dot.millis.max(1)).min()?;
         let longest = dots.iter().map(|dot| dot.millis.max(1)).max()?;
-        // The lines around all points, so that none stands on the edge.
+        // The nearest grid lines around all points, so that no point is on the edge.
         let low = LINES
             .into_iter()
             .rev()
@@ -74,7 +74,7 @@ impl Scatter {
             )
         };
         let width = newest.distance(oldest);
-        let x = |dot: &Dot| {
+        let x = |dot: &ExecutionDot| {
             let share = if width == 0 {
                 0.5
             } else {

@@ -1,10 +1,10 @@
-//! The top of an execution's page: how it stands; then what failed and why, or what goes on now.
+//! The head of an execution's page: its status, then what failed and why, or what is running.
 
 use askama::Template;
 
 use super::{
-    address::Address,
     outcome::{Outcome, class, outcome},
+    urls::PageUrl,
 };
 use crate::model::{Execution, Status, Timestamp};
 use crate::text::{count, counted, date_time, duration, one_line, time_of_day};
@@ -12,7 +12,7 @@ use crate::timeline::{Kind, RootCause, Span, SpanState, Timeline};
 
 /// Open spans that are listed; the timeline shows the others.
 const NOW_MAX: usize = 6;
-/// Characters of a failure's cause that are shown.
+/// Characters of a failure's error and cause that are shown.
 const CAUSE_MAX_CHARS: usize = 1000;
 
 #[derive(Template)]
@@ -24,7 +24,7 @@ pub(super) struct Summary {
     pub stopped: Option<String>,
     pub took: String,
     pub running: bool,
-    /// The server's time, in milliseconds since 1970.
+    /// The server's time in milliseconds since 1970, from which the script counts durations on.
     pub clock: i64,
     pub events: String,
     pub failure: Option<FailureCard>,
@@ -34,14 +34,14 @@ pub(super) struct Summary {
 
 pub(super) struct FailureCard {
     pub word: &'static str,
-    /// The steps and branches that lead to it.
+    /// Labels of the spans around it, outermost first.
     pub path: Vec<String>,
     pub error: String,
     pub cause: String,
     pub took: String,
     pub at: String,
     pub attempts: u32,
-    pub event: Address,
+    pub event: PageUrl,
     pub event_id: i64,
 }
 
@@ -51,16 +51,16 @@ pub(super) struct NowRow {
     pub word: &'static str,
     pub since: Timestamp,
     pub took: String,
-    pub event: Address,
+    pub event: PageUrl,
     pub event_id: i64,
 }
 
 impl Summary {
-    pub fn of(
+    pub fn new(
         execution: &Execution,
         timeline: &Timeline,
         last: i64,
-        here: &Address,
+        here: &PageUrl,
         now: Timestamp,
     ) -> Self {
         let end = execution.stopped_at.unwrap_or(now);
@@ -107,7 +107,7 @@ fn took(span: &Span, now: Timestamp) -> String {
     duration(span.millis(now))
 }
 
-fn card(failure: &RootCause<'_>, here: &Address, now: Timestamp) -> FailureCard {
+fn card(failure: &RootCause<'_>, here: &PageUrl, now: Timestamp) -> FailureCard {
     let span = failure.span;
     let event_id = match (failure.detail, span.result_event_id) {
         (Some(fault), _) => fault.event_id,
@@ -119,7 +119,7 @@ fn card(failure: &RootCause<'_>, here: &Address, now: Timestamp) -> FailureCard 
         word: match span.state {
             SpanState::TimedOut => "Timed out",
             SpanState::Failed => "Failed",
-            _ => "Left unfinished",
+            _ => "Not finished",
         },
         path: failure
             .path
@@ -136,7 +136,7 @@ fn card(failure: &RootCause<'_>, here: &Address, now: Timestamp) -> FailureCard 
     }
 }
 
-fn now_row(span: &Span, timeline: &Timeline, here: &Address, now: Timestamp) -> NowRow {
+fn now_row(span: &Span, timeline: &Timeline, here: &PageUrl, now: Timestamp) -> NowRow {
     let last = span.segments.last().filter(|piece| piece.end.is_none());
     let since = match (span.kind, timeline.extent()) {
         (Kind::Execution, Some((_, latest))) => latest,

@@ -10,9 +10,9 @@ use tokio::sync::MutexGuard;
 
 use super::{
     Ui,
-    address::Address,
-    fault::Fault,
-    picture::{DRAWN_MAX, blank, unfolded},
+    error_page::PageError,
+    timeline::{DRAWN_MAX, empty, unfolded},
+    urls::PageUrl,
 };
 use crate::{
     limits::ClientId,
@@ -45,7 +45,7 @@ pub(super) struct SharedTimeline {
 impl Timelines {
     /// Returns the timeline of the execution with the band unfolded that the URL names; an empty one if
     /// nobody uses it yet.
-    pub fn get(&self, execution: &Execution, url: &Address) -> Arc<SharedTimeline> {
+    pub fn get(&self, execution: &Execution, url: &PageUrl) -> Arc<SharedTimeline> {
         let key = Key {
             flow: execution.flow.clone(),
             execution: execution.name.clone(),
@@ -60,7 +60,7 @@ impl Timelines {
         let shared = Arc::new(SharedTimeline {
             flow: key.flow.clone(),
             execution: key.execution.clone(),
-            timeline: tokio::sync::Mutex::new(blank(url)),
+            timeline: tokio::sync::Mutex::new(empty(url)),
         });
         timelines.insert(key, Arc::downgrade(&shared));
         shared
@@ -85,7 +85,7 @@ impl SharedTimeline {
         &self,
         ui: &Ui,
         client: &ClientId,
-    ) -> Result<MutexGuard<'_, Timeline>, Fault> {
+    ) -> Result<MutexGuard<'_, Timeline>, PageError> {
         let (flow, execution) = (&self.flow, &self.execution);
         let mut timeline = self.timeline.lock().await;
         let mut scan = None;
@@ -96,7 +96,8 @@ impl SharedTimeline {
                 .store
                 .get_execution_history(flow, execution, &query)
                 .await?;
-            let page = page.map_err(|refusal| Fault::refused(&refusal, flow, Some(execution)))?;
+            let page =
+                page.map_err(|refusal| PageError::from_refusal(&refusal, flow, Some(execution)))?;
             for event in page.events().filter_map(HistoryEvent::parse) {
                 timeline.push(&event);
             }
@@ -133,7 +134,7 @@ mod tests {
     #[test]
     fn requests_share_a_timeline_until_the_last_one_drops_it() {
         let timelines = Timelines::default();
-        let page = Address::new("/ui/");
+        let page = PageUrl::new("/ui/");
         let first = timelines.get(&execution("e", 1), &page);
         let filtered = timelines.get(&execution("e", 1), &page.with("step", "pay"));
         assert!(Arc::ptr_eq(&first, &filtered));

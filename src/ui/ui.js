@@ -1,5 +1,5 @@
-// What pages do beyond showing: filter while one types, unfold in place, zoom, follow, keys. Without it
-// everything can be read and every link works.
+// Progressive enhancement: filter while typing, unfold in place, zoom, live updates, keyboard. Without this script
+// everything is readable and every link works.
 "use strict";
 
 const root = document.documentElement;
@@ -15,7 +15,7 @@ function make(name, attributes = {}, ...children) {
   return element;
 }
 
-// HTML of this server, whose texts are escaped.
+// Parses HTML of this server, in which all stored texts are escaped.
 function parsed(html) {
   const template = document.createElement("template");
   template.innerHTML = html;
@@ -53,7 +53,7 @@ function themeSwitch() {
 
 // --- parts of pages --------------------------------------------------------------------------------------
 
-// Filters a list on the server while one types.
+// Filters a list on the server while the reader types (debounced).
 function liveFilter(form) {
   const target = form.dataset.liveFilter;
   const input = find("input", form);
@@ -74,7 +74,7 @@ function liveFilter(form) {
   form.addEventListener("submit", (event) => { event.preventDefault(); clearTimeout(timer); run(); });
 }
 
-// Loads one part of an execution's page anew, by the query of `address`.
+// Reloads one part of an execution's page, by the query of `address`.
 async function loadPart(part, address, push = true) {
   const at = new URL(address, location.href);
   const html = parsed(await get(`${at.pathname}/${part}${at.search}`));
@@ -95,7 +95,7 @@ const isOpen = (row) => row.nextElementSibling?.classList.contains("unfolded") ?
 function rememberEvent(id) {
   const here = new URL(location.href);
   if (id) here.searchParams.set("event", id); else here.searchParams.delete("event");
-  // The page must stand where it stands when somebody opens this address.
+  // Keeps the list at the same EventId for whoever opens this URL.
   const first = find("#events tr.event");
   if (first && !here.searchParams.has("at")) here.searchParams.set("at", first.dataset.id);
   if (!id && here.searchParams.get("at") === first?.dataset.id) here.searchParams.delete("at");
@@ -124,7 +124,7 @@ async function unfold(row) {
   }
 }
 
-// Shows an event, on whichever page it is; `from` is where Escape leads back to.
+// Shows an event, on whichever page of the list it is; Escape returns the focus to `from`.
 let cameFrom = null;
 async function showEvent(id, from = null) {
   if (!rowOf(id)) {
@@ -236,7 +236,14 @@ function tickLabel(millis) {
   return words.join(" ") || "0";
 }
 
-const UNITS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 18e5, 36e5, 108e5, 216e5, 864e5];
+// The steps of `tick_step` in text.rs.
+const UNITS = [
+  1, 2, 5, 10, 20, 50, 100, 200, 500,
+  ...[1, 2, 5, 10, 15, 30].map((seconds) => seconds * 1e3),
+  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * 6e4),
+  ...[1, 2, 3, 6, 12].map((hours) => hours * 36e5),
+  ...[1, 2, 7, 14, 30, 90, 365, 3650].map((days) => days * 864e5),
+];
 
 function drawn(name, attributes, text) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -245,7 +252,7 @@ function drawn(name, attributes, text) {
   return element;
 }
 
-// Makes the drawing wider than its window, and moves it; all places within are shares of its width.
+// Zooms: widens the SVG and moves it. All positions in it are percentages of its width.
 function drawZoom() {
   const timeline = find("#timeline");
   if (!timeline) return;
@@ -286,7 +293,7 @@ function zoomBy(factor) {
   zoomTo(middle - half, middle + half);
 }
 
-// Dragging over the overview or the bars chooses what is seen; a double click shows all again.
+// Dragging over the overview or the bars zooms to the selection; a double click resets it.
 document.addEventListener("pointerdown", (down) => {
   const area = down.target.closest?.("#timeline .overview, #timeline .plot");
   if (!area || down.button) return;
@@ -307,7 +314,7 @@ document.addEventListener("dblclick", (event) => {
   if (event.target.closest("#timeline .overview, #timeline .plot")) zoomTo(0, 1);
 });
 
-// Times and id of the row under the pointer or the focus.
+// The tooltip of the row under the pointer or with the focus.
 const tip = make("div", { id: "tip", role: "tooltip", hidden: "" });
 function showTip(anchor, text) {
   const label = anchor && find(`.labels a[data-row="${anchor.dataset.row}"]`);
@@ -338,9 +345,9 @@ addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 // --- keys ------------------------------------------------------------------------------------------------
 
 const KEYS = [
-  ["↑ ↓", "from row to row"], ["Enter", "open"], ["Esc", "close, and back to the timeline"],
-  ["f", "next failure"], ["/", "filter"], ["+ − 0", "zoom in, out, whole"], ["← →", "move, when zoomed"],
-  ["?", "these keys"],
+  ["↑ ↓", "previous or next row"], ["Enter", "open"], ["Esc", "close; back to the timeline"],
+  ["f", "next failure"], ["/", "filter"], ["+ − 0", "zoom in, out, reset"], ["← →", "move when zoomed"],
+  ["?", "this list"],
 ];
 
 function help() {
@@ -406,12 +413,12 @@ document.addEventListener("keydown", (event) => {
   action();
 });
 
-// --- live ------------------------------------------------------------------------------------------------
+// --- live updates ------------------------------------------------------------------------------------------------
 
 let pending = [];
 const PAGE = 100;
 
-// Somebody reads: nothing may move.
+// Whether the reader is busy with rows, so that they must not move.
 function isReading() {
   const table = find("#events table");
   return !!find("#events tr.unfolded") || (table && table.getBoundingClientRect().top < -40);
@@ -486,18 +493,19 @@ function follow(note) {
       takeNews(event.data);
       over = true;
       source.close();
-      say("It has ended.", "over");
+      say("The execution has ended.", "over");
     });
-    source.addEventListener("bye", () => { over = true; source.close(); say("Your session is over. Sign in again to follow on.", "lost"); });
+    source.addEventListener("bye", () => { over = true; source.close(); say("The session has ended. Sign in again for live updates.", "lost"); });
     source.addEventListener("error", () => {
       if (over) return;
-      // The server refused: too many requests, or it is being restarted. Otherwise the browser tries by itself.
+      // CLOSED means that the server answered with an error: too many requests, or no session. Otherwise the browser
+      // reconnects by itself.
       const refused = source.readyState === EventSource.CLOSED;
-      say(refused ? "Not following: too many requests. Trying again in 15 s…" : "Connection lost. Trying again…", "lost");
+      say(refused ? "Too many requests: no live updates. Trying again in 15 s…" : "Connection lost. Reconnecting…", "lost");
       if (refused) timer = setTimeout(connect, 15000);
     });
   };
-  // A browser has few connections to one server, so a tab that nobody sees gives its own back.
+  // Browsers open few connections to one server, so a hidden tab closes its own.
   document.addEventListener("visibilitychange", () => {
     if (over) return;
     if (document.hidden) { source?.close(); clearTimeout(timer); } else connect();
@@ -505,7 +513,7 @@ function follow(note) {
   connect();
 }
 
-// Spans of time that go on, by the server's clock.
+// Counts running durations by the server's clock.
 function tick() {
   const skew = Number(find("#summary").dataset.now) - Date.now();
   setInterval(() => {

@@ -1,12 +1,11 @@
-//! Many spans in little room.
+//! Folding of ended siblings into bands.
 
 use flowledger::timeline::{RowItem, STEPS_MAX, Timeline};
 use insta::assert_snapshot;
 
 use super::{draw, drawn, history, text};
 
-/// A foreach of so many iterations of one step, one after the other; item 5 of every hundred fails, and
-/// item 77 takes longest.
+/// A foreach with `items` sequential iterations of one step. Item 5 of every hundred fails, and item 77 takes longest.
 fn foreach(items: u64) -> String {
     let mut lines = "ExecutionStarted
         StepEntered first
@@ -44,7 +43,7 @@ const END: &str = "StepSucceeded each
     ExecutionSucceeded";
 
 #[test]
-fn ten_thousand_iterations_are_one_band_with_the_failed_and_the_slowest_apart() {
+fn ten_thousand_iterations_fold_into_one_band_beside_failed_and_slowest() {
     let events = history(&format!("{}{END}", foreach(10_000)));
     assert_snapshot!(text(&drawn(&events, 100)), @r#"
     execution Succeeded 0–180497
@@ -89,14 +88,14 @@ fn ten_thousand_iterations_are_one_band_with_the_failed_and_the_slowest_apart() 
 }
 
 #[test]
-fn within_the_budget_nothing_is_folded() {
+fn spans_within_the_budget_are_not_folded() {
     let events = history(&format!("{}{END}", foreach(40)));
     let rows = drawn(&events, 100).rows().len();
     assert_eq!(rows, 1 + 3 + 40 + 40);
 }
 
 #[test]
-fn a_band_unfolds_from_any_place() {
+fn band_unfolds_from_any_event_id() {
     let events = history(&format!("{}{END}", foreach(1_000)));
     let mut timeline = Timeline::new(50).unfolding(6, 8 + 6 * 300, 20);
     for event in &events {
@@ -115,7 +114,7 @@ fn a_band_unfolds_from_any_place() {
 }
 
 #[test]
-fn a_loop_of_steps_becomes_a_band_a_step() {
+fn steps_of_a_loop_fold_into_one_band_per_name() {
     let visit = |name: &str| {
         format!(
             "StepEntered {name}\nStepStarted {name}\nStepSucceeded {name} +9\nStepExited {name}\n"
@@ -145,7 +144,7 @@ fn a_loop_of_steps_becomes_a_band_a_step() {
 }
 
 #[test]
-fn different_steps_fold_into_one_mixed_band_the_oldest_first() {
+fn steps_of_different_names_fold_into_one_mixed_band_oldest_first() {
     let visit = |n: u64| {
         format!("StepEntered s{n}\nStepStarted s{n}\nStepSucceeded s{n} +9\nStepExited s{n}\n")
     };
@@ -175,7 +174,7 @@ fn different_steps_fold_into_one_mixed_band_the_oldest_first() {
 }
 
 #[test]
-fn more_open_spans_than_there_is_room_for_are_counted() {
+fn open_spans_beyond_the_row_limit_are_counted() {
     let lines = format!(
         "ExecutionStarted\nStepEntered each\nStepStarted each\n{}",
         "IterationEntered each <3\n".repeat(1_000)
@@ -190,7 +189,7 @@ fn more_open_spans_than_there_is_room_for_are_counted() {
 }
 
 #[test]
-fn deep_nesting_is_drawn_at_a_bounded_depth() {
+fn depth_of_rows_is_bounded() {
     let enter: String = (0..5_000)
         .map(|n| format!("StepEntered s{n}\nStepStarted s{n}\n"))
         .collect();

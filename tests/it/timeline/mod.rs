@@ -1,18 +1,18 @@
-//! The picture of a history: what is drawn, where, and how it stays small.
+//! The timeline of a history: its spans, and the bounds on their number.
 
 mod folding;
-mod odd;
+mod malformed;
 mod open;
-mod picture;
 mod properties;
+mod well_formed;
 
 use flowledger::model::Timestamp;
 use flowledger::timeline::{FailureDetail, HistoryEvent, Phase, RowItem, Segment, Span, Timeline};
 
 use crate::support::NOW;
 
-/// A history in short lines: `Type step <cause +millis {detail}`, all but the type optional. EventIds count
-/// from 1, the cause is the event before, and each event is a millisecond after the one before.
+/// Parses a history in a short notation: one event per line, `Type step <cause +millis {detail}`, all but the type
+/// optional. EventIds count from 1; by default the cause is the previous event, and each event is 1 ms later.
 fn history(lines: &str) -> Vec<HistoryEvent> {
     let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut at = NOW - 1;
@@ -55,7 +55,7 @@ fn drawn(events: &[HistoryEvent], budget: usize) -> Timeline {
     timeline
 }
 
-/// The rows as text, times in milliseconds from the start.
+/// Returns the rows as text, with times in milliseconds since `NOW`.
 fn text(timeline: &Timeline) -> String {
     let mut text = String::new();
     for row in timeline.rows() {

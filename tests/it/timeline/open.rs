@@ -1,4 +1,4 @@
-//! More open spans than are followed one by one.
+//! More open spans than are tracked one by one: memory is bounded, counts stay exact.
 
 use flowledger::model::Timestamp;
 use flowledger::timeline::{
@@ -8,9 +8,9 @@ use flowledger::timeline::{
 use super::{drawn, history, text};
 use crate::support::NOW;
 
-/// Bytes that a timeline of the page's size may hold at any time, whatever the history.
+/// Most bytes that a timeline of the page's size may hold at any time, for any history.
 const PEAK_MAX_BYTES: u64 = 32 * 1024 * 1024;
-/// Spans that the page draws.
+/// The budget of the page.
 const BUDGET: usize = 250;
 
 fn event(id: i64, event_type: &str, step: &str, cause: i64, detail: &str) -> HistoryEvent {
@@ -24,7 +24,7 @@ fn event(id: i64, event_type: &str, step: &str, cause: i64, detail: &str) -> His
     }
 }
 
-/// Builds a timeline of the page's size and returns it with the most bytes that it held.
+/// Returns a timeline with the page's budget, and the peak of its memory in bytes.
 fn built(events: impl Iterator<Item = HistoryEvent>) -> (Timeline, u64) {
     let mut timeline = Timeline::new(BUDGET);
     let measured = allocation_counter::measure(|| {
@@ -112,7 +112,7 @@ fn memory_does_not_grow_with_unknown_events_of_open_steps() {
     assert!(bytes <= PEAK_MAX_BYTES, "{bytes} bytes");
 }
 
-/// A foreach whose iterations are all entered before the first one ends; each names its cause.
+/// A foreach whose iterations are all entered before the first one exits; all events have their true cause.
 fn foreach(items: i64, failed: i64) -> Vec<HistoryEvent> {
     let mut events = history("ExecutionStarted\nStepEntered each\nStepStarted each");
     let mut push = |kind: &str, step: &str, cause: i64| {
@@ -144,7 +144,7 @@ fn foreach(items: i64, failed: i64) -> Vec<HistoryEvent> {
 }
 
 #[test]
-fn open_iterations_beyond_the_limit_are_counted_by_one_span_and_so_are_their_ends() {
+fn group_counts_entries_and_exits_of_open_iterations_beyond_the_limit() {
     let events = foreach(40, 3);
     let mut timeline = Timeline::bounded(1_000, 10);
     let (entered, ended) = events.split_at(3 + 2 * 40);
@@ -170,14 +170,14 @@ fn open_iterations_beyond_the_limit_are_counted_by_one_span_and_so_are_their_end
 }
 
 #[test]
-fn open_iterations_within_the_limit_are_followed_one_by_one() {
+fn open_iterations_within_the_limit_are_tracked_one_by_one() {
     let timeline = drawn(&foreach(40, 3), 1_000);
     assert!(groups(&timeline).is_empty());
     assert_eq!(timeline.rows().len(), 1 + 1 + 2 * 40);
 }
 
 #[test]
-fn what_a_group_counts_is_incomplete_when_the_execution_ends() {
+fn visits_of_a_group_are_incomplete_when_the_execution_ends() {
     let lines = format!(
         "ExecutionStarted\n{}ExecutionSucceeded",
         "StepEntered s <1\n".repeat(50)
@@ -199,7 +199,7 @@ fn what_a_group_counts_is_incomplete_when_the_execution_ends() {
 }
 
 #[test]
-fn a_group_of_open_iterations_unfolds_from_any_place() {
+fn group_unfolds_from_any_event_id() {
     let events = foreach(40, 3);
     let mut timeline = Timeline::bounded(1_000, 10).unfolding(2, 4 + 20, 5);
     events.iter().for_each(|event| timeline.push(event));

@@ -1,4 +1,4 @@
-//! What holds for any sequence of events.
+//! Properties of timelines of arbitrary sequences of events.
 
 use std::collections::{HashMap, HashSet};
 
@@ -36,7 +36,7 @@ const TYPES: [&str; 23] = [
     "",
 ];
 
-/// Entering twice as often as anything else, and ends seldom, so that trees grow.
+/// Event types with frequent entries and rare ends, so that trees grow.
 fn event_type() -> impl Strategy<Value = &'static str> {
     prop_oneof![
         8 => prop::sample::select(&TYPES[5..]),
@@ -86,9 +86,9 @@ fn history() -> impl Strategy<Value = Vec<HistoryEvent>> {
     prop::collection::vec(event(), 0..400).prop_map(placed)
 }
 
-/// What must be true of any picture.
+/// Checks the invariants of any timeline.
 fn check(timeline: &Timeline, budget: usize) -> Result<(), TestCaseError> {
-    let now = Timestamp::from_millis(NOW - 10_000).unwrap(); // before everything: no width below 0 then either
+    let now = Timestamp::from_millis(NOW - 10_000).unwrap(); // before all events: widths must not be negative then either
     let rows = timeline.rows();
     let mut path: Vec<i64> = Vec::new();
     let mut seen = HashSet::new();
@@ -135,7 +135,7 @@ fn check(timeline: &Timeline, budget: usize) -> Result<(), TestCaseError> {
             RowItem::More(count) => prop_assert!(count > 0),
         }
     }
-    // One that has its result and has not been left is no longer open, and not yet to be folded.
+    // A step with a result but no exit event is not open any more, and not yet folded.
     let settled = rows
         .iter()
         .filter(|row| matches!(row.item, RowItem::Span(span) if span.result_event_id.is_some()));
@@ -156,7 +156,7 @@ proptest! {
     #![proptest_config(properties::config(256))]
 
     #[test]
-    fn any_sequence_of_events_gives_a_picture(events in history(), budget in prop::sample::select(&[8_usize, 20, 1_000][..])) {
+    fn invariants_hold_for_any_sequence_of_events(events in history(), budget in prop::sample::select(&[8_usize, 20, 1_000][..])) {
         let mut timeline = Timeline::new(budget);
         for event in &events {
             timeline.push(event);
@@ -165,7 +165,7 @@ proptest! {
     }
 
     #[test]
-    fn any_sequence_of_events_gives_a_timeline_with_few_open_spans(events in history(), open_max in 1..12_usize) {
+    fn invariants_hold_for_any_limit_of_open_spans(events in history(), open_max in 1..12_usize) {
         let mut timeline = Timeline::bounded(8, open_max);
         let mut entered = 0;
         for event in &events {
@@ -183,7 +183,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_lost_by_folding(events in history()) {
+    fn folding_keeps_counts(events in history()) {
         let [whole, folded] = [10_000, 8].map(|budget| super::drawn(&events, budget));
         let counts = |timeline: &Timeline| {
             let of = |steps: &flowledger::timeline::StepStatistics| (steps.count, steps.failed, steps.open);
@@ -195,7 +195,7 @@ proptest! {
     }
 
     #[test]
-    fn a_percentile_is_near_the_exact_one(mut millis in prop::collection::vec(0..10_000_000_u64, 1..300)) {
+    fn percentiles_are_within_one_percent(mut millis in prop::collection::vec(0..10_000_000_u64, 1..300)) {
         let mut durations = flowledger::timeline::Histogram::default();
         millis.iter().for_each(|millis| durations.record(*millis));
         millis.sort_unstable();

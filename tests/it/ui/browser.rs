@@ -1,11 +1,11 @@
-//! The pages in a real browser. Pictures and figures are left under `target/ui`.
+//! The pages in a real browser. Screenshots and figures are written to `target/ui`.
 
 use std::fs;
 
 use fantoccini::Locator;
 use serde_json::{Value, json};
 
-use super::{event, hostile, telling};
+use super::{event, failed_history, hostile};
 use crate::{
     cli::Process,
     support::{
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Texts whose contrast to what is behind them is below 4.5, and what is wider than the window.
+/// Returns texts with a contrast below 4.5, and the page's width if it is wider than the window.
 const FAULTS: &str = include_str!("layout_faults.js");
 
 async fn check_looks(browser: &Browser, what: &str) {
@@ -22,11 +22,11 @@ async fn check_looks(browser: &Browser, what: &str) {
     assert_eq!(faults, json!([]), "{what}");
 }
 
-/// A server whose execution `e` of flow `f` is the telling one, and a browser that has signed in.
-async fn telling_in(window: Window) -> Option<(Server, Browser, String)> {
+/// A server with the failed history as execution `e` of flow `f`, and a browser that has signed in.
+async fn open_failed(window: Window) -> Option<(Server, Browser, String)> {
     let browser = Browser::open(window).await?;
     let server = Server::with_execution().await;
-    server.append(&telling()).await;
+    server.append(&failed_history()).await;
     let base = format!("http://{}/ui", server.address);
     browser.open_url(&format!("{base}/")).await;
     browser.sign_in("testid", "testsecret").await;
@@ -35,13 +35,13 @@ async fn telling_in(window: Window) -> Option<(Server, Browser, String)> {
 }
 
 #[tokio::test]
-async fn the_demo_is_followed_in_both_themes() {
+async fn demo_pages_work_in_both_themes() {
     let Some(browser) = Browser::open(Window::default()).await else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
     let demo = Process::serve(folder.path(), &["--demo"], &[]);
-    // The address that people are given leads to the pages, and from there to signing in.
+    // The address that the demo prints redirects to the pages, and these to the sign-in page.
     browser.open_url(&format!("http://{}/", demo.address)).await;
     check_looks(&browser, "sign-in").await;
     browser.save_screenshot("sign-in.png", None).await;
@@ -93,6 +93,12 @@ async fn the_demo_is_followed_in_both_themes() {
         browser
             .save_screenshot(&format!("failed-{theme}.png"), None)
             .await;
+        if theme == "light" {
+            // The picture of the README: docs/timeline.png is a copy of it.
+            browser
+                .save_screenshot("timeline.png", Some("#timeline"))
+                .await;
+        }
 
         browser
             .open_url(&format!(
@@ -115,7 +121,7 @@ async fn the_demo_is_followed_in_both_themes() {
         browser
             .save_screenshot(&format!("live-{theme}.png"), None)
             .await;
-        // Nothing moves under somebody who reads.
+        // New events do not move the rows while a detail is unfolded.
         browser.click("#events tr.event .toggle").await;
         browser.wait("tr.unfolded .json").await;
         let first = browser
@@ -156,15 +162,15 @@ async fn the_demo_is_followed_in_both_themes() {
 }
 
 #[tokio::test]
-async fn a_timeline_is_walked_by_keys_and_zoomed() {
-    let Some((server, browser, base)) = telling_in(Window::default()).await else {
+async fn timeline_is_navigated_by_keyboard_and_zoomed() {
+    let Some((server, browser, base)) = open_failed(Window::default()).await else {
         return;
     };
     browser
         .open_url(&format!("{base}/flows/f/executions/e"))
         .await;
     browser
-        .save_screenshot("timeline.png", Some("#timeline"))
+        .save_screenshot("timeline-keys.png", Some("#timeline"))
         .await;
     browser.press("f").await;
     let row = || browser.run("return document.activeElement.dataset.row");
@@ -175,7 +181,7 @@ async fn a_timeline_is_walked_by_keys_and_zoomed() {
     assert_eq!(row().await, "13");
     let tip = browser.text("#tip").await;
     assert!(
-        tip.contains("charge-card · Failed · 3.2 s · 2 attempts"),
+        tip.contains("charge-card · Failed · 3.29 s · 2 attempts"),
         "{tip}"
     );
     assert!(
@@ -192,7 +198,7 @@ async fn a_timeline_is_walked_by_keys_and_zoomed() {
     );
     let address = browser.client.current_url().await.unwrap();
     assert!(address.query().unwrap().contains("event=13"), "{address}");
-    browser.press("\u{e00c}").await; // escape: closes, and back
+    browser.press("\u{e00c}").await; // escape: folds, and returns the focus
     assert_eq!(row().await, "13");
     assert_eq!(
         browser
@@ -220,7 +226,7 @@ async fn a_timeline_is_walked_by_keys_and_zoomed() {
     assert!(browser.text("#keys").await.contains("next failure"));
     browser.press("\u{e00c}").await;
 
-    // A bar leads to its first event.
+    // A click on a bar opens its first event.
     browser.run("find('g.row[data-row=\"27\"] .waiting').dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}))").await;
     browser.wait("tr.unfolded[data-of='27']").await;
     browser.close().await;
@@ -228,8 +234,8 @@ async fn a_timeline_is_walked_by_keys_and_zoomed() {
 }
 
 #[tokio::test]
-async fn flows_are_filtered_while_one_types() {
-    let Some((server, browser, base)) = telling_in(Window::default()).await else {
+async fn flows_are_filtered_while_typing() {
+    let Some((server, browser, base)) = open_failed(Window::default()).await else {
         return;
     };
     server.create("billing", "").await;
@@ -253,13 +259,13 @@ async fn flows_are_filtered_while_one_types() {
 }
 
 #[tokio::test]
-async fn everything_fits_a_small_window() {
+async fn pages_fit_a_window_of_360_pixels() {
     let window = Window {
         width: 360,
         height: 740,
         ..Window::default()
     };
-    let Some((server, browser, base)) = telling_in(window).await else {
+    let Some((server, browser, base)) = open_failed(window).await else {
         return;
     };
     for path in [
@@ -283,12 +289,12 @@ async fn everything_fits_a_small_window() {
 }
 
 #[tokio::test]
-async fn everything_is_there_without_scripts() {
+async fn pages_work_without_javascript() {
     let window = Window {
         scripts: false,
         ..Window::default()
     };
-    let Some((server, browser, base)) = telling_in(window).await else {
+    let Some((server, browser, base)) = open_failed(window).await else {
         return;
     };
     browser.open_url(&format!("{base}/flows/f")).await;
@@ -319,7 +325,7 @@ async fn everything_is_there_without_scripts() {
 }
 
 #[tokio::test]
-async fn hostile_texts_do_nothing() {
+async fn hostile_texts_run_no_script() {
     let Some(browser) = Browser::open(Window::default()).await else {
         return;
     };
@@ -327,7 +333,7 @@ async fn hostile_texts_do_nothing() {
         let server = hostile::full_of(payload).await;
         let base = format!("http://{}/ui", server.address);
         browser.open_url(&format!("{base}/")).await;
-        // The cookie of one server opens the others: the key and its secret are the same.
+        // The cookie of one server is valid on the others, because the key and its secret are the same.
         if payload == hostile::PAYLOADS[0] {
             browser.sign_in("testid", "testsecret").await;
         }
@@ -363,7 +369,7 @@ async fn hostile_texts_do_nothing() {
     browser.close().await;
 }
 
-/// A foreach whose iterations make about so many events.
+/// Appends a foreach with about `events` events.
 async fn foreach(server: &Server, events: i64) {
     let plain = json!({});
     let mut batch = vec![
@@ -423,7 +429,7 @@ async fn foreach(server: &Server, events: i64) {
 }
 
 #[tokio::test]
-async fn a_hundred_thousand_events_stay_usable() {
+async fn page_of_a_hundred_thousand_events_stays_small() {
     let Some(browser) = Browser::open(Window::default()).await else {
         return;
     };
@@ -456,7 +462,7 @@ async fn a_hundred_thousand_events_stay_usable() {
     browser.save_screenshot("hundred-thousand.png", None).await;
     let total = browser.text(".events .head .muted").await;
     assert!(total.ends_with("of 100,003"), "{total}");
-    // Somewhere in the middle, and folded iterations one by one.
+    // Jumps into the middle, and unfolds a band of iterations.
     browser
         .wait("input[name='event']")
         .await

@@ -1,12 +1,12 @@
-//! Texts of strangers stay text: with any of them in every field, a page has the same tags and attributes
-//! as with a harmless one.
+//! Injection (XSS): with a hostile text in every field, each page has the same tags and attributes as with a harmless
+//! text.
 
 use serde_json::json;
 
 use super::{event, request};
 use crate::support::{Call, Server, call::encoded};
 
-/// Texts that break out somewhere, if anything does.
+/// Texts that inject markup or script if anything is not escaped.
 pub const PAYLOADS: [&str; 20] = [
     "<script>window.pwned=1</script>",
     "\"><script>window.pwned=1</script>",
@@ -30,12 +30,12 @@ pub const PAYLOADS: [&str; 20] = [
     "]]></style><base href='//evil.test/'><form action=//evil.test><button>",
 ];
 
-/// The same length of harmless text, so that what is cut short is cut at the same place.
+/// Returns a harmless text of the same length, so that both are truncated at the same place.
 fn harmless(text: &str) -> String {
     "x".repeat(text.chars().count())
 }
 
-/// Tags, attributes and their order; texts and values left out.
+/// Returns tags and attributes in their order, without texts and values.
 fn skeleton(html: &str) -> Vec<String> {
     let mut tags = Vec::new();
     let mut rest = html;
@@ -59,12 +59,12 @@ fn skeleton(html: &str) -> Vec<String> {
         rest = &rest[end..];
         tags.push(tag);
     }
-    // What marks a hidden character that is spelled out.
+    // Marks an escaped hidden character.
     tags.retain(|tag| tag != "i" && tag != "/i");
     tags
 }
 
-/// A server whose flow `f` and execution `e` have this text wherever a text may be.
+/// A server with flow `f` and execution `e` that have this text in every field.
 pub async fn full_of(text: &str) -> Server {
     let server = Server::start().await;
     let create = Call::new("CreateFlow")
@@ -77,7 +77,7 @@ pub async fn full_of(text: &str) -> Server {
     server
 }
 
-/// Starts execution `e` of `f` and ends it badly, with this text everywhere.
+/// Starts execution `e` of `f` and lets it fail, with this text in every field.
 async fn fill(server: &Server, text: &str) {
     server
         .start_one("f", "e", &json!({ text: text }).to_string())
@@ -108,7 +108,7 @@ async fn fill(server: &Server, text: &str) {
 }
 
 #[tokio::test]
-async fn every_text_stays_text_on_every_page() {
+async fn stored_texts_are_escaped_on_every_page() {
     for payload in PAYLOADS {
         let (hostile, tame) = (full_of(payload).await, full_of(&harmless(payload)).await);
         for path in [
@@ -130,7 +130,7 @@ async fn every_text_stays_text_on_every_page() {
 }
 
 #[tokio::test]
-async fn every_part_of_an_address_stays_text() {
+async fn parts_of_the_url_are_escaped() {
     let server = full_of("text").await;
     let cookie = server.session("testid", "testsecret").await;
     for payload in PAYLOADS {
@@ -182,7 +182,7 @@ async fn every_part_of_an_address_stays_text() {
 }
 
 #[tokio::test]
-async fn the_host_stays_text() {
+async fn host_header_is_escaped() {
     let server = Server::start().await;
     let cookie = server.session("testid", "testsecret").await;
     let request = request("GET", "/ui/", &[&cookie], "").replace("flowledger.test", "<b>\"x");
@@ -191,7 +191,7 @@ async fn the_host_stays_text() {
 }
 
 #[test]
-fn a_break_out_shows() {
+fn the_check_detects_an_injection() {
     assert_eq!(skeleton("<p title=\"a>b\">x</p>"), ["p title=", "/p"]);
     assert_ne!(
         skeleton("<p title=\"\" onfocus=x \"\">"),

@@ -2,18 +2,18 @@
 
 mod browser;
 pub mod hostile;
-mod live;
 mod pages;
-mod places;
+mod responses;
 mod rights;
-mod session;
+mod sign_in;
+mod sse;
 
 use flowledger::auth::keys::Keys;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Call, NOW, Server, call::encoded};
 
-/// Every path of pages that need a session, of flow `f` with execution `e`.
+/// All paths that need a session, for flow `f` and execution `e`.
 const PATHS: [&str; 8] = [
     "/ui/",
     "/ui/flows/f",
@@ -25,11 +25,11 @@ const PATHS: [&str; 8] = [
     "/ui/flows/f/executions/e/live",
 ];
 
-/// A form of one of our own pages.
+/// The header of a form that was sent from our own pages.
 pub const OURS: &str = "Origin: http://flowledger.test";
 
 impl Server {
-    /// A page, with these header lines.
+    /// Sends a GET request with these header lines.
     async fn get(&self, path: &str, headers: &[&str]) -> Answer {
         self.send(request("GET", path, headers, "").as_bytes())
             .await
@@ -49,7 +49,7 @@ impl Server {
         self.post("/ui/sign-in", &[OURS], &form).await
     }
 
-    /// The cookie line of a new session.
+    /// Signs in; returns the `Cookie` header line.
     async fn session(&self, key_id: &str, secret: &str) -> String {
         let answer = self.sign_in(key_id, secret).await;
         assert_eq!(answer.status, 303, "{}", answer.text);
@@ -57,7 +57,7 @@ impl Server {
         format!("Cookie: {}", set.split(';').next().unwrap())
     }
 
-    /// A page as an admin sees it; it must be there.
+    /// Returns a page as an admin sees it; fails unless its status is 200.
     async fn page(&self, path: &str) -> String {
         let cookie = self.session("testid", "testsecret").await;
         let answer = self.get(path, &[&cookie]).await;
@@ -65,7 +65,7 @@ impl Server {
         answer.text
     }
 
-    fn use_these_keys(&self, keys: &str) {
+    fn replace_keys(&self, keys: &str) {
         let keys = Keys::load(Some(keys), None).unwrap();
         self.app.authenticator.replace_keys(keys);
     }
@@ -109,7 +109,7 @@ pub fn request(method: &str, path: &str, headers: &[&str], body: &str) -> String
     format!("{request}\r\n{body}")
 }
 
-/// An event so many milliseconds after `NOW`.
+/// Returns an event at `NOW` plus `millis`.
 fn event(millis: i64, event_type: &str, step: &str, detail: &Value) -> Value {
     let time = chrono::DateTime::from_timestamp_millis(NOW + millis).unwrap();
     json!({
@@ -118,8 +118,8 @@ fn event(millis: i64, event_type: &str, step: &str, detail: &Value) -> Value {
     })
 }
 
-/// A history with all that a timeline can show: branches, a retry, a wait for a callback, a failure.
-fn telling() -> Value {
+/// A failed history with branches, a retry and a wait for a callback.
+fn failed_history() -> Value {
     let plain = json!({});
     let failed = |attempt| json!({"error": "FC.Unknown", "cause": format!("gateway: 503, attempt {attempt} of 2")});
     let mut events = vec![
@@ -172,7 +172,7 @@ fn telling() -> Value {
         event(5401, "StepSucceeded", "tell-customer", &plain),
         event(5402, "StepExited", "tell-customer", &plain),
     ];
-    // Which branch a step is in: events are numbered from 2.
+    // The causes that tell which branch a step is in; EventIds begin at 2.
     for (index, cause) in [(2, 3), (3, 3), (4, 4), (11, 5), (21, 12), (22, 22)] {
         events[index]["ScheduleEventId"] = json!(cause);
     }

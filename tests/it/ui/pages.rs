@@ -1,9 +1,9 @@
-//! What pages show. The snapshots are of what is between `<main>` and `</main>`.
+//! The content of pages. Snapshots hold what is between `<main>` and `</main>`.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use super::{event, telling};
+use super::{event, failed_history};
 use crate::support::{Call, NOW, Server};
 
 const MINUTE: i64 = 60 * 1000;
@@ -13,7 +13,7 @@ fn main_of(page: &str) -> &str {
     rest.split_once("</main>").unwrap().0
 }
 
-/// The EventIds of a page's rows, in their order.
+/// Returns the EventIds of a page's rows in their order.
 fn ids(page: &str) -> Vec<i64> {
     let rows = page.split("<tr id=\"e").skip(1);
     rows.map(|row| row.split('"').next().unwrap().parse().unwrap())
@@ -26,9 +26,9 @@ fn link(page: &str, rel: &str) -> Option<String> {
     Some(address.split('#').next()?.to_owned())
 }
 
-/// `f` with executions of every outcome, a minute apart; `e` is the telling one.
+/// Flow `f` with executions of every outcome, started a minute apart; `e` has the failed history.
 async fn outcomes(server: &Server) {
-    server.append(&telling()).await;
+    server.append(&failed_history()).await;
     for (at, execution, end) in [
         (1, "good", "ExecutionSucceeded"),
         (2, "late", "ExecutionTimedOut"),
@@ -51,36 +51,31 @@ async fn outcomes(server: &Server) {
 }
 
 #[tokio::test]
-async fn flows_with_their_last_outcomes() {
+async fn flows_page_shows_last_outcomes() {
     let server = Server::with_execution().await;
     server.create("never-started", "").await;
     outcomes(&server).await;
     assert_snapshot!("flows", main_of(&server.page("/ui/").await));
     let found = server.page("/ui/?q=NEVER").await;
     assert!(found.contains("never-started") && !found.contains("/ui/flows/f\""));
-    assert!(
-        server
-            .page("/ui/?q=zzz")
-            .await
-            .contains("No flow is called like that.")
-    );
+    assert!(server.page("/ui/?q=zzz").await.contains("No flow matches."));
 }
 
 #[tokio::test]
-async fn an_empty_house_says_how_to_begin() {
+async fn empty_flows_page_says_how_to_begin() {
     let server = Server::start().await;
     assert_snapshot!("empty", main_of(&server.page("/ui/").await));
 }
 
 #[tokio::test]
-async fn executions_of_a_flow() {
+async fn flow_page_lists_executions() {
     let server = Server::with_execution().await;
     outcomes(&server).await;
     assert_snapshot!("executions", main_of(&server.page("/ui/flows/f").await));
 }
 
 #[tokio::test]
-async fn executions_are_filtered_as_the_address_says() {
+async fn executions_are_filtered_by_the_url() {
     let server = Server::with_execution().await;
     outcomes(&server).await;
     for (query, expected) in [
@@ -105,7 +100,7 @@ async fn executions_are_filtered_as_the_address_says() {
 }
 
 #[tokio::test]
-async fn executions_are_paged_by_place() {
+async fn executions_use_keyset_pagination() {
     let server = Server::with_execution().await;
     for number in 0..119 {
         server.set_time(NOW + number);
@@ -125,9 +120,9 @@ async fn executions_are_paged_by_place() {
 }
 
 #[tokio::test]
-async fn a_failed_execution_begins_with_what_failed() {
+async fn page_of_a_failed_execution_begins_with_the_failure() {
     let server = Server::with_execution().await;
-    server.append(&telling()).await;
+    server.append(&failed_history()).await;
     let page = server.page("/ui/flows/f/executions/e?event=20").await;
     assert!(
         page.contains("<title>✗ e · f · FlowLedger</title>"),
@@ -137,9 +132,9 @@ async fn a_failed_execution_begins_with_what_failed() {
 }
 
 #[tokio::test]
-async fn a_running_execution_begins_with_what_goes_on() {
+async fn page_of_a_running_execution_begins_with_open_steps() {
     let server = Server::with_execution().await;
-    let mut events = telling();
+    let mut events = failed_history();
     events.as_array_mut().unwrap().truncate(30);
     server.append(&events).await;
     server.set_time(NOW + 10_000);
@@ -154,7 +149,7 @@ async fn a_running_execution_begins_with_what_goes_on() {
     assert_eq!(ids(&page)[..3], [31, 30, 29], "the newest first");
 }
 
-/// Events 2 to `last`, a second apart, of steps `a` and `b` in turn.
+/// Returns events 2 to `last`, one second apart, of steps `a` and `b` in turn.
 fn turns(last: i64) -> Value {
     let turn = |id: i64| {
         let (kind, step) = [("StepEntered", "a"), ("StepExited", "b")][usize::from(id % 2 == 1)];
@@ -164,7 +159,7 @@ fn turns(last: i64) -> Value {
 }
 
 #[tokio::test]
-async fn events_are_paged_either_way_and_from_anywhere() {
+async fn events_are_paged_in_both_orders_from_any_event_id() {
     let server = Server::with_execution().await;
     server.append(&turns(350)).await;
     let base = "/ui/flows/f/executions/e/events";
@@ -218,7 +213,7 @@ async fn events_are_filtered_by_type_and_step() {
 }
 
 #[tokio::test]
-async fn a_cause_on_another_page_is_looked_up() {
+async fn cause_on_another_page_is_looked_up() {
     let server = Server::with_execution().await;
     let mut events = turns(350);
     events[248]["ScheduleEventId"] = json!(7); // event 250
@@ -236,7 +231,7 @@ async fn a_cause_on_another_page_is_looked_up() {
 }
 
 #[tokio::test]
-async fn a_detail_unfolds_and_its_bytes_are_as_they_were_written() {
+async fn detail_unfolds_and_raw_bytes_are_unchanged() {
     let server = Server::with_execution().await;
     let odd = "\u{feff}{\"a\" : 1.0,\r\n \"é\":\"\\u00e9\u{202e}\"}\r";
     let large = format!("{{\"text\":\"{}\"}}", "x".repeat(64 * 1024 - 11));
@@ -279,7 +274,7 @@ async fn a_detail_unfolds_and_its_bytes_are_as_they_were_written() {
 }
 
 #[tokio::test]
-async fn a_band_unfolds() {
+async fn band_unfolds() {
     let server = Server::with_execution().await;
     let mut events = vec![
         event(1, "StepEntered", "pack", &json!({})),
@@ -321,7 +316,7 @@ async fn a_band_unfolds() {
 }
 
 #[tokio::test]
-async fn a_page_of_many_events_stays_small() {
+async fn page_of_many_events_stays_small() {
     let server = Server::with_execution().await;
     for batch in turns(5000).as_array().unwrap().chunks(1000) {
         server.append(&json!(batch)).await;

@@ -1,9 +1,9 @@
-//! Who may see what: as in the API, and nothing about existence before rights.
+//! Access rights: the same as in the API, and nothing about existence before rights are checked.
 
 use super::PATHS;
 use crate::support::Server;
 
-/// A page without what differs between any two answers.
+/// Returns a page without the request id, which differs between any two responses.
 fn plain(text: &str) -> String {
     let (before, rest) = text.split_once("<code>").unwrap();
     format!("{before}{}", rest.split_once("</code>").unwrap().1)
@@ -29,7 +29,7 @@ async fn every_role_may_read() {
 }
 
 #[tokio::test]
-async fn a_key_sees_only_its_flows_and_not_whether_others_exist() {
+async fn key_sees_only_its_flows_and_not_whether_others_exist() {
     let server = Server::with_execution().await;
     for flow in ["exact", "reader-1", "reader-2", "other"] {
         server.create(flow, "").await;
@@ -75,7 +75,7 @@ async fn a_key_sees_only_its_flows_and_not_whether_others_exist() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_a_page_that_says_so() {
+async fn missing_pages_are_not_found() {
     let server = Server::with_execution().await;
     let cookie = server.session("testid", "testsecret").await;
     for (path, status, message) in [

@@ -1,4 +1,5 @@
-//! The files that pages need, inside the program. Their addresses hold a hash, so browsers keep them for good.
+//! The static files of the pages, compiled into the program. Their URLs hold a hash of their content, so browsers
+//! may cache them for good.
 
 use std::sync::LazyLock;
 
@@ -8,10 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::fault::Fault;
+use super::error_page::PageError;
 use crate::wire::signature::sha256_hex;
 
-/// Name, content type, content.
+/// Name, content type and content.
 const FILES: [(&str, &str, &str); 3] = [
     ("ui.css", "text/css; charset=utf-8", include_str!("ui.css")),
     (
@@ -22,35 +23,36 @@ const FILES: [(&str, &str, &str); 3] = [
     ("icon.svg", "image/svg+xml", include_str!("icon.svg")),
 ];
 
-/// Their addresses.
-pub(super) struct Files {
+pub(super) struct AssetUrls {
     pub css: String,
     pub js: String,
     pub icon: String,
 }
 
-pub(super) fn files() -> &'static Files {
-    static ADDRESSES: LazyLock<Files> = LazyLock::new(|| {
+/// Returns the URLs that the layout links.
+pub(super) fn asset_urls() -> &'static AssetUrls {
+    static URLS: LazyLock<AssetUrls> = LazyLock::new(|| {
         let [css, js, icon] =
             FILES.map(|(name, _, text)| format!("/ui/assets/{}/{name}", hash(text)));
-        Files { css, js, icon }
+        AssetUrls { css, js, icon }
     });
-    &ADDRESSES
+    &URLS
 }
 
 fn hash(text: &str) -> String {
     sha256_hex(text.as_bytes())[..16].to_owned()
 }
 
-pub(super) async fn serve(Path((hash_asked, name)): Path<(String, String)>) -> Response {
+/// `/ui/assets/{hash}/{name}`
+pub(super) async fn serve(Path((requested_hash, name)): Path<(String, String)>) -> Response {
     let found = FILES
         .iter()
-        .find(|(known, _, text)| *known == name && hash(text) == hash_asked);
+        .find(|(known, _, text)| *known == name && hash(text) == requested_hash);
     match found {
-        None => Fault::nowhere().into_response(),
-        Some((_, kind, text)) => (
+        None => PageError::not_found().into_response(),
+        Some((_, content_type, text)) => (
             [
-                (header::CONTENT_TYPE, *kind),
+                (header::CONTENT_TYPE, *content_type),
                 (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
             ],
             *text,

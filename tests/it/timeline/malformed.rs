@@ -1,4 +1,4 @@
-//! Histories as they should not be: something is drawn, and it says what is not known.
+//! Malformed histories: the timeline shows what is known and marks the rest as incomplete.
 
 use flowledger::model::Timestamp;
 use flowledger::timeline::{
@@ -9,7 +9,7 @@ use insta::assert_snapshot;
 use super::{draw, text};
 
 #[test]
-fn what_is_open_when_the_execution_ends_is_incomplete() {
+fn spans_open_at_the_end_of_the_execution_are_incomplete() {
     let timeline = draw(
         "ExecutionStarted
         StepEntered a
@@ -33,7 +33,7 @@ fn what_is_open_when_the_execution_ends_is_incomplete() {
 }
 
 #[test]
-fn what_was_left_before_its_children_ended_takes_them_along() {
+fn exit_of_a_span_closes_its_open_children() {
     let timeline = draw(
         "ExecutionStarted
         StepEntered a
@@ -52,7 +52,7 @@ fn what_was_left_before_its_children_ended_takes_them_along() {
 }
 
 #[test]
-fn a_middle_without_beginning_is_drawn_as_far_as_it_is_known() {
+fn history_without_its_beginning_gives_incomplete_spans() {
     let timeline = draw(
         "TaskSubmitted b
         TaskSucceeded b +10
@@ -74,7 +74,7 @@ fn a_middle_without_beginning_is_drawn_as_far_as_it_is_known() {
 }
 
 #[test]
-fn steps_without_exits_follow_each_other() {
+fn step_without_exit_is_closed_by_the_next_step() {
     let timeline = draw(
         "ExecutionStarted
         StepEntered a
@@ -96,7 +96,7 @@ fn steps_without_exits_follow_each_other() {
 }
 
 #[test]
-fn unknown_types_are_marks() {
+fn events_of_unknown_types_are_kept_with_their_span() {
     let timeline = draw(
         "StateEnter x
         StateExec x
@@ -122,7 +122,7 @@ fn unknown_types_are_marks() {
 }
 
 #[test]
-fn times_that_run_backwards_make_no_width_negative() {
+fn times_that_run_backwards_give_no_negative_width() {
     let timeline = draw(
         "ExecutionStarted
         StepEntered a +100
@@ -142,7 +142,7 @@ fn times_that_run_backwards_make_no_width_negative() {
 }
 
 #[test]
-fn a_bar_has_a_bounded_number_of_pieces_and_counts_every_attempt() {
+fn number_of_segments_is_bounded_and_every_attempt_is_counted() {
     let retry = "TaskScheduled a\nTaskStarted a\nTaskFailed a\n";
     let timeline = draw(&format!("StepEntered a\n{}StepExited a", retry.repeat(100)));
     let a = timeline.span(1).unwrap();
@@ -154,7 +154,7 @@ fn a_bar_has_a_bounded_number_of_pieces_and_counts_every_attempt() {
 }
 
 #[test]
-fn failure_detail_is_read_from_what_is_there() {
+fn failure_detail_is_read_from_any_detail() {
     let detail = |detail: &str| {
         let timeline = draw(&format!("ExecutionStarted\nExecutionFailed {detail}"));
         let detail = timeline.root().failure.clone().unwrap();
@@ -175,7 +175,7 @@ fn failure_detail_is_read_from_what_is_there() {
 }
 
 #[test]
-fn an_event_is_read_with_patience() {
+fn event_with_missing_fields_is_parsed() {
     let event = HistoryEvent::parse(
         r#"{"Type":"New","EventId":3,"Time":"2019-01-01T01:01:01.5Z","StepName":null,"More":[1]}"#,
     );

@@ -1,34 +1,37 @@
-//! A page's address is its state: what is filtered, where the page begins, what is unfolded.
+//! The URL of a page is its whole state: filters, where the list begins, what is unfolded.
 
 use std::{convert::Infallible, fmt::Display};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use form_urlencoded::{Serializer, parse};
 
-/// Everything that an address can say; other names mean nothing and are dropped.
+use super::error_page::PageError;
+use crate::{model::Name, wire::error::ApiError};
+
+/// All query parameters of pages; others are ignored and not repeated in links.
 const NAMES: [&str; 13] = [
     "after", "at", "event", "from", "next", "open", "order", "prefix", "q", "status", "step", "to",
     "type",
 ];
-/// Longest value that is listened to, in bytes: links repeat it.
+/// Longest value of a parameter, in bytes; longer ones are ignored, because every link repeats them.
 const VALUE_MAX_BYTES: usize = 1024;
 
 /// A path under `/ui/` and its query, decoded.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Address {
+pub(super) struct PageUrl {
     path: String,
     query: Vec<(&'static str, String)>,
 }
 
-impl Address {
+impl PageUrl {
     pub fn new(path: impl Into<String>) -> Self {
-        Address {
+        PageUrl {
             path: path.into(),
             query: Vec::new(),
         }
     }
 
-    /// The first value that is not empty.
+    /// Returns the first value of a parameter that is not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.query
             .iter()
@@ -36,7 +39,7 @@ impl Address {
             .map(|(_, value)| value.as_str())
     }
 
-    /// A value of digits only, without a leading zero.
+    /// Returns the value of a parameter that consists of digits only.
     pub fn number(&self, name: &str) -> Option<i64> {
         self.get(name)
             .filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?
@@ -44,34 +47,34 @@ impl Address {
             .ok()
     }
 
-    /// The same with one thing different.
+    /// Returns the URL with one parameter set.
     pub fn with(&self, name: &'static str, value: impl Display) -> Self {
         debug_assert!(NAMES.contains(&name), "{name} is in no list");
-        let mut address = self.without(&[name]);
-        address.query.push((name, value.to_string()));
-        address
+        let mut url = self.without(&[name]);
+        url.query.push((name, value.to_string()));
+        url
     }
 
-    /// The same without some things.
+    /// Returns the URL without some parameters.
     pub fn without(&self, names: &[&str]) -> Self {
         let kept = self.query.iter().filter(|(name, _)| !names.contains(name));
-        Address {
+        PageUrl {
             path: self.path.clone(),
             query: kept.cloned().collect(),
         }
     }
 
-    /// Elsewhere, with the same query.
-    pub fn under(&self, path: impl Into<String>) -> Self {
-        Address {
+    /// Returns another path with the same query.
+    pub fn with_path(&self, path: impl Into<String>) -> Self {
+        PageUrl {
             path: path.into(),
             query: self.query.clone(),
         }
     }
 }
 
-/// As a link has it.
-impl Display for Address {
+/// Writes the URL percent-encoded, as a link needs it.
+impl Display for PageUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.path)?;
         if self.query.is_empty() {
@@ -83,19 +86,29 @@ impl Display for Address {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Address {
+impl<S: Sync> FromRequestParts<S> for PageUrl {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let mut address = Address::new(parts.uri.path());
+        let mut url = PageUrl::new(parts.uri.path());
         for (name, value) in parse(parts.uri.query().unwrap_or_default().as_bytes()) {
             let known = NAMES.into_iter().find(|known| *known == name);
             let value = value.trim();
-            let heard = !value.is_empty() && value.len() <= VALUE_MAX_BYTES;
-            if let Some(name) = known.filter(|name| heard && address.get(name).is_none()) {
-                address.query.push((name, value.to_owned()));
+            let usable = !value.is_empty() && value.len() <= VALUE_MAX_BYTES;
+            if let Some(name) = known.filter(|name| usable && url.get(name).is_none()) {
+                url.query.push((name, value.to_owned()));
             }
         }
-        Ok(address)
+        Ok(url)
     }
+}
+
+/// Returns the path of an execution's page.
+pub(super) fn execution_path(flow: &Name, execution: &Name) -> String {
+    format!("/ui/flows/{flow}/executions/{execution}")
+}
+
+/// Parses a name from a path or a parameter; `what` begins the error message.
+pub(super) fn parse_name(what: &str, name: &str) -> Result<Name, PageError> {
+    Name::parse(name).ok_or_else(|| ApiError::invalid(what, Name::RULE).into())
 }

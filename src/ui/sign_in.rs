@@ -1,4 +1,6 @@
-//! Signing in and out, and who may see which page.
+//! Signing in and out, and the extractor that requires a session.
+//!
+//! The session itself (the cookie's content and its check) is `auth::session`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +11,6 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
-
 use axum_extra::extract::{
     CookieJar,
     cookie::{Cookie, SameSite},
@@ -18,9 +19,9 @@ use serde::Deserialize;
 
 use super::{
     Ui,
-    address::Address,
-    fault::Fault,
-    frame::{Layout, Visit, page},
+    context::{COOKIE, Layout, PageContext, render},
+    error_page::PageError,
+    urls::{PageUrl, parse_name},
 };
 use crate::{
     auth::{
@@ -28,66 +29,58 @@ use crate::{
         session::{Credentials, SESSION_MAX_MILLIS},
     },
     model::Name,
-    wire::{
-        error::{ApiError, shortened},
-        signature::SecretKey,
-    },
+    wire::{error::shortened, signature::SecretKey},
 };
 
-pub(super) const COOKIE: &str = "flowledger";
 /// Longest key id in a log line, in characters; longer ones do not exist.
 const LOGGED_MAX_CHARS: usize = 128;
 
-/// Somebody who has signed in.
-pub(super) struct Visitor {
-    pub visit: Visit,
+/// A request with a valid session. Without one, the extractor redirects to the sign-in page, which leads back.
+pub(super) struct SignedIn {
+    pub context: PageContext,
     pub viewer: Arc<Viewer>,
 }
 
-impl Visitor {
-    /// A flow that this visitor may see, whether it exists or not.
-    pub fn flow(&self, name: &str) -> Result<Name, Fault> {
-        let flow = named("The flow's name", name)?;
+impl SignedIn {
+    /// Returns the flow of this name, whether it exists or not.
+    ///
+    /// # Errors
+    /// `Access denied` if the key's globs do not cover it.
+    pub fn flow(&self, name: &str) -> Result<Name, PageError> {
+        let flow = parse_name("The flow's name", name)?;
         let seen = self.viewer.sees(&flow);
-        seen.then_some(flow).ok_or_else(Fault::denied)
+        seen.then_some(flow).ok_or_else(PageError::access_denied)
     }
 
     pub fn layout(&self) -> Layout {
-        self.visit.layout()
+        self.context.layout()
     }
 }
 
-pub(super) fn named(what: &str, name: &str) -> Result<Name, Fault> {
-    Name::parse(name).ok_or_else(|| ApiError::invalid(what, Name::RULE).into())
-}
-
-/// Whoever has not signed in is led there, and back again.
-impl<S: Sync> FromRequestParts<S> for Visitor {
+impl<S: Sync> FromRequestParts<S> for SignedIn {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        let visit = visit(parts).map_err(Fault::into_response)?;
-        match visit.viewer.clone() {
-            Some(viewer) => Ok(Visitor { visit, viewer }),
-            // A strict cookie does not come along from another site: the browser asks again from here.
-            None if from_elsewhere(&parts.headers) => {
-                let here = parts.uri.to_string();
-                let arrived = page(&ArrivePage {
-                    layout: visit.layout(),
-                    here,
+        let context = PageContext::of(parts).map_err(PageError::into_response)?;
+        match context.viewer.clone() {
+            Some(viewer) => Ok(SignedIn { context, viewer }),
+            // Browsers leave a `SameSite=Strict` cookie out when a link on another site leads here. This page
+            // reloads itself, and then the request comes from our own site and has the cookie.
+            None if is_cross_site(&parts.headers) => {
+                let page = render(&ReloadPage {
+                    layout: context.layout(),
+                    here: parts.uri.to_string(),
                 });
-                Err(arrived.into_response())
+                Err(page.into_response())
             }
             None => {
-                let asked = parts
-                    .uri
-                    .path_and_query()
-                    .map_or("/ui/", |asked| asked.as_str());
-                let sign_in = Address::new("/ui/sign-in");
-                let sign_in = if asked == "/ui/" {
+                let requested = parts.uri.path_and_query();
+                let requested = requested.map_or("/ui/", |requested| requested.as_str());
+                let sign_in = PageUrl::new("/ui/sign-in");
+                let sign_in = if requested == "/ui/" {
                     sign_in
                 } else {
-                    sign_in.with("next", asked)
+                    sign_in.with("next", requested)
                 };
                 Err(Redirect::to(&sign_in.to_string()).into_response())
             }
@@ -96,29 +89,16 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
 }
 
 #[derive(Template)]
-#[template(path = "arrive.html", config = "src/ui/askama.toml")]
-struct ArrivePage {
+#[template(path = "reload.html", config = "src/ui/askama.toml")]
+struct ReloadPage {
     layout: Layout,
     here: String,
 }
 
-fn from_elsewhere(headers: &HeaderMap) -> bool {
+fn is_cross_site(headers: &HeaderMap) -> bool {
     headers
         .get("sec-fetch-site")
         .is_some_and(|site| site == "cross-site")
-}
-
-impl<S: Sync> FromRequestParts<S> for Visit {
-    type Rejection = Fault;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
-        visit(parts)
-    }
-}
-
-fn visit(parts: &Parts) -> Result<Visit, Fault> {
-    let visit = parts.extensions.get::<Visit>().cloned();
-    visit.ok_or_else(|| ApiError::internal("a page without its frame").into())
 }
 
 #[derive(Template)]
@@ -131,15 +111,16 @@ struct SignInPage {
     error: String,
 }
 
-pub(super) async fn sign_in_page(visit: Visit, address: Address) -> Result<Response, Fault> {
-    let next = local(address.get("next").unwrap_or_default());
-    if visit.viewer.is_some() {
+/// `GET /ui/sign-in`
+pub(super) async fn page(context: PageContext, url: PageUrl) -> Result<Response, PageError> {
+    let next = local(url.get("next").unwrap_or_default());
+    if context.viewer.is_some() {
         return Ok(Redirect::to(next).into_response());
     }
-    form_page(&visit, "", next, "")
+    form_page(&context, "", next, "")
 }
 
-/// A page of this server, and nowhere else.
+/// Returns `next` if it is a page of this server, else the first page: no open redirect.
 fn local(next: &str) -> &str {
     let plain = next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
     if next.starts_with("/ui/") && plain && !next.starts_with("/ui/sign-") {
@@ -149,7 +130,7 @@ fn local(next: &str) -> &str {
     }
 }
 
-/// What the form sends.
+/// The fields of the form.
 #[derive(Deserialize)]
 pub(super) struct SignInForm {
     #[serde(default)]
@@ -162,18 +143,19 @@ pub(super) struct SignInForm {
     next: String,
 }
 
+/// `POST /ui/sign-in`
 pub(super) async fn sign_in(
     State(ui): State<Arc<Ui>>,
-    visit: Visit,
+    context: PageContext,
     headers: HeaderMap,
     Form(form): Form<SignInForm>,
-) -> Result<Response, Fault> {
+) -> Result<Response, PageError> {
     check_origin(&headers)?;
     let (key_id, next) = (form.key_id.trim(), local(&form.next));
-    let (limit, network) = (&ui.shared.sign_ins, visit.client.network());
+    let (limit, network) = (&ui.shared.sign_ins, context.client.network());
     if let Err(wait) = limit.try_acquire(network, key_id) {
-        log_sign_in(&ui, &visit, key_id, "refused: too many attempts");
-        return limited(&visit, key_id, next, wait);
+        log_refusal(&ui, &context, key_id, "too many attempts");
+        return too_many_attempts(&context, key_id, next, wait);
     }
     let credentials = Credentials {
         key_id,
@@ -181,53 +163,60 @@ pub(super) async fn sign_in(
         security_token: (!form.security_token.is_empty()).then_some(&form.security_token),
     };
     let Some(value) = ui.authenticator.sign_in(&credentials, ui.clock.now()) else {
-        log_sign_in(
-            &ui,
-            &visit,
-            key_id,
-            "refused: wrong key id, secret or security token",
-        );
+        let reason = "wrong key id, secret or security token";
+        log_refusal(&ui, &context, key_id, reason);
         let error =
-            "That did not work. Check the key, its secret, and its security token if it has one.";
-        let form = form_page(&visit, key_id, next, error)?;
+            "Sign-in failed. Check the key id, its secret, and its security token if it has one.";
+        let form = form_page(&context, key_id, next, error)?;
         return Ok((StatusCode::FORBIDDEN, form).into_response());
     };
     limit.give_back(network, key_id);
-    tracing::info!(key.id = %key_id, peer.addr = %visit.peer.0, request.id = %visit.request_id, "signed in");
+    tracing::info!(key.id = %key_id, peer.addr = %context.peer.0, request.id = %context.request_id, "signed in");
     let cookie = cookie(value, SESSION_MAX_MILLIS / 1000, &headers);
     Ok((CookieJar::new().add(cookie), Redirect::to(next)).into_response())
 }
 
 /// Logs an attempt that was refused, with the key id as typed; such lines are rate-limited.
-fn log_sign_in(ui: &Ui, visit: &Visit, key_id: &str, outcome: &str) {
+fn log_refusal(ui: &Ui, context: &PageContext, key_id: &str, reason: &str) {
     if let Some(lines) = ui.anonymous_log.admit() {
         let suppressed = (lines > 0).then_some(lines);
         let key_id = shortened(key_id, LOGGED_MAX_CHARS).escape_debug();
-        tracing::warn!(key.id = %key_id, peer.addr = %visit.peer.0, request.id = %visit.request_id, suppressed, "sign-in {outcome}");
+        tracing::warn!(key.id = %key_id, peer.addr = %context.peer.0, request.id = %context.request_id, suppressed, "sign-in refused: {reason}");
     }
 }
 
-/// The form again, with the time to wait. The secret was not looked at, so the answer tells nothing about it.
-fn limited(visit: &Visit, key_id: &str, next: &str, wait: Duration) -> Result<Response, Fault> {
+/// Returns the form with the time to wait. The secret was not checked, so the answer tells nothing about it.
+fn too_many_attempts(
+    context: &PageContext,
+    key_id: &str,
+    next: &str,
+    wait: Duration,
+) -> Result<Response, PageError> {
     let seconds = wait.as_millis().div_ceil(1000);
     let error = format!(
         "Too many requests: too many attempts to sign in from your network. Wait {seconds} s, then try again."
     );
-    let form = form_page(visit, key_id, next, &error)?;
+    let form = form_page(context, key_id, next, &error)?;
     let retry = [(header::RETRY_AFTER, seconds.to_string())];
     Ok((StatusCode::TOO_MANY_REQUESTS, retry, form).into_response())
 }
 
-fn form_page(visit: &Visit, key_id: &str, next: &str, error: &str) -> Result<Response, Fault> {
-    page(&SignInPage {
-        layout: visit.layout(),
+fn form_page(
+    context: &PageContext,
+    key_id: &str,
+    next: &str,
+    error: &str,
+) -> Result<Response, PageError> {
+    render(&SignInPage {
+        layout: context.layout(),
         next: next.to_owned(),
         key_id: key_id.to_owned(),
         error: error.to_owned(),
     })
 }
 
-pub(super) async fn sign_out(headers: HeaderMap) -> Result<Response, Fault> {
+/// `POST /ui/sign-out`
+pub(super) async fn sign_out(headers: HeaderMap) -> Result<Response, PageError> {
     check_origin(&headers)?;
     let cookie = cookie(String::new(), 0, &headers);
     Ok((CookieJar::new().add(cookie), Redirect::to("/ui/sign-in")).into_response())
@@ -239,7 +228,7 @@ fn cookie(value: String, seconds: i64, headers: &HeaderMap) -> Cookie<'static> {
         .max_age(time::Duration::seconds(seconds))
         .http_only(true)
         .same_site(SameSite::Strict)
-        .secure(by_https(headers))
+        .secure(is_https(headers))
         .build()
 }
 
@@ -247,14 +236,15 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Whether the browser speaks HTTPS, by its own word: every browser sends the origin of a form, and what a
-/// proxy says in `X-Forwarded-Proto` anybody could say.
-fn by_https(headers: &HeaderMap) -> bool {
+/// Whether the browser uses HTTPS, by the `Origin` that every browser sends with a form. `X-Forwarded-Proto` is
+/// not used, because any client can send it.
+fn is_https(headers: &HeaderMap) -> bool {
     text(headers, header::ORIGIN).is_some_and(|origin| origin.starts_with("https://"))
 }
 
-/// Refuses a form from anywhere but our own pages. `SameSite` alone would let in a neighbour on another port.
-fn check_origin(headers: &HeaderMap) -> Result<(), Fault> {
+/// Refuses a form that was not sent from our own pages (CSRF). `SameSite` alone would accept forms from another
+/// port of the same host.
+fn check_origin(headers: &HeaderMap) -> Result<(), PageError> {
     let site = headers
         .get("sec-fetch-site")
         .map(|site| site == "same-origin" || site == "none");
@@ -262,5 +252,5 @@ fn check_origin(headers: &HeaderMap) -> Result<(), Fault> {
         .and_then(|origin| origin.split_once("://"))
         .map(|(_, host)| Some(host) == text(headers, header::HOST));
     let ours = site.or(origin).unwrap_or(false);
-    ours.then_some(()).ok_or_else(Fault::foreign)
+    ours.then_some(()).ok_or_else(PageError::foreign_form)
 }

@@ -1,6 +1,6 @@
-//! Headers and files: what every answer carries, and that nothing comes from anywhere else.
+//! Response headers and assets; nothing is loaded from another origin.
 
-use super::{OURS, PATHS, telling};
+use super::{OURS, PATHS, failed_history};
 use crate::support::{Answer, Server};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -19,7 +19,7 @@ fn check(path: &str, answer: &Answer) {
 }
 
 #[tokio::test]
-async fn every_answer_has_the_same_strict_headers_and_is_not_kept() {
+async fn every_response_has_security_headers_and_is_not_cached() {
     let server = Server::with_execution().await;
     let cookie = server.session("testid", "testsecret").await;
     let more = [
@@ -46,7 +46,7 @@ async fn every_answer_has_the_same_strict_headers_and_is_not_kept() {
 }
 
 #[tokio::test]
-async fn files_are_named_by_their_content_and_kept_for_good() {
+async fn assets_have_a_hash_in_their_url_and_are_cached() {
     let server = Server::start().await;
     let page = server.get("/ui/sign-in", &[]).await.text;
     let files: Vec<_> = page
@@ -76,9 +76,9 @@ async fn files_are_named_by_their_content_and_kept_for_good() {
 }
 
 #[tokio::test]
-async fn nothing_is_inline_and_nothing_comes_from_elsewhere() {
+async fn pages_have_no_inline_scripts_and_no_foreign_urls() {
     let server = Server::with_execution().await;
-    server.append(&telling()).await;
+    server.append(&failed_history()).await;
     for path in PATHS
         .iter()
         .filter(|path| !path.ends_with("live") && !path.ends_with("detail"))
@@ -106,7 +106,7 @@ async fn nothing_is_inline_and_nothing_comes_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn the_theme_is_the_readers_choice_or_the_browsers() {
+async fn theme_is_the_viewers_choice_or_the_browsers() {
     let server = Server::start().await;
     for (cookie, theme) in [
         ("dark", "dark"),

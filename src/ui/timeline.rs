@@ -1,82 +1,84 @@
-//! The timeline: spans as rows, time as width. All places are shares of the whole, so that zooming is a
-//! matter of how wide the whole is.
+//! The timeline of an execution as SVG: one row per span, time from left to right. All positions are percentages of
+//! the width, so that the script zooms by changing one width.
 
 use std::collections::HashSet;
 
 use askama::Template;
 
-use super::{address::Address, outcome::class};
+use super::{outcome::class, urls::PageUrl};
 use crate::model::Timestamp;
-use crate::text::{count, duration, glyph, one_line, tick, time_of_day};
+use crate::text::{count, duration, glyph, one_line, tick, tick_step, time_of_day};
 use crate::timeline::{
     Band, Phase, RowItem, Segment, Span, Timeline, TimelineRow, UnknownEvent, Visits,
 };
 
 /// Spans drawn one by one; siblings beyond them are folded into bands.
 const SPANS_MAX: usize = 250;
-/// Spans that an unfolded band shows, and room for what is inside them.
+/// Spans that an unfolded band shows, and the budget for spans inside them.
 const UNFOLDED_MAX: usize = 100;
 const UNFOLDED_ROOM: usize = 3 * UNFOLDED_MAX;
-/// Events that are drawn, in about half a second. What is beyond them is not read.
+/// Events that are read, in about half a second; the page says so if there are more.
 pub(super) const DRAWN_MAX: i64 = 500_000;
-/// Rows from which on there is an overview above them.
+/// Rows from which on an overview is shown above the timeline.
 const OVERVIEW_FROM: usize = 24;
-/// Steps marked as those that took longest.
+/// Ticks of the ruler after its first.
+const TICKS_MAX: u64 = 8;
+/// Steps that are marked as the longest.
 const LONGEST: usize = 3;
-/// Height of a row, in pixels; the style sheet says the same.
+/// Height of a row in pixels; the style sheet has the same value.
 const ROW: usize = 24;
 /// Levels that are indented; the style sheet has as many.
 const DEPTH_MAX: usize = 12;
 /// Characters of a label.
 const LABEL_MAX_CHARS: usize = 120;
-/// Characters of a fault in what hovers over a row.
+/// Characters of a failure in a tooltip.
 const FAULT_MAX_CHARS: usize = 240;
 
 #[derive(Template)]
-#[template(path = "picture.html", config = "src/ui/askama.toml")]
-pub(super) struct Picture {
-    pub rows: Vec<Drawn>,
+#[template(path = "timeline.html", config = "src/ui/askama.toml")]
+pub(super) struct TimelineView {
+    pub rows: Vec<DrawnRow>,
     pub height: usize,
     pub ticks: Vec<Tick>,
-    /// Milliseconds since 1970 of the left edge, and from there to the right one.
+    /// The time at the left edge in milliseconds since 1970, and the milliseconds from there to the right edge.
     pub begin: i64,
     pub millis: i64,
     pub overview: bool,
-    /// Of the overview, per pixel of the picture.
+    /// The height of the overview divided by that of the timeline.
     pub scale: String,
-    /// Leads back when a band is unfolded.
-    pub fold: Option<Address>,
-    /// How many events were drawn, if not all.
+    /// The URL without the unfolded band, if one is unfolded.
+    pub fold: Option<PageUrl>,
+    /// How many events were read, if not all.
     pub cut: Option<String>,
     /// How many visits are counted by groups because too many are open at once, if any.
     pub counted: Option<String>,
 }
 
-/// A row.
-pub(super) struct Drawn {
+/// One row.
+pub(super) struct DrawnRow {
     /// The first EventId.
     pub id: i64,
     pub depth: usize,
     pub class: &'static str,
     pub glyph: &'static str,
     pub label: String,
-    /// All that is known of it, in words.
+    /// The tooltip.
     pub title: String,
-    /// Where the row leads.
-    pub link: Address,
+    /// The link of the row.
+    pub link: PageUrl,
     pub y: usize,
     pub bars: Vec<Bar>,
     pub marks: Vec<Bar>,
     pub took: String,
     pub longest: bool,
     pub note: String,
-    /// A band, which its link unfolds.
+    /// Whether the link unfolds a band.
     pub folded: bool,
 }
 
-/// A piece of a row.
+/// A part of a row.
 pub(super) struct Bar {
-    /// In percent of the width.
+    /// From the left, in percent of the width; `width` likewise.
     pub x: String,
     pub width: String,
     pub class: &'static str,
@@ -86,19 +88,19 @@ pub(super) struct Bar {
 pub(super) struct Tick {
     pub x: String,
     pub word: String,
-    /// Where the word stands, so that none is cut off.
+    /// The SVG `text-anchor`, so that the first and the last label are not cut off.
     pub anchor: &'static str,
 }
 
-/// Whether this band is unfolded: its parent and the EventId to begin with.
-pub(super) fn unfolded(address: &Address) -> Option<(i64, i64)> {
-    let (parent, from) = address.get("open")?.split_once('.')?;
+/// Returns the unfolded band: the span that it is in and the EventId from which on its spans are drawn.
+pub(super) fn unfolded(url: &PageUrl) -> Option<(i64, i64)> {
+    let (parent, from) = url.get("open")?.split_once('.')?;
     Some((parent.parse().ok()?, from.parse().ok()?))
 }
 
-/// An empty timeline, with the band unfolded that the address names.
-pub(super) fn blank(address: &Address) -> Timeline {
-    match unfolded(address) {
+/// Returns an empty timeline with the band unfolded that the URL names.
+pub(super) fn empty(url: &PageUrl) -> Timeline {
+    match unfolded(url) {
         Some((parent, from)) => {
             Timeline::new(SPANS_MAX + UNFOLDED_ROOM).unfolding(parent, from, UNFOLDED_MAX)
         }
@@ -106,8 +108,8 @@ pub(super) fn blank(address: &Address) -> Timeline {
     }
 }
 
-impl Picture {
-    pub fn of(timeline: &Timeline, here: &Address, now: Timestamp, last: i64) -> Self {
+impl TimelineView {
+    pub fn new(timeline: &Timeline, here: &PageUrl, now: Timestamp, last: i64) -> Self {
         let root = timeline.root();
         let (begin, end) = timeline.extent().unwrap_or((root.begin, root.begin));
         let end = if root.state.is_open() {
@@ -129,7 +131,7 @@ impl Picture {
             .longest_steps(LONGEST)
             .into_iter()
             .map(|span| span.id);
-        let pen = Pen {
+        let painter = Painter {
             scale: &scale,
             timeline,
             here: &here.without(&["event", "at", "type", "step"]),
@@ -143,10 +145,10 @@ impl Picture {
         let below = rows.iter().skip(1).map(|row| row.depth).chain([0]);
         let drawn = rows.iter().zip(below).enumerate();
         let drawn: Vec<_> = drawn
-            .map(|(at, (row, below))| pen.draw(at * ROW, row, below > row.depth))
+            .map(|(at, (row, below))| painter.draw(at * ROW, row, below > row.depth))
             .collect();
         let height = drawn.len() * ROW;
-        Picture {
+        TimelineView {
             ticks: scale.ticks(),
             begin: begin.millis(),
             millis: i64::try_from(scale.millis).unwrap_or(i64::MAX),
@@ -164,7 +166,7 @@ impl Picture {
     }
 }
 
-/// Time as width.
+/// Converts times to positions.
 struct Scale {
     begin: Timestamp,
     millis: u64,
@@ -185,19 +187,9 @@ impl Scale {
         }
     }
 
-    /// Round times, about eight of them.
+    /// Returns ticks at round times, about eight of them.
     fn ticks(&self) -> Vec<Tick> {
-        const STEPS: [u64; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
-        const LONGER: [u64; 12] = [
-            10, 15, 30, 60, 120, 300, 600, 1800, 3600, 10_800, 21_600, 86_400,
-        ];
-        let steps = STEPS
-            .into_iter()
-            .chain(LONGER.map(|seconds| seconds * 1000));
-        let step = steps
-            .into_iter()
-            .find(|step| self.millis / step <= 8)
-            .unwrap_or((self.millis / 8 / 86_400_000 + 1) * 86_400_000);
+        let step = tick_step(self.millis, TICKS_MAX);
         (0..=self.millis / step)
             .map(|at| Tick {
                 x: self.share(at * step),
@@ -212,27 +204,27 @@ impl Scale {
     }
 }
 
-/// What all rows are drawn with.
-struct Pen<'a> {
+/// What is needed to draw any row.
+struct Painter<'a> {
     scale: &'a Scale,
     timeline: &'a Timeline,
-    here: &'a Address,
+    here: &'a PageUrl,
     now: Timestamp,
     longest: HashSet<i64>,
 }
 
-impl Pen<'_> {
-    fn draw(&self, y: usize, row: &TimelineRow<'_>, outer: bool) -> Drawn {
+impl Painter<'_> {
+    fn draw(&self, y: usize, row: &TimelineRow<'_>, outer: bool) -> DrawnRow {
         match row.item {
             RowItem::Span(span) => self.span(y, row.depth, span, outer),
             RowItem::Band(band) => self.band(y, row.depth, band),
-            RowItem::More(more) => Drawn {
+            RowItem::More(more) => DrawnRow {
                 id: -1,
                 depth: 1,
                 class: "more",
                 glyph: "",
-                label: format!("{} more that go on", count(more)),
-                title: "There is no room for more".to_owned(),
+                label: format!("{} more open", count(more)),
+                title: "Only so many rows are drawn".to_owned(),
                 link: self.here.clone(),
                 y,
                 bars: Vec::new(),
@@ -245,8 +237,9 @@ impl Pen<'_> {
         }
     }
 
-    /// A span that counts visits; it unfolds, unless it is in another one.
-    fn group(&self, y: usize, depth: usize, span: &Span, visits: Visits) -> Drawn {
+    /// Draws a span that counts visits. It unfolds unless its parent counts visits too, because then nothing more is
+    /// known of them.
+    fn group(&self, y: usize, depth: usize, span: &Span, visits: Visits) -> DrawnRow {
         let label = one_line(&span.label(), LABEL_MAX_CHARS);
         let title = format!(
             "{label} · {} open now · {} failed\ntoo many are open at once to draw each\n{} – {} UTC · events {} to {}",
@@ -260,7 +253,7 @@ impl Pen<'_> {
         let parent = span.parent.and_then(|id| self.timeline.span(id));
         let unfolds = parent.filter(|parent| parent.visits.is_none());
         let until = span.until(self.now);
-        Drawn {
+        DrawnRow {
             id: span.first_event_id,
             depth: depth.min(DEPTH_MAX),
             class: class(span.state),
@@ -287,13 +280,13 @@ impl Pen<'_> {
         }
     }
 
-    fn span(&self, y: usize, depth: usize, span: &Span, outer: bool) -> Drawn {
+    fn span(&self, y: usize, depth: usize, span: &Span, outer: bool) -> DrawnRow {
         if let Some(visits) = span.visits {
             return self.group(y, depth, span, visits);
         }
         let label = one_line(&span.label(), LABEL_MAX_CHARS);
         let title = self.title(span, &label);
-        Drawn {
+        DrawnRow {
             id: span.first_event_id,
             depth: depth.min(DEPTH_MAX),
             class: class(span.state),
@@ -319,7 +312,7 @@ impl Pen<'_> {
     }
 
     fn title(&self, span: &Span, label: &str) -> String {
-        let end = span.end.map_or("goes on".to_owned(), time_of_day);
+        let end = span.end.map_or("now".to_owned(), time_of_day);
         let attempts = match span.attempts {
             0 | 1 => String::new(),
             many => format!(" · {many} attempts"),
@@ -385,7 +378,7 @@ impl Pen<'_> {
         self.scale.bar(piece.begin, until, class, title)
     }
 
-    fn band(&self, y: usize, depth: usize, band: &Band) -> Drawn {
+    fn band(&self, y: usize, depth: usize, band: &Band) -> DrawnRow {
         let failed = match band.failed {
             0 => String::new(),
             many => format!(" · {} failed", count(many)),
@@ -405,7 +398,7 @@ impl Pen<'_> {
             band.last_event_id,
         );
         let open = format_args!("{}.{}", band.parent, band.first_event_id).to_string();
-        Drawn {
+        DrawnRow {
             id: band.first_event_id,
             depth: depth.min(DEPTH_MAX),
             class: if band.failed > 0 {

@@ -1,4 +1,4 @@
-//! Following a running execution: news come, and end with the execution, the session or the server.
+//! Server-sent events: updates of a running execution, until the execution, the session or the server ends.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use tokio::{
 use super::{event, request};
 use crate::support::{Call, KEYS, NOW, Server};
 
-/// Far longer than anything takes.
+/// Far longer than any update takes.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The chunk with which an answer ends.
+/// The last chunk of a response.
 const END: &str = "0\r\n\r\n";
 
-/// A stream of events that somebody reads.
+/// A client that reads a stream of events.
 struct Stream {
     socket: TcpStream,
     bytes: Vec<u8>,
@@ -34,7 +34,7 @@ impl Stream {
         Stream { socket, bytes }
     }
 
-    /// Reads on until this has come; takes what was read, to its end.
+    /// Reads until `wanted` has arrived; removes and returns everything up to its end.
     async fn until(&mut self, wanted: &str) -> String {
         loop {
             let text = String::from_utf8_lossy(&self.bytes).into_owned();
@@ -45,32 +45,32 @@ impl Stream {
             }
             let read = timeout(PATIENCE, self.socket.read_buf(&mut self.bytes)).await;
             let read = read
-                .unwrap_or_else(|_| panic!("{wanted} does not come: {text}"))
+                .unwrap_or_else(|_| panic!("{wanted} does not arrive: {text}"))
                 .unwrap();
             assert!(read > 0, "it ended before {wanted}: {text}");
         }
     }
 
-    /// The next event of this kind, whole.
+    /// Returns the next event of this kind.
     async fn event(&mut self, kind: &str) -> String {
         self.until(&format!("event: {kind}\n")).await;
         self.until("\n\n").await
     }
 
-    /// Reads what is left; it must end by itself.
+    /// Reads the rest of the stream, which must end by itself.
     async fn rest(mut self) -> String {
         let mut rest = Vec::new();
         let read = self.socket.read_to_end(&mut rest);
         timeout(Duration::from_secs(60), read)
             .await
-            .expect("it goes on")
+            .expect("the stream does not end")
             .unwrap();
         String::from_utf8_lossy(&rest).into_owned()
     }
 }
 
 #[tokio::test]
-async fn what_is_appended_arrives() {
+async fn appended_events_are_sent() {
     let server = Server::with_execution().await;
     let mut stream = Stream::open(&server, "?after=1").await;
     let head = stream.until("\r\n\r\n").await;
@@ -102,7 +102,7 @@ async fn what_is_appended_arrives() {
 }
 
 #[tokio::test]
-async fn what_came_before_the_connection_is_told_first() {
+async fn events_before_the_connection_are_sent_first() {
     let server = Server::with_execution().await;
     server
         .append(&json!([event(5, "StepEntered", "pay", &json!({}))]))
@@ -112,7 +112,7 @@ async fn what_came_before_the_connection_is_told_first() {
 }
 
 #[tokio::test]
-async fn only_what_is_filtered_for_arrives() {
+async fn only_matching_events_are_sent() {
     let server = Server::with_execution().await;
     let mut stream = Stream::open(&server, "?after=1&step=pay").await;
     let events = json!([
@@ -128,7 +128,7 @@ async fn only_what_is_filtered_for_arrives() {
 }
 
 #[tokio::test]
-async fn it_ends_with_the_execution() {
+async fn stream_ends_with_the_execution() {
     let server = Server::with_execution().await;
     let mut stream = Stream::open(&server, "?after=1").await;
     stream.until("\r\n\r\n").await;
@@ -143,7 +143,7 @@ async fn it_ends_with_the_execution() {
 }
 
 #[tokio::test]
-async fn it_ends_when_the_server_stops() {
+async fn stream_ends_when_the_server_shuts_down() {
     let server = Server::with_execution().await;
     let mut stream = Stream::open(&server, "?after=1").await;
     stream.until("\r\n\r\n").await;
@@ -152,7 +152,7 @@ async fn it_ends_when_the_server_stops() {
 }
 
 #[tokio::test]
-async fn it_ends_when_the_flow_is_deleted() {
+async fn stream_ends_when_the_flow_is_deleted() {
     let server = Server::with_execution().await;
     let mut stream = Stream::open(&server, "?after=1").await;
     stream.until("\r\n\r\n").await;
@@ -160,8 +160,8 @@ async fn it_ends_when_the_flow_is_deleted() {
     stream.until(END).await;
 }
 
-/// A stream that has told all it knows. From now on time is virtual: it jumps to the next timer whenever
-/// everybody waits.
+/// A stream that has sent all events. From then on time is paused: it advances to the next timer whenever all tasks
+/// wait.
 async fn quiet(server: &Server) -> Stream {
     let mut stream = Stream::open(server, "?after=0").await;
     stream.event("news").await;
@@ -170,12 +170,12 @@ async fn quiet(server: &Server) -> Stream {
 }
 
 #[tokio::test]
-async fn a_quiet_execution_is_followed_for_hours() {
+async fn stream_without_events_stays_open_for_hours() {
     let server = Server::with_execution().await;
     let mut stream = quiet(&server).await;
     let begun = Instant::now();
     for _ in 0..4 * 60 * 2 {
-        stream.until("\n:").await; // it says that it is there
+        stream.until("\n:").await; // the heartbeat
     }
     assert_eq!(begun.elapsed().as_secs(), 2 * 60 * 60);
     tokio::time::resume();
@@ -186,7 +186,7 @@ async fn a_quiet_execution_is_followed_for_hours() {
 }
 
 #[tokio::test]
-async fn it_ends_with_the_session() {
+async fn stream_ends_with_the_session() {
     let server = Server::with_execution().await;
     let mut stream = quiet(&server).await;
     server.set_time(NOW + 12 * 60 * 60 * 1000);
@@ -195,10 +195,10 @@ async fn it_ends_with_the_session() {
 }
 
 #[tokio::test]
-async fn it_ends_with_the_key() {
+async fn stream_ends_when_the_key_is_replaced() {
     let server = Server::with_execution().await;
     let mut stream = quiet(&server).await;
-    server.use_these_keys(&KEYS.replace("testsecret", "another"));
+    server.replace_keys(&KEYS.replace("testsecret", "another"));
     stream.event("bye").await;
     stream.until(END).await;
 }

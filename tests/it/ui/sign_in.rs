@@ -1,4 +1,4 @@
-//! Signing in: what a cookie is worth, and how it ends.
+//! Signing in and out, and how sessions end.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
@@ -12,7 +12,7 @@ async fn status(server: &Server, cookie: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_browser_is_led_from_the_root_to_the_pages_and_nobody_else_is() {
+async fn only_browsers_are_redirected_from_the_root_to_the_pages() {
     let server = Server::start().await;
     let html = "Accept: text/html,application/xhtml+xml,*/*;q=0.8";
     let answer = server.get("/", &[html]).await;
@@ -44,7 +44,7 @@ async fn a_browser_is_led_from_the_root_to_the_pages_and_nobody_else_is() {
 }
 
 #[tokio::test]
-async fn whoever_signs_in_gets_a_cookie_that_scripts_and_other_sites_do_not() {
+async fn session_cookie_is_http_only_and_same_site_strict() {
     let server = Server::start().await;
     for (id, secret) in [
         ("testid", "testsecret"),
@@ -74,7 +74,7 @@ async fn whoever_signs_in_gets_a_cookie_that_scripts_and_other_sites_do_not() {
 }
 
 #[tokio::test]
-async fn the_cookie_is_secure_when_the_browser_speaks_https() {
+async fn session_cookie_is_secure_over_https() {
     let server = Server::start().await;
     let form = [("key_id", "reader"), ("secret", "reader-secret")];
     let https = ["Origin: https://flowledger.test", "X-Forwarded-Proto: http"];
@@ -86,11 +86,11 @@ async fn the_cookie_is_secure_when_the_browser_speaks_https() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_sign_in_is_not_said() {
+async fn failed_sign_in_does_not_say_what_is_wrong() {
     let server = Server::start().await;
     let known = server.sign_in("reader", "wrong").await;
     assert_eq!(known.status, 403);
-    assert!(known.text.contains("That did not work."));
+    assert!(known.text.contains("Sign-in failed."));
     assert_eq!(known.header("set-cookie"), None);
     for (id, secret) in [
         ("reader", "reader-secre"),
@@ -112,7 +112,7 @@ async fn what_is_wrong_with_a_sign_in_is_not_said() {
 }
 
 #[tokio::test]
-async fn a_key_with_a_security_token_needs_it() {
+async fn key_with_a_security_token_needs_it() {
     let server = Server::start().await;
     let form = |token| {
         [
@@ -132,12 +132,12 @@ async fn a_key_with_a_security_token_needs_it() {
     let set = answer.header("set-cookie").unwrap();
     let cookie = format!("Cookie: {}", set.split(';').next().unwrap());
     assert_eq!(status(&server, &cookie).await, 200);
-    server.use_these_keys(&KEYS.replace("sts-token", "another-token"));
+    server.replace_keys(&KEYS.replace("sts-token", "another-token"));
     assert_eq!(status(&server, &cookie).await, 303, "the token has changed");
 }
 
 #[tokio::test]
-async fn a_session_ends_after_twelve_hours_or_with_its_key() {
+async fn session_ends_after_twelve_hours_or_with_its_key() {
     let server = Server::start().await;
     let cookie = server.session("reader", "reader-secret").await;
     server.set_time(NOW + 12 * HOUR - 1);
@@ -155,15 +155,15 @@ async fn a_session_ends_after_twelve_hours_or_with_its_key() {
         ),
     ] {
         assert_ne!(keys, KEYS);
-        server.use_these_keys(&keys);
+        server.replace_keys(&keys);
         assert_eq!(status(&server, &cookie).await, 303);
-        server.use_these_keys(KEYS);
+        server.replace_keys(KEYS);
         assert_eq!(status(&server, &cookie).await, 200, "the old key is back");
     }
 }
 
 #[tokio::test]
-async fn a_forged_cookie_is_worth_nothing() {
+async fn forged_cookie_is_refused() {
     let server = Server::start().await;
     let cookie = server.session("reader", "reader-secret").await;
     let value = cookie.strip_prefix("Cookie: flowledger=").unwrap();
@@ -193,7 +193,7 @@ async fn a_forged_cookie_is_worth_nothing() {
         "..".to_owned(),
         "x".repeat(4000),
     ];
-    // A tag that is cut short is no tag, though it begins like the right one.
+    // A truncated tag is refused although it is a prefix of the right one.
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(tag).unwrap();
     for length in [0, 1, 16, 31] {
         forged.push(format!(
@@ -211,7 +211,7 @@ async fn a_forged_cookie_is_worth_nothing() {
 }
 
 #[tokio::test]
-async fn signing_out_takes_the_cookie_away() {
+async fn sign_out_removes_the_cookie() {
     let server = Server::start().await;
     let cookie = server.session("reader", "reader-secret").await;
     let answer = server.post("/ui/sign-out", &[OURS, &cookie], &[]).await;
@@ -227,7 +227,7 @@ async fn signing_out_takes_the_cookie_away() {
 }
 
 #[tokio::test]
-async fn forms_of_other_pages_are_refused() {
+async fn forms_of_other_origins_are_refused() {
     let server = Server::start().await;
     let cookie = server.session("reader", "reader-secret").await;
     let form = [("key_id", "reader"), ("secret", "reader-secret")];
@@ -257,7 +257,7 @@ async fn forms_of_other_pages_are_refused() {
 }
 
 #[tokio::test]
-async fn after_signing_in_one_is_where_one_wanted_to_be_and_on_no_other_server() {
+async fn sign_in_redirects_to_the_requested_page_of_this_server_only() {
     let server = Server::start().await;
     let answer = server.get("/ui/flows/f?status=Failed", &[]).await;
     let sign_in = answer.header("location").unwrap().to_owned();
@@ -293,9 +293,9 @@ async fn after_signing_in_one_is_where_one_wanted_to_be_and_on_no_other_server()
 }
 
 #[tokio::test]
-async fn a_link_from_another_site_finds_the_session() {
+async fn link_from_another_site_finds_the_session() {
     let server = Server::start().await;
-    // The strict cookie does not come along: the page asks for itself once more, from here.
+    // The browser does not send the strict cookie: the page reloads itself, then from our own site.
     let answer = server
         .get("/ui/flows/f", &["Sec-Fetch-Site: cross-site"])
         .await;
@@ -315,7 +315,7 @@ async fn a_link_from_another_site_finds_the_session() {
 }
 
 #[tokio::test]
-async fn without_a_session_every_page_leads_to_signing_in_whatever_exists() {
+async fn every_page_without_a_session_redirects_to_sign_in() {
     let server = Server::with_execution().await;
     for path in PATHS {
         for path in [
@@ -333,7 +333,7 @@ async fn without_a_session_every_page_leads_to_signing_in_whatever_exists() {
 }
 
 #[tokio::test]
-async fn a_form_too_large_is_refused() {
+async fn form_beyond_the_size_limit_is_refused() {
     let server = Server::start().await;
     let secret = "a".repeat(20_000);
     let answer = server.sign_in("reader", &secret).await;
@@ -346,7 +346,7 @@ async fn a_form_too_large_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_form_that_drips_in_is_refused_after_twenty_seconds() {
+async fn slow_form_is_refused_after_twenty_seconds() {
     let server = Server::start().await;
     let begun = tokio::time::Instant::now();
     let head = format!(

@@ -1,11 +1,11 @@
-//! Histories as they should be.
+//! Well-formed histories.
 
 use insta::assert_snapshot;
 
 use super::{draw, drawn, history, text};
 
 #[test]
-fn a_step_has_a_span_and_a_task_its_phases() {
+fn task_has_queued_working_and_waiting_segments() {
     let timeline = draw(
         "ExecutionStarted
         StepEntered pay
@@ -26,7 +26,7 @@ fn a_step_has_a_span_and_a_task_its_phases() {
 }
 
 #[test]
-fn a_retry_is_another_attempt_of_the_same_span() {
+fn retry_is_another_attempt_of_the_same_span() {
     let timeline = draw(
         r#"ExecutionStarted
         StepEntered pay
@@ -58,7 +58,8 @@ fn a_retry_is_another_attempt_of_the_same_span() {
     );
 }
 
-/// Two branches, each of two steps, whose events take turns; `causes` says whether ScheduleEventIds do.
+/// Two branches of two steps each, whose events interleave. Without `causes`, each ScheduleEventId is the previous
+/// EventId.
 fn parallel(causes: bool) -> String {
     let lines = [
         ("ExecutionStarted", 0),
@@ -107,7 +108,7 @@ fn parallel(causes: bool) -> String {
 }
 
 #[test]
-fn branches_that_take_turns_keep_their_steps() {
+fn interleaved_branches_keep_their_steps() {
     let timeline = draw(&parallel(true));
     assert_snapshot!(text(&timeline), @r#"
     execution Failed 0–85 !28 E: both failed
@@ -132,7 +133,7 @@ fn branches_that_take_turns_keep_their_steps() {
 }
 
 #[test]
-fn without_causes_names_tell_steps_apart() {
+fn steps_without_causes_are_matched_by_name() {
     let timeline = draw(&parallel(false));
     assert_snapshot!(text(&timeline), @r#"
     execution Failed 0–85 !28 E: both failed
@@ -146,7 +147,7 @@ fn without_causes_names_tell_steps_apart() {
     assert_eq!(timeline.root_cause().unwrap().span.name, "b1");
 }
 
-/// A foreach whose iterations run at the same time, all steps of one name.
+/// A foreach whose iterations run in parallel, with steps of one name.
 fn foreach() -> String {
     "ExecutionStarted
     StepEntered each
@@ -171,7 +172,7 @@ fn foreach() -> String {
 }
 
 #[test]
-fn iterations_of_one_name_are_told_apart_by_their_causes() {
+fn iterations_of_one_name_are_matched_by_cause() {
     let timeline = draw(&foreach());
     assert_snapshot!(text(&timeline), @r#"
     execution Running 0–
@@ -197,7 +198,7 @@ fn iterations_of_one_name_are_told_apart_by_their_causes() {
 }
 
 #[test]
-fn the_same_events_again_change_nothing() {
+fn duplicate_events_are_ignored() {
     let events = history(&foreach());
     let twice: Vec<_> = events.iter().chain(&events).cloned().collect();
     assert_eq!(text(&drawn(&twice, 1_000)), text(&drawn(&events, 1_000)));
@@ -205,7 +206,7 @@ fn the_same_events_again_change_nothing() {
 }
 
 #[test]
-fn a_loop_visits_its_steps_again_and_the_longest_are_found() {
+fn loop_visits_are_counted_and_longest_steps_found() {
     let round = "StepEntered look
         StepStarted look
         StepSucceeded look +7
@@ -230,7 +231,7 @@ fn a_loop_visits_its_steps_again_and_the_longest_are_found() {
 }
 
 #[test]
-fn a_million_events_ago_is_still_a_cause() {
+fn start_event_of_an_open_span_stays_a_valid_cause() {
     let mut lines = "ExecutionStarted\nStepEntered each\nStepStarted each\n".to_owned();
     lines += "StepEntered other <1\nStepStarted other\n";
     lines += &"Note other\n".repeat(20_000);

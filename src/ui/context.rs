@@ -1,0 +1,100 @@
+//! What every page knows about its request (who, from where, which theme), and the layout around its content.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{FromRequestParts, Request},
+    http::request::Parts,
+    response::{Html, IntoResponse, Response},
+};
+use axum_extra::extract::{CookieJar, cookie::Cookie};
+
+use super::{
+    Ui,
+    assets::{AssetUrls, asset_urls},
+    error_page::PageError,
+};
+use crate::{
+    auth::Viewer,
+    limits::{ClientId, PeerAddr},
+    wire::error::ApiError,
+};
+
+/// The name of the session cookie.
+pub(super) const COOKIE: &str = "flowledger";
+
+/// One request under `/ui`. The middleware makes it; pages extract it.
+#[derive(Clone)]
+pub(super) struct PageContext {
+    pub request_id: String,
+    /// `light` or `dark` if the viewer chose one; None follows the browser's preference.
+    pub theme: Option<&'static str>,
+    /// None without a valid session.
+    pub viewer: Option<Arc<Viewer>>,
+    /// The value of the session cookie, valid or not; a stream of events checks it again.
+    pub cookie: String,
+    pub peer: PeerAddr,
+    /// Who is charged for memory, reads and waits.
+    pub client: ClientId,
+}
+
+impl PageContext {
+    pub fn new(ui: &Ui, request: &Request) -> Self {
+        let jar = CookieJar::from_headers(request.headers());
+        let cookie = jar.get(COOKIE).map_or("", Cookie::value).to_owned();
+        let theme = jar.get("theme").map(Cookie::value);
+        let viewer = ui.authenticator.viewer(&cookie, ui.clock.now());
+        let viewer = viewer.map(Arc::new);
+        let peer = PeerAddr::of(request.extensions());
+        PageContext {
+            request_id: ui.clock.uuid().hyphenated().to_string().to_uppercase(),
+            theme: ["light", "dark"]
+                .into_iter()
+                .find(|known| theme == Some(*known)),
+            client: match &viewer {
+                Some(viewer) => ClientId::with_key(peer, viewer.key_id()),
+                None => ClientId::anonymous(peer),
+            },
+            viewer,
+            cookie,
+            peer,
+        }
+    }
+
+    /// Returns the context that the middleware has put into the request.
+    pub fn of(parts: &Parts) -> Result<Self, PageError> {
+        let context = parts.extensions.get::<PageContext>().cloned();
+        context.ok_or_else(|| ApiError::internal("a page without its middleware").into())
+    }
+
+    pub fn layout(&self) -> Layout {
+        let viewer = self.viewer.as_ref();
+        Layout {
+            theme: self.theme.unwrap_or_default(),
+            key_id: viewer.map(|viewer| viewer.key_id().to_owned()),
+            assets: asset_urls(),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for PageContext {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PageError> {
+        PageContext::of(parts)
+    }
+}
+
+/// The fields of `layout.html`, which is around the content of every page.
+pub(super) struct Layout {
+    pub theme: &'static str,
+    pub key_id: Option<String>,
+    pub assets: &'static AssetUrls,
+}
+
+/// Returns the HTML response of a template.
+pub(super) fn render(template: &impl Template) -> Result<Response, PageError> {
+    let html = template.render().map_err(ApiError::internal)?;
+    Ok(Html(html).into_response())
+}
