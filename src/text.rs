@@ -137,8 +137,8 @@ pub fn bytes(bytes: usize) -> String {
     }
 }
 
-/// Returns the glyph of a span's state. Shapes differ, so that they can be told apart without colours; none
-/// is one that browsers draw as an emoji.
+/// Returns the glyph of a span's state. Shapes differ, so that states can be distinguished without
+/// colours, and none is a character that browsers draw as an emoji.
 pub fn glyph(state: SpanState) -> &'static str {
     match state {
         SpanState::Open(Phase::Waiting) => "◌",

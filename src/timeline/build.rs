@@ -40,7 +40,7 @@ impl Window {
     }
 }
 
-/// The children of one span that are drawn one by one, whatever the budget: an unfolded band.
+/// The children of one span that are drawn one by one regardless of the budget: an unfolded band.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     pub(super) parent: i64,

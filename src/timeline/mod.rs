@@ -1,7 +1,8 @@
 //! Builds the tree of spans of a history: events in, spans out. Pages and terminal draw the same tree.
 //!
 //! [`Timeline::push`] takes one event after the other, in one pass, so a timeline can grow while its
-//! execution runs. It never fails: an odd history gives an odd timeline. Memory and time per event are
+//! execution runs. It never fails: what a malformed history does not say is
+//! shown as incomplete. Memory and time per event are
 //! bounded by constants: siblings that have ended fold into [`Band`]s beyond a budget, and open siblings
 //! beyond [`OPEN_MAX`] are counted by one span ([`Span::visits`]). Order is EventId; no width is negative.
 //!

@@ -130,7 +130,7 @@ impl Timeline {
         Some(RootCause { span, path, detail })
     }
 
-    /// Returns the child that made a span fail: in a step (parallel or foreach) the first failed one, elsewhere the
+    /// Returns the child that made a span fail: in a step (parallel or foreach) the first failed one, otherwise the
     /// last; if none failed, an incomplete one.
     fn blamed(&self, span: &Span) -> Option<&Span> {
         let children = self.nodes[&span.id].children.iter();

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn guesses_are_limited_per_network_and_key_and_the_owner_elsewhere_is_not() {
+    async fn guesses_are_limited_per_network_and_key_and_other_networks_are_not() {
         let limit = SignInLimit::default();
         for _ in 0..PER_KEY.burst {
             assert!(limit.try_acquire(network(1), "owner").is_ok());

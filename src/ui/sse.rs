@@ -108,7 +108,7 @@ pub(super) async fn follow(
         let event = follower.next().await?;
         Some((Ok::<_, Infallible>(event), follower))
     });
-    // nginx buffers responses unless it is told not to.
+    // nginx buffers responses without this header.
     let unbuffered = [("x-accel-buffering", "no")];
     Ok((unbuffered, Sse::new(events)).into_response())
 }

@@ -1,5 +1,6 @@
-//! Timelines in memory: one for all pages and followers that show the same execution with the same band
-//! unfolded. It is built once, grows while somebody follows, and is dropped with the last of them.
+//! Timelines in memory: one for all pages and followers that show the same execution with the same band unfolded.
+//! It is built once, grows while a page follows the execution, and is dropped with the last user. Nothing is cached
+//! beyond that.
 
 use std::{
     collections::HashMap,
@@ -44,7 +45,7 @@ pub(super) struct SharedTimeline {
 
 impl Timelines {
     /// Returns the timeline of the execution with the band unfolded that the URL names; an empty one if
-    /// nobody uses it yet.
+    /// no other request uses it.
     pub fn get(&self, execution: &Execution, url: &PageUrl) -> Arc<SharedTimeline> {
         let key = Key {
             flow: execution.flow.clone(),
@@ -149,7 +150,7 @@ mod tests {
         assert_eq!(
             timelines.0.lock().unwrap().len(),
             1,
-            "dropped ones are removed"
+            "dropped timelines are removed"
         );
     }
 }

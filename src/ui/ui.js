@@ -95,7 +95,7 @@ const isOpen = (row) => row.nextElementSibling?.classList.contains("unfolded") ?
 function rememberEvent(id) {
   const here = new URL(location.href);
   if (id) here.searchParams.set("event", id); else here.searchParams.delete("event");
-  // Keeps the list at the same EventId for whoever opens this URL.
+  // Keeps the list at the same EventId for the reader who opens this URL.
   const first = find("#events tr.event");
   if (first && !here.searchParams.has("at")) here.searchParams.set("at", first.dataset.id);
   if (!id && here.searchParams.get("at") === first?.dataset.id) here.searchParams.delete("at");
@@ -170,7 +170,7 @@ document.addEventListener("click", (event) => {
   if (target.matches(".fresh button")) return void showPending();
   const row = target.closest("#events tr.event");
   if (row && (target === row || target.matches(".toggle"))) {
-    if (String(getSelection())) return; // somebody marks text
+    if (String(getSelection())) return; // the reader selects text
     event.preventDefault();
     return void (isOpen(row) ? fold(row) : unfold(row));
   }

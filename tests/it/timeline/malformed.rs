@@ -185,8 +185,9 @@ fn event_with_missing_fields_is_parsed() {
         (event.schedule_event_id, event.step_name, event.event_detail),
         (0, String::new(), String::new())
     );
-    let odd = HistoryEvent::parse(r#"{"Type":"","EventId":-3,"Time":"yesterday"}"#).unwrap();
-    assert_eq!(odd.time, None);
+    let without_time =
+        HistoryEvent::parse(r#"{"Type":"","EventId":-3,"Time":"yesterday"}"#).unwrap();
+    assert_eq!(without_time.time, None);
     for no_event in ["", "[]", "{}", r#"{"Type":"A"}"#, r#"{"EventId":1}"#] {
         assert!(HistoryEvent::parse(no_event).is_none(), "{no_event}");
     }

@@ -233,16 +233,16 @@ async fn cause_on_another_page_is_looked_up() {
 #[tokio::test]
 async fn detail_unfolds_and_raw_bytes_are_unchanged() {
     let server = Server::with_execution().await;
-    let odd = "\u{feff}{\"a\" : 1.0,\r\n \"é\":\"\\u00e9\u{202e}\"}\r";
+    let with_hidden = "\u{feff}{\"a\" : 1.0,\r\n \"é\":\"\\u00e9\u{202e}\"}\r";
     let large = format!("{{\"text\":\"{}\"}}", "x".repeat(64 * 1024 - 11));
-    for detail in [odd, "{\"b\":[1,{}]}", "", &large] {
+    for detail in [with_hidden, "{\"b\":[1,{}]}", "", &large] {
         server
             .append(&json!([{"Type": "StepEntered", "EventDetail": detail}]))
             .await;
     }
     let cookie = server.session("testid", "testsecret").await;
     for (id, detail, shown) in [
-        (2, odd, "<i>\\u{feff}</i>{&quot;a&quot; : 1.0,"),
+        (2, with_hidden, "<i>\\u{feff}</i>{&quot;a&quot; : 1.0,"),
         (
             3,
             "{\"b\":[1,{}]}",
@@ -312,7 +312,7 @@ async fn band_unfolds() {
         .page(&format!("/ui/flows/f/executions/e/timeline?open={open}"))
         .await;
     assert!(page.matches("<li class=\"d").count() >= rows + 90, "{page}");
-    assert!(page.contains("Fold again"));
+    assert!(page.contains(">Fold</a>"));
 }
 
 #[tokio::test]

@@ -108,7 +108,7 @@ async fn missing_pages_are_not_found() {
         ),
         ("/ui/flows/f?at=x", 400, "at must be one that was linked"),
         ("/ui/flows/f?from=x", 400, "from must be RFC 3339"),
-        ("/ui/elsewhere", 404, "There is no page at this address."),
+        ("/ui/unknown", 404, "There is no page at this address."),
         (
             "/ui/assets/0/ui.css",
             404,

@@ -97,7 +97,7 @@ async fn failed_sign_in_does_not_say_what_is_wrong() {
         ("reader", "reader-secret "),
         ("reader", ""),
         ("reader", "testsecret"),
-        ("nobody", "nobody"),
+        ("unknown", "unknown"),
         ("expired", "expired-secret"),
         ("sts", "sts-secret"),
     ] {

@@ -92,8 +92,9 @@ async fn appended_events_are_sent() {
     ] {
         assert!(news.contains(part), "{part} in {news}");
     }
-    let odd = json!([{"Type": "StepStarted", "EventDetail": "a\r\n\r\nevent: end\rb"}]);
-    server.append(&odd).await;
+    let with_carriage_returns =
+        json!([{"Type": "StepStarted", "EventDetail": "a\r\n\r\nevent: end\rb"}]);
+    server.append(&with_carriage_returns).await;
     let news = stream.event("news").await;
     assert!(
         news.contains("id=\"e3\"") && !news.contains("id=\"e2\""),
