@@ -3,12 +3,16 @@
 
 use super::{
     HistoryPage, HistoryQuery,
-    types::{EventRange, HISTORY_LIMIT_MAX, exceeds_page},
+    types::{EventRange, exceeds_page},
 };
 
 /// Scan limit: events that one filtered page may read. Bounds its cost where few events match; the page is
-/// then short and has a `next`.
+/// then short and has a `next`. The bytes of a page are a scan limit too.
 const FILTER_WINDOW: i64 = 10_000;
+/// Events of one slice, and bytes after which it ends early: some milliseconds of one core, and of memory beyond
+/// the page itself.
+const SLICE_EVENTS: i64 = 256;
+pub(super) const SLICE_MAX_BYTES: i64 = 1024 * 1024;
 
 /// The state of one scan between its slices.
 pub(super) struct Scan<'q> {
@@ -17,8 +21,9 @@ pub(super) struct Scan<'q> {
     at: Option<i64>,
     /// Events of the next slice.
     span: i64,
-    /// Events read so far.
+    /// Events read so far, and their bytes.
     scanned: i64,
+    scanned_bytes: usize,
     /// The last event when a backward scan began: what is appended later is not part of its page.
     last_event_id: i64,
     json: String,
@@ -32,11 +37,12 @@ impl<'q> Scan<'q> {
             at: (!query.reverse).then(|| query.from.unwrap_or(1)),
             // Without a filter every event counts, so a slice need not be longer than the page.
             span: if query.filters() {
-                HISTORY_LIMIT_MAX
+                SLICE_EVENTS
             } else {
-                query.limit
+                query.limit.min(SLICE_EVENTS)
             },
             scanned: 0,
+            scanned_bytes: 0,
             last_event_id: i64::MAX,
             json: String::new(),
             ends: Vec::new(),
@@ -81,10 +87,12 @@ impl<'q> Scan<'q> {
             }
             at += if self.query.reverse { -1 } else { 1 };
             self.scanned += 1;
+            self.scanned_bytes += json.len();
         }
         self.at = Some(at);
         let more = (1..=slice.last_event_id).contains(&at);
-        let complete = self.is_full() || self.scanned >= FILTER_WINDOW || !more;
+        let limit = self.scanned >= FILTER_WINDOW || exceeds_page(self.scanned_bytes);
+        let complete = self.is_full() || limit || !more;
         complete.then(|| self.page(slice, more.then_some(at)))
     }
 

@@ -303,6 +303,16 @@ impl HistoryPage {
 /// Bytes of one page of a history or a list; a page with more ends early. Keeps an answer's memory bounded.
 pub const PAGE_MAX_BYTES: i64 = 16 * 1024 * 1024 - 1024;
 
+/// Returns the bytes of a text as a JSON string, without the quotes around it.
+pub(super) fn json_bytes(text: &str) -> usize {
+    let escape = |byte| match byte {
+        b'"' | b'\\' | 8..=10 | 12 | 13 => 1, // \" \\ \b \t \n \f \r
+        0..=31 => 5,                          // \u001f
+        _ => 0,
+    };
+    text.len() + text.bytes().map(escape).sum::<usize>()
+}
+
 /// Whether so many bytes are more than one page may have.
 pub fn exceeds_page(bytes: usize) -> bool {
     i64::try_from(bytes).map_or(true, |bytes| bytes > PAGE_MAX_BYTES)

@@ -4,14 +4,14 @@ use serde::Deserialize;
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    columns::{damaged, name_at, time_at},
     file,
-    history::{self, RangeQuery},
+    get_execution_history::{RangeQuery, get_execution_histories},
+    rows::{damaged, name_at, time_at},
 };
 use crate::{
     model::{NewEvent, Status, Timestamp, execution::started_detail},
     store::{
-        CheckReport, Error, Progress,
+        CheckReport, Error, PAGE_MAX_BYTES, Progress,
         checksum::{self, EventKey},
         types::EventRange,
     },
@@ -125,9 +125,9 @@ impl<'a, 'b> Check<'a, 'b> {
             flow: name_at(row, 1)?,
             execution: name_at(row, 2)?,
             range: EventRange::new(first, SAMPLE_EVENTS),
+            max_bytes: PAGE_MAX_BYTES,
         };
-        let pages =
-            history::get_execution_histories(self.connection, std::iter::once(&query)).await?;
+        let pages = get_execution_histories(self.connection, std::iter::once(&query)).await?;
         self.checked.executions += 1;
         for page in pages {
             let page =

@@ -1,21 +1,28 @@
 //! The store in one SQLite file: a pool of readers and one writer task.
 
-mod append;
+mod append_execution_events;
 mod check;
-mod columns;
-mod executions;
+mod create_flow;
+mod delete_flow;
+mod describe_execution;
+mod describe_flow;
 mod file;
-mod flows;
-mod history;
+mod get_execution_history;
 mod incarnation;
-mod listing;
+mod list_executions;
+mod list_flows;
 mod lock;
 mod nonces;
 mod open;
 mod purge;
 mod reader;
+mod report_task;
 mod request;
-mod tasks;
+mod rows;
+mod scans;
+mod start_execution;
+mod stop_execution;
+mod update_flow;
 mod wal;
 mod write;
 mod writer;
@@ -25,13 +32,17 @@ use sqlx::SqlitePool;
 
 use super::{
     AppendRequest, Appended, Error, FlowChange, FlowDeletion, HistoryPage, HistoryQuery,
-    ListExecutions, ListFlows, Listed, Outcome, Position, ReportTask, StartExecution,
-    StopExecution, Store, Subscription, Visible, notify::Notifier, scan::Scan,
+    ListExecutions, ListFlows, Listed, Outcome, PAGE_MAX_BYTES, Position, ReportTask,
+    StartExecution, StopExecution, Store, Subscription, Visible,
+    notify::Notifier,
+    scan::{SLICE_MAX_BYTES, Scan},
+    types::EventRange,
 };
 use crate::model::{Execution, Flow, Name, Nonce, task_token::TaskKey};
 pub(super) use check::check;
-use history::RangeQuery;
+use get_execution_history::RangeQuery;
 use reader::Readers;
+use scans::Scans;
 use write::Write;
 use writer::Writer;
 
@@ -41,6 +52,7 @@ pub struct Sqlite {
     /// One connection for readiness checks alone, so that they do not queue behind callers' reads.
     probe: SqlitePool,
     histories: Readers,
+    scans: Scans,
     writer: Writer,
     notifier: Notifier,
     task_key: TaskKey,
@@ -55,7 +67,7 @@ impl Store for Sqlite {
     }
 
     async fn describe_flow(&self, name: &Name) -> Outcome<Flow> {
-        flows::describe_flow(&self.readers, name).await
+        describe_flow::describe_flow(&self.readers, name).await
     }
 
     async fn update_flow(&self, change: FlowChange, nonce: Option<Nonce>) -> Outcome<Flow> {
@@ -71,7 +83,7 @@ impl Store for Sqlite {
         list: ListFlows,
         visible: Visible<'_>,
     ) -> Result<Listed<Flow, Name>, Error> {
-        flows::list_flows(&self.readers, &list, visible).await
+        list_flows::list_flows(&self.readers, &self.scans, &list, visible).await
     }
 
     async fn start_execution(
@@ -83,7 +95,7 @@ impl Store for Sqlite {
     }
 
     async fn describe_execution(&self, flow: &Name, execution: &Name) -> Outcome<Execution> {
-        executions::describe_execution(&self.readers, flow, execution).await
+        describe_execution::describe_execution(&self.readers, flow, execution).await
     }
 
     async fn stop_execution(
@@ -95,7 +107,7 @@ impl Store for Sqlite {
     }
 
     async fn list_executions(&self, list: ListExecutions) -> Outcome<Listed<Execution, Position>> {
-        listing::list_executions(&self.readers, &list).await
+        list_executions::list_executions(&self.readers, &self.scans, &list).await
     }
 
     async fn report_task(&self, report: ReportTask, nonce: Option<Nonce>) -> Outcome<i64> {
@@ -124,26 +136,33 @@ impl Store for Sqlite {
         execution: &Name,
         query: &HistoryQuery,
     ) -> Outcome<HistoryPage> {
-        let read = |range| {
+        let read = |range, max_bytes| {
             self.histories.read(RangeQuery {
                 flow: flow.clone(),
                 execution: execution.clone(),
                 range,
+                max_bytes,
             })
         };
-        let mut scan = Scan::new(query);
         if !query.filters() && !query.reverse {
-            return read(scan.range()).await; // the slice is the page
+            let range = EventRange::new(query.from.unwrap_or(1), query.limit);
+            return read(range, PAGE_MAX_BYTES).await;
         }
+        let _scan = self.scans.begin().await?;
+        let mut scan = Scan::new(query);
         loop {
-            let slice = match read(scan.range()).await? {
-                Ok(slice) => slice,
-                Err(refusal) => return Ok(Err(refusal)),
+            let slice = {
+                let _slice = self.scans.slice().await;
+                read(scan.range(), SLICE_MAX_BYTES).await?
             };
-            if let Some(page) = scan.push(&slice) {
-                return Ok(Ok(page));
+            match slice {
+                Ok(slice) => {
+                    if let Some(page) = scan.push(&slice) {
+                        return Ok(Ok(page));
+                    }
+                }
+                Err(refusal) => return Ok(Err(refusal)),
             }
-            tokio::task::yield_now().await; // a long scan lets other requests run between its slices
         }
     }
 

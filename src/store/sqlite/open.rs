@@ -12,12 +12,13 @@ use sqlx::{
 use tokio::sync::RwLock;
 
 use super::{
-    Sqlite, append, check,
+    Sqlite, append_execution_events, check,
     file::{self, MIGRATIONS, describe_error, unreadable},
     incarnation::RunFile,
     lock::{Lock, Watch},
     nonces::Ages,
     reader::Readers,
+    scans::Scans,
     wal::{self, ReaderGate, Wal},
     writer::{Task, Writer},
 };
@@ -112,6 +113,7 @@ async fn open(
         readers,
         probe: pool(&options, 1),
         histories,
+        scans: Scans::default(),
         writer,
         notifier,
         task_key: TaskKey::new(task_key),
@@ -132,7 +134,7 @@ async fn migrated(options: &SqliteConnectOptions) -> Result<SqliteConnection, St
         .run(&mut connection)
         .await
         .map_err(|e| format!("its schema cannot be brought up to date: {e}"))?;
-    append::prepare(&mut connection)
+    append_execution_events::prepare(&mut connection)
         .await
         .map_err(|e| e.to_string())?;
     Ok(connection)

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    history::{self, RangeQuery},
+    get_execution_history::{RangeQuery, get_execution_histories},
     request::Request,
 };
 use crate::store::{Error, HistoryPage, Outcome};
@@ -167,9 +167,7 @@ impl Queue {
 }
 
 async fn read(connection: &mut SqliteConnection, group: Vec<Read>) {
-    match history::get_execution_histories(connection, group.iter().map(|request| &request.command))
-        .await
-    {
+    match get_execution_histories(connection, group.iter().map(|request| &request.command)).await {
         Ok(pages) => {
             for (mut request, page) in group.into_iter().zip(pages) {
                 request.outcome = Some(page);
@@ -218,6 +216,7 @@ mod tests {
             flow: name.clone(),
             execution: name,
             range: EventRange::new(1, limit),
+            max_bytes: 1,
         };
         Request::new(query, None)
     }

@@ -2,7 +2,10 @@
 
 use sqlx::SqliteConnection;
 
-use super::{append, executions, flows, request::Request, tasks};
+use super::{
+    append_execution_events, create_flow, delete_flow, report_task, request::Request,
+    start_execution, stop_execution, update_flow,
+};
 use crate::{
     model::{Execution, Flow, Nonce},
     store::{
@@ -119,27 +122,27 @@ async fn perform(connection: &mut SqliteConnection, group: &mut [Write]) -> Resu
     for run in group.chunk_by_mut(|a, b| a.is_append() && b.is_append()) {
         match run {
             [Write::CreateFlow(request)] => {
-                let result = flows::create_flow(connection, request).await;
+                let result = create_flow::create_flow(connection, request).await;
                 request.record(result)?
             }
             [Write::UpdateFlow(request)] => {
-                let result = flows::update_flow(connection, request).await;
+                let result = update_flow::update_flow(connection, request).await;
                 request.record(result)?
             }
             [Write::DeleteFlow(request)] => {
-                let result = flows::delete_flow(connection, request).await;
+                let result = delete_flow::delete_flow(connection, request).await;
                 request.record(result)?
             }
             [Write::StartExecution(request)] => {
-                let result = executions::start_execution(connection, request).await;
+                let result = start_execution::start_execution(connection, request).await;
                 request.record(result)?;
             }
             [Write::StopExecution(request)] => {
-                let result = executions::stop_execution(connection, request).await;
+                let result = stop_execution::stop_execution(connection, request).await;
                 request.record(result)?;
             }
             [Write::ReportTask(request)] => {
-                let result = tasks::report_task(connection, request).await;
+                let result = report_task::report_task(connection, request).await;
                 request.record(result)?
             }
             [Write::Probe(request)] => {
@@ -151,7 +154,7 @@ async fn perform(connection: &mut SqliteConnection, group: &mut [Write]) -> Resu
                     Write::Append(request) => Some(&mut **request),
                     _ => None,
                 });
-                append::append_all(connection, requests.collect()).await?;
+                append_execution_events::append_all(connection, requests.collect()).await?;
             }
         }
     }

@@ -102,6 +102,64 @@ pub async fn flows_are_listed_as_they_are_described(database: TestDatabase) {
     }
 }
 
+/// More hidden flows than one slice of the scan holds.
+pub async fn hidden_flows_are_passed_over_whatever_their_number(database: TestDatabase) {
+    let store = database.open().await.inner;
+    let created = (0..600).map(|number| store.create_flow(flow(&format!("f{number:03}")), None));
+    for created in futures_util::future::join_all(created).await {
+        created.unwrap().unwrap();
+    }
+    assert_eq!(flows(&*store, 1, |_| false).await, [""; 0]);
+    assert_eq!(flows(&*store, 1, |name| name == "f599").await, ["f599"]);
+    let all = flows(&*store, 60, |_| true).await;
+    assert_eq!(all.len(), 600);
+}
+
+/// Texts of 1 MB each, in a column that is easily forgotten. Control characters take six bytes in an answer.
+pub async fn list_page_counts_the_bytes_of_every_text(database: TestDatabase) {
+    let store = database.open().await;
+    for (character, per_page) in [("x", 15..=16), ("\u{1}", 1..=3)] {
+        let environment = Some(character.repeat(1_000_000));
+        let f = if character == "x" { "f" } else { "g" };
+        let create = |number| {
+            let created = Flow {
+                environment: environment.clone(),
+                ..flow(&format!("{f}{number:02}"))
+            };
+            store.inner.create_flow(created, None)
+        };
+        for created in futures_util::future::join_all((0..20).map(create)).await {
+            created.unwrap().unwrap();
+        }
+        let of_flow = format!("{f}00");
+        for number in 0..20 {
+            let started = start(&of_flow, &format!("e{number:02}"));
+            let started = store.inner.start_execution(started, None).await;
+            started.unwrap().unwrap();
+        }
+        let list = ListFlows {
+            from: None,
+            limit: 100,
+            resource_group_id: None,
+        };
+        let visible = |name: &flowledger::model::Name| name.as_str().starts_with(f);
+        let listed = store.inner.list_flows(list, &visible).await.unwrap();
+        assert!(per_page.contains(&listed.items.len()), "{character:?}");
+        assert_eq!(
+            listed.next.unwrap(),
+            name(&format!("{f}{:02}", listed.items.len()))
+        );
+        let listed = store.inner.list_executions(all_executions(&of_flow)).await;
+        let listed = listed.unwrap().unwrap();
+        assert!(per_page.contains(&listed.items.len()), "{character:?}");
+        let all = ListExecutions {
+            limit: 100,
+            ..all_executions(&of_flow)
+        };
+        assert_eq!(executions(&store, &all).await.len(), 20);
+    }
+}
+
 /// Executions `e00` to `e09` of flow `f`, two at a time; the odd ones have failed.
 async fn ten_executions(database: &TestDatabase) -> TestStore {
     let store = database.open().await;

@@ -61,6 +61,8 @@ suite! {
     lists:
         flows_are_listed_by_name_each_once
         flows_are_listed_as_they_are_described
+        hidden_flows_are_passed_over_whatever_their_number
+        list_page_counts_the_bytes_of_every_text
         executions_are_listed_newest_first_each_once
         executions_are_listed_as_they_are_described
         executions_are_chosen_by_status_time_and_prefix
@@ -79,6 +81,8 @@ suite! {
         a_page_beyond_the_end_is_empty
         a_page_that_ends_with_the_history_is_the_last
         a_read_sees_every_write_that_was_answered
+        filtered_page_stops_at_its_byte_limit
+        backward_page_of_the_largest_events_is_complete
         what_is_appended_while_a_page_is_read_backwards_is_not_told_of
         what_was_answered_is_there_after_a_new_start;
     nonces:

@@ -2,7 +2,10 @@
 
 use std::{pin::pin, time::Duration};
 
-use flowledger::store::{HistoryPage, HistoryQuery};
+use flowledger::{
+    model::event::EVENT_DETAIL_MAX_BYTES,
+    store::{HistoryPage, HistoryQuery},
+};
 use futures_util::FutureExt;
 use tokio::time::sleep;
 
@@ -80,6 +83,58 @@ pub async fn a_read_sees_every_write_that_was_answered(database: TestDatabase) {
         assert_eq!(ids(&second), (1..=id).collect::<Vec<_>>());
         assert_eq!(third.next, Some(id));
     }
+}
+
+/// An execution with events 2 to `last`, each with the largest detail.
+async fn largest_events(database: &TestDatabase, last: i64) -> TestStore {
+    let store = database.with_execution().await;
+    let largest = detailed("StepEntered", &"x".repeat(EVENT_DETAIL_MAX_BYTES));
+    for id in 2..=last {
+        let largest = std::slice::from_ref(&largest);
+        store.append(largest, id).await.unwrap();
+    }
+    store
+}
+
+pub async fn filtered_page_stops_at_its_byte_limit(database: TestDatabase) {
+    let store = largest_events(&database, 300).await;
+    let mut query = HistoryQuery {
+        types: Some(["Absent".to_owned()].into()),
+        ..HistoryQuery::default()
+    };
+    let mut pages = 0;
+    loop {
+        let page = store
+            .inner
+            .get_execution_history(&name("f"), &name("e"), &query)
+            .await;
+        let page = page.unwrap().unwrap();
+        assert_eq!(page.json, "");
+        pages += 1;
+        if page.next.is_none() {
+            break;
+        }
+        query.from = page.next;
+    }
+    assert_eq!(
+        pages, 2,
+        "300 events of 64 KiB are more than one page may read"
+    );
+}
+
+pub async fn backward_page_of_the_largest_events_is_complete(database: TestDatabase) {
+    let store = largest_events(&database, 40).await;
+    let query = HistoryQuery {
+        reverse: true,
+        ..HistoryQuery::default()
+    };
+    let page = store
+        .inner
+        .get_execution_history(&name("f"), &name("e"), &query)
+        .await;
+    let page = page.unwrap().unwrap();
+    assert_eq!(ids(&page), (1..=40).rev().collect::<Vec<_>>());
+    assert_eq!(page.next, None);
 }
 
 /// Read backwards, a page takes two looks: at the end, and at what is before it.

@@ -117,10 +117,15 @@ async fn a_damaged_event_is_an_error_and_never_a_page() {
                     assert_eq!(page, whole.unwrap(), "{damage}: {first} to {last}");
                     assert!(!meets, "{damage}: {first} to {last}");
                 }
-                Err(error) => assert!(
-                    meets && matches!(error, Error::Corrupt(_)),
-                    "{damage}: {error:?}"
-                ),
+                Err(error) => {
+                    assert!(
+                        meets && matches!(error, Error::Corrupt(_)),
+                        "{damage}: {error:?}"
+                    );
+                    let message = error.to_string();
+                    let is_named = |id| message.contains(&format!("event {id} "));
+                    assert!(damaged_ids.clone().any(is_named), "{damage}: {message}");
+                }
             }
         }
     }

@@ -1,35 +1,40 @@
-//! Pages of histories: one statement, one row a page.
+//! `GetExecutionHistory` of the store: ranges of events, one statement for all that wait, one row for each.
 
 use memchr::memchr_iter;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{append::to_json, columns::damaged};
+use super::{append_execution_events::to_json, rows::damaged};
 use crate::{
     model::{Name, Status},
     store::{
-        Error, HistoryPage, Outcome, PAGE_MAX_BYTES, Refusal,
+        Error, HistoryPage, Outcome, Refusal,
         checksum::{self, EventKey},
         types::EventRange,
     },
 };
 
-/// A range of an execution's events.
+/// More than the JSON of any event: a detail, a step name and a type of the greatest lengths, each byte escaped to
+/// six.
+const EVENT_MAX_BYTES: i64 = 512 * 1024;
+
+/// A range of an execution's events, as far as they exist and fit into `max_bytes`. The first one always fits.
 pub(super) struct RangeQuery {
     pub flow: Name,
     pub execution: Name,
     pub range: EventRange,
+    pub max_bytes: i64,
 }
 
-/// A row for each page that is wanted, because each row costs more than its events. Its last column is
-/// count and sum of checksums, then the fragments, all on lines of their own; no JSON of ours contains a
-/// line feed.
+/// Returns a row for each range, because sqlx hands each row from thread to thread, which costs more than the
+/// row's events. The last column is the number of events, the sum of their checksums, and then their JSON, each on
+/// a line of its own: stored JSON contains no line feed.
 ///
-/// A large history might pass the byte limit of a page. Where, only a running sum of lengths tells, and takes
-/// as long as the page itself: it is made if the plain sum passes the limit. That saves 38 % of a page of 100.
+/// Where the byte limit of a range lies, only a running sum of lengths tells, which takes as long as reading the
+/// range itself. It is computed only if the plain sum exceeds the limit: that saves 38 % of a page of 100.
 ///
-/// Events have checksums, names and ends have not; what else knows of them is asked instead. The rows to
-/// which the indexes of names lead must bear these names, and a page that comes to the end of the history
-/// looks for an event beyond.
+/// Events have checksums, names and last EventIds have not; they are compared with what else knows of them. The
+/// rows to which the indexes of names lead must have these names, and a range that reaches the end of the history
+/// looks for an event beyond it.
 const HISTORIES: &str = "
     SELECT n.id, k.id, x.last_event_id, x.status,
         f.name = w.value ->> 0 AND f.deleted_at IS NULL
@@ -40,18 +45,18 @@ const HISTORIES: &str = "
         SELECT count(*) || char(10) || sum(checksum) || char(10) || group_concat(json, char(10))
         FROM events
         WHERE flow = x.flow AND execution = x.id AND event_id >= w.value ->> 2 AND event_id <=
-            CASE WHEN x.history_bytes <= ?2 OR (
+            CASE WHEN x.history_bytes <= w.value ->> 4 OR (
                 SELECT sum(octet_length(json) + 1)
                 FROM events
                 WHERE flow = x.flow AND execution = x.id AND event_id BETWEEN w.value ->> 2 AND w.value ->> 3
-            ) <= ?2 THEN w.value ->> 3 ELSE (
+            ) <= w.value ->> 4 THEN w.value ->> 3 ELSE (
                 SELECT max(event_id)
                 FROM (
                     SELECT event_id, sum(octet_length(json) + 1) OVER (ORDER BY event_id) AS bytes
                     FROM events
                     WHERE flow = x.flow AND execution = x.id AND event_id BETWEEN w.value ->> 2 AND w.value ->> 3
                 )
-                WHERE bytes <= ?2 OR event_id = w.value ->> 2
+                WHERE bytes <= w.value ->> 4 OR event_id = w.value ->> 2
             ) END
     )
     FROM jsonb_each(?1) w
@@ -60,7 +65,7 @@ const HISTORIES: &str = "
     LEFT JOIN executions k ON k.flow = n.id AND k.name = w.value ->> 1
     LEFT JOIN executions x ON x.id = k.id";
 
-/// Answers each page that is wanted, in order.
+/// Reads all `queries` and returns their outcomes in order.
 pub(super) async fn get_execution_histories(
     connection: &mut SqliteConnection,
     queries: impl Iterator<Item = &RangeQuery> + Clone,
@@ -69,28 +74,34 @@ pub(super) async fn get_execution_histories(
         .clone()
         .map(|query| {
             let EventRange { first, last } = query.range;
-            (query.flow.as_str(), query.execution.as_str(), first, last)
+            let (flow, execution) = (query.flow.as_str(), query.execution.as_str());
+            (flow, execution, first, last, query.max_bytes)
         })
         .collect();
     let rows = sqlx::query(HISTORIES)
         .bind(to_json(&keys)?)
-        .bind(PAGE_MAX_BYTES)
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await?;
     if rows.len() != keys.len() {
         return Err(Error::Corrupt("a page has no row, or two".to_owned()));
     }
-    Ok(queries
-        .zip(rows)
-        .map(|(query, row)| page(query, &row))
-        .collect())
+    let mut pages = Vec::with_capacity(rows.len());
+    for (query, row) in queries.zip(rows) {
+        pages.push(page(connection, query, &row).await);
+    }
+    Ok(pages)
 }
 
-fn page(query: &RangeQuery, row: &SqliteRow) -> Outcome<HistoryPage> {
+async fn page(
+    connection: &mut SqliteConnection,
+    query: &RangeQuery,
+    row: &SqliteRow,
+) -> Outcome<HistoryPage> {
     let RangeQuery {
         flow,
         execution,
         range,
+        max_bytes,
     } = query;
     let corrupt = |fault: String| Error::Corrupt(format!("execution {flow}/{execution}: {fault}"));
     let Some(flow_id) = row.try_get::<Option<i64>, _>(0)? else {
@@ -108,16 +119,21 @@ fn page(query: &RangeQuery, row: &SqliteRow) -> Outcome<HistoryPage> {
     if row.try_get::<Option<bool>, _>(5)? == Some(true) {
         return Err(corrupt(format!("event {last_event_id} is not the last")));
     }
-    let (json, ends) = match row.try_get::<Option<&str>, _>(6)? {
-        None => (String::new(), Vec::new()),
-        Some(lines) => verified(flow_id, id, range.first, lines)?,
+    let verified = match row.try_get::<Option<&str>, _>(6) {
+        Ok(None) => Some((String::new(), Vec::new())),
+        Ok(Some(lines)) => verified(flow_id, id, range.first, lines),
+        Err(_) => None, // not UTF-8
+    };
+    let Some((json, ends)) = verified else {
+        return Err(corrupt(find_damage(connection, flow_id, id, *range).await?));
     };
     let next = range
         .first
         .saturating_add(i64::try_from(ends.len()).unwrap_or(i64::MAX));
     let ends_early = next <= range.last.min(last_event_id);
-    if ends_early && i64::try_from(json.len()).unwrap_or(i64::MAX) < PAGE_MAX_BYTES / 32 {
-        // One more event is far below the byte limit: it did not stop this page, so the event is gone.
+    let bytes = i64::try_from(json.len()).unwrap_or(i64::MAX);
+    if ends_early && bytes < max_bytes - EVENT_MAX_BYTES {
+        // One more event would have fitted, so the byte limit did not end the range: the event is gone.
         return Err(corrupt(format!("event {next} is missing")));
     }
     let status = Status::parse(row.try_get(3)?).ok_or_else(|| damaged("status"))?;
@@ -130,14 +146,45 @@ fn page(query: &RangeQuery, row: &SqliteRow) -> Outcome<HistoryPage> {
     }))
 }
 
-/// Verifies the fragments of the events from `first` on against their checksums and joins them by commas. Returns
-/// the joined JSON and where each event ends in it.
-fn verified(
+/// Says which event of a range is damaged, after the sum of their checksums did not match.
+async fn find_damage(
+    connection: &mut SqliteConnection,
     flow: i64,
     execution: i64,
-    first: i64,
-    lines: &str,
-) -> Result<(String, Vec<usize>), Error> {
+    range: EventRange,
+) -> Result<String, Error> {
+    let rows = sqlx::query(
+        "SELECT event_id, CAST(json AS BLOB), checksum FROM events \
+         WHERE flow = ?1 AND execution = ?2 AND event_id BETWEEN ?3 AND ?4 ORDER BY event_id",
+    )
+    .bind(flow)
+    .bind(execution)
+    .bind(range.first)
+    .bind(range.last)
+    .fetch_all(connection)
+    .await?;
+    for (event_id, row) in (range.first..).zip(&rows) {
+        if row.try_get::<i64, _>(0)? != event_id {
+            return Ok(format!("event {event_id} is missing"));
+        }
+        let key = EventKey {
+            flow,
+            execution,
+            event_id,
+        };
+        if !checksum::matches(key, row.try_get(1)?, row.try_get(2)?) {
+            return Ok(format!("event {event_id} is damaged"));
+        }
+    }
+    let (first, last) = (range.first, range.last);
+    Ok(format!(
+        "the events {first} to {last} could not be read together"
+    ))
+}
+
+/// Verifies the events from `first` on against their checksums and joins them by commas. Returns the joined JSON and
+/// where each event ends in it; None if the number of events or the sum of the checksums differs.
+fn verified(flow: i64, execution: i64, first: i64, lines: &str) -> Option<(String, Vec<usize>)> {
     let mut lines = lines.splitn(3, '\n');
     let mut line = || lines.next().unwrap_or_default();
     let (count, sum, joined) = (line(), line(), line());
@@ -161,10 +208,5 @@ fn verified(
         };
         found += i64::from(checksum::checksum(key, json.as_bytes()));
     }
-    if ends.len() != count || sum.parse() != Ok(found) {
-        return Err(Error::Corrupt(format!(
-            "an event of the {count} from {first} on of execution {execution} is damaged"
-        )));
-    }
-    Ok((events, ends))
+    (ends.len() == count && sum.parse() == Ok(found)).then_some((events, ends))
 }

@@ -1,8 +1,8 @@
-//! Tasks that were submitted and wait to be reported.
+//! `ReportTaskSucceeded` and `ReportTaskFailed` of the store.
 
 use sqlx::{Row, SqliteConnection};
 
-use super::{append, columns::damaged, nonces, request::Request};
+use super::{append_execution_events::append_one, nonces, request::Request, rows::damaged};
 use crate::{
     model::{NewEvent, Status},
     store::{
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Within the transaction of a group.
+/// Appends the end of a submitted task, in the transaction of a group.
 pub(super) async fn report_task(
     connection: &mut SqliteConnection,
     request: &Request<ReportTask, i64>,
@@ -53,7 +53,7 @@ pub(super) async fn report_task(
         step_name: step_name(json).ok_or_else(|| damaged("step name"))?,
         ..NewEvent::by_server(report.event_type, report.at, report.detail.clone())
     };
-    let appended = append::append_one(
+    let appended = append_one(
         connection,
         &report.flow,
         &report.execution,

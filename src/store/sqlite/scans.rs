@@ -1,0 +1,51 @@
+//! Limits scans: reads that look at more rows than they return. A scan works in slices and holds no connection
+//! and no snapshot between them, so that other reads get their turn.
+
+use std::{num::NonZero, time::Duration};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::store::Error;
+
+/// Scans in progress. Bounds their memory: each holds at most one page.
+const SCANS_MAX: usize = 8;
+/// Longest wait of a scan for its turn, before the caller is told to retry.
+const SCAN_WAIT: Duration = Duration::from_secs(1);
+
+pub(super) struct Scans {
+    scans: Semaphore,
+    slices: Semaphore,
+}
+
+impl Default for Scans {
+    /// Lets slices take half of the cores, so that reads that are no scans find one free.
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Scans {
+            scans: Semaphore::new(SCANS_MAX),
+            slices: Semaphore::new((cores / 2).max(1)),
+        }
+    }
+}
+
+impl Scans {
+    /// Begins a scan; the permit is held until its end.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Busy` if too many scans are in progress for longer than `SCAN_WAIT`.
+    pub(super) async fn begin(&self) -> Result<SemaphorePermit<'_>, Error> {
+        let permit = tokio::time::timeout(SCAN_WAIT, self.scans.acquire()).await;
+        match permit {
+            Ok(permit) => Ok(permit.expect("the semaphore is never closed")),
+            Err(_) => Err(Error::Busy("too many scans wait".to_owned())),
+        }
+    }
+
+    /// Begins a slice; the permit is held while the slice is read. First come, first served: a short scan waits
+    /// for one slice of each other one only.
+    pub(super) async fn slice(&self) -> SemaphorePermit<'_> {
+        let permit = self.slices.acquire().await;
+        permit.expect("the semaphore is never closed")
+    }
+}
