@@ -1,5 +1,5 @@
-//! An execution as a plain list of events: what the store is compared with. It is written from the
-//! contract and shares no rule with the store.
+//! An execution as a plain list of events: the model that a store's executions are compared with. It is written
+//! from the contract and shares no code with the store.
 
 use flowledger::{
     model::{NewEvent, Status, Timestamp},
@@ -24,20 +24,20 @@ pub const OUTPUTS: [(&str, Option<&str>); 4] = [
 ];
 
 #[derive(Clone)]
-pub struct Model {
-    /// Each with the time and the cause that it got.
+pub struct ExecutionModel {
+    /// Each with its time and ScheduleEventId.
     pub events: Vec<NewEvent>,
     pub status: Status,
 }
 
-impl Model {
+impl ExecutionModel {
     pub fn started(at: Timestamp) -> Self {
         let started = NewEvent {
             time: Some(at),
             schedule_event_id: Some(0),
             ..detailed("ExecutionStarted", "{\"input\":{}}")
         };
-        Model {
+        ExecutionModel {
             events: vec![started],
             status: Status::Running,
         }
@@ -67,11 +67,12 @@ impl Model {
             return conflict;
         }
         if first < next {
-            let places = usize::try_from(first - 1).unwrap()..usize::try_from(last).unwrap();
-            let standing = self.events.get(places).unwrap_or_default();
-            let mut pairs = (first..).zip(events).zip(standing);
-            let whole = standing.len() == events.len();
-            return match whole && pairs.all(|((id, sent), stands)| same(id, sent, stands)) {
+            let range = usize::try_from(first - 1).unwrap()..usize::try_from(last).unwrap();
+            let stored = self.events.get(range).unwrap_or_default();
+            let mut pairs = (first..).zip(events).zip(stored);
+            let whole = stored.len() == events.len();
+            return match whole && pairs.all(|((id, sent), stored)| matches_stored(id, sent, stored))
+            {
                 true => Ok(appended(first, last)),
                 false => conflict,
             };
@@ -79,7 +80,7 @@ impl Model {
         if self.status != Status::Running {
             return Err(Refusal::ExecutionAlreadyCompleted);
         }
-        if let Some(index) = Model::misfit(events, first) {
+        if let Some(index) = ExecutionModel::invalid_schedule_event_id(events, first) {
             return Err(Refusal::InvalidScheduleEventId(index));
         }
         for (id, event) in (first..).zip(events) {
@@ -95,8 +96,8 @@ impl Model {
         Ok(appended(first, last))
     }
 
-    /// The first of these events that would come no later than its cause.
-    pub fn misfit(events: &[NewEvent], first: i64) -> Option<usize> {
+    /// The first of these events whose ScheduleEventId is not below its own EventId.
+    pub fn invalid_schedule_event_id(events: &[NewEvent], first: i64) -> Option<usize> {
         (0..events.len()).find(|&index| {
             let id = first.saturating_add(i64::try_from(index).unwrap());
             events[index]
@@ -105,8 +106,8 @@ impl Model {
         })
     }
 
-    /// Written from the rules: six fields in order, short escapes, control characters by number, all other
-    /// text as it is.
+    /// A page as the contract describes it: six fields in order, short escapes, other control characters as
+    /// \u00xx, all other text unchanged.
     pub fn page(&self, first: i64, limit: i64) -> HistoryPage {
         let end = self.next().min(first + limit);
         let events = (first..end).map(|id| {
@@ -152,13 +153,13 @@ impl Model {
     }
 }
 
-/// Whether what stands there is what was sent; a time that was not sent matches any.
-fn same(id: i64, sent: &NewEvent, stands: &NewEvent) -> bool {
-    stands.event_type == sent.event_type
-        && stands.step_name == sent.step_name
-        && stands.event_detail == sent.event_detail
-        && stands.schedule_event_id == sent.schedule_event_id.or(Some(id - 1))
-        && (sent.time.is_none() || stands.time == sent.time)
+/// Whether the stored event is the one sent. Without a time it matches any.
+fn matches_stored(id: i64, sent: &NewEvent, stored: &NewEvent) -> bool {
+    stored.event_type == sent.event_type
+        && stored.step_name == sent.step_name
+        && stored.event_detail == sent.event_detail
+        && stored.schedule_event_id == sent.schedule_event_id.or(Some(id - 1))
+        && (sent.time.is_none() || stored.time == sent.time)
 }
 
 fn quoted(text: &str) -> String {

@@ -1,10 +1,10 @@
-//! Histories, and any pages of them against a plain list.
+//! Histories read in pages of any size, compared with a model.
 
 use flowledger::model::NewEvent;
 use proptest::{collection::vec, prelude::*, sample::select};
 use tokio::runtime::Runtime;
 
-use super::{config, model::Model, text};
+use super::{config, execution_model::ExecutionModel, text};
 use crate::support::{
     Call, Server,
     test_store::{TestDatabase, TestStore, at},
@@ -25,7 +25,7 @@ pub fn runtime() -> Runtime {
 }
 
 prop_compose! {
-    /// An event; its cause, if it brings one, is at most this.
+    /// An event. Its ScheduleEventId, if it has one, is at most this.
     pub fn any_event(last_cause: i64)(
         event_type in select(&TYPES[..]),
         time in prop::option::of(-1_000_000..1_000_000_i64),
@@ -56,7 +56,7 @@ proptest! {
         runtime().block_on(async {
             let database = TestDatabase::sqlite();
             let store = database.with_execution().await;
-            let mut model = Model::started(at(0));
+            let mut model = ExecutionModel::started(at(0));
             let mut rest = &events[..];
             for size in batches.iter().cycle() {
                 let (batch, after) = rest.split_at(rest.len().min(*size));
@@ -92,7 +92,7 @@ proptest! {
         runtime().block_on(async {
             let server = Server::with_execution().await;
             let store = TestStore { inner: server.app.store.clone() };
-            let mut model = Model::started(at(0));
+            let mut model = ExecutionModel::started(at(0));
             for batch in events.chunks(7) {
                 let appended = store.append(batch, None).await.unwrap();
                 prop_assert_eq!(appended.last, model.append(batch, None, at(10_000)).unwrap().last);

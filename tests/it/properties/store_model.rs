@@ -1,4 +1,4 @@
-//! A store as plain lists: what the real one is compared with, whatever it is asked.
+//! A store as plain lists: the model that the real store is compared with.
 
 use std::{collections::HashSet, fmt::Debug, sync::Arc};
 
@@ -13,12 +13,12 @@ use flowledger::{
     },
 };
 
-use super::model::Model;
+use super::execution_model::ExecutionModel;
 use crate::{store::upkeep::all_executions, support::test_store::detailed};
 
 /// A write.
 #[derive(Clone, Debug)]
-pub enum Ask {
+pub enum Write {
     CreateFlow(Flow),
     UpdateFlow(FlowChange),
     DeleteFlow(FlowDeletion),
@@ -30,64 +30,68 @@ pub enum Ask {
 
 /// A read.
 #[derive(Clone, Debug)]
-pub enum Look {
+pub enum Read {
     Flow(Name),
     Execution(Name, Name),
     Executions(Name),
     Page(Name, Name, HistoryQuery),
 }
 
-/// Answers of all kinds are compared as text.
-fn said<T: Debug>(outcome: Result<T, Refusal>) -> String {
+/// Answers of all types are compared as text.
+fn as_text<T: Debug>(outcome: Result<T, Refusal>) -> String {
     format!("{outcome:?}")
 }
 
-/// What a store said, which is not broken.
-fn told<T: Debug>(outcome: Outcome<T>) -> String {
-    said(outcome.unwrap())
+/// The answer of a store; an error fails the test.
+fn answer_text<T: Debug>(outcome: Outcome<T>) -> String {
+    as_text(outcome.unwrap())
 }
 
-impl Ask {
-    pub async fn of(self, store: Arc<dyn Store>, nonce: Option<Nonce>) -> String {
+impl Write {
+    pub async fn submit_to(self, store: Arc<dyn Store>, nonce: Option<Nonce>) -> String {
         match self {
-            Ask::CreateFlow(flow) => told(store.create_flow(flow, nonce).await),
-            Ask::UpdateFlow(change) => told(store.update_flow(change, nonce).await),
-            Ask::DeleteFlow(deletion) => told(store.delete_flow(deletion, nonce).await),
-            Ask::Start(start) => told(store.start_execution(start, nonce).await),
-            Ask::Stop(stop) => told(store.stop_execution(stop, nonce).await),
-            Ask::Report(report) => told(store.report_task(report, nonce).await),
-            Ask::Append(append) => told(store.append_execution_events(append, nonce).await),
+            Write::CreateFlow(flow) => answer_text(store.create_flow(flow, nonce).await),
+            Write::UpdateFlow(change) => answer_text(store.update_flow(change, nonce).await),
+            Write::DeleteFlow(deletion) => answer_text(store.delete_flow(deletion, nonce).await),
+            Write::Start(start) => answer_text(store.start_execution(start, nonce).await),
+            Write::Stop(stop) => answer_text(store.stop_execution(stop, nonce).await),
+            Write::Report(report) => answer_text(store.report_task(report, nonce).await),
+            Write::Append(append) => {
+                answer_text(store.append_execution_events(append, nonce).await)
+            }
         }
     }
 }
 
-impl Look {
-    pub async fn at(self, store: Arc<dyn Store>) -> String {
+impl Read {
+    pub async fn from_store(self, store: Arc<dyn Store>) -> String {
         match self {
-            Look::Flow(flow) => told(store.describe_flow(&flow).await),
-            Look::Execution(flow, name) => told(store.describe_execution(&flow, &name).await),
-            Look::Executions(flow) => {
+            Read::Flow(flow) => answer_text(store.describe_flow(&flow).await),
+            Read::Execution(flow, name) => {
+                answer_text(store.describe_execution(&flow, &name).await)
+            }
+            Read::Executions(flow) => {
                 let list = all_executions(flow.as_str());
                 let listed = store.list_executions(list).await;
-                told(listed.map(|listed| listed.map(|listed| listed.items)))
+                answer_text(listed.map(|listed| listed.map(|listed| listed.items)))
             }
-            Look::Page(flow, execution, query) => {
+            Read::Page(flow, execution, query) => {
                 let page = store.get_execution_history(&flow, &execution, &query);
-                told(page.await)
+                answer_text(page.await)
             }
         }
     }
 }
 
 #[derive(Clone, Default)]
-pub struct Twin {
-    flows: Vec<Kept>,
+pub struct StoreModel {
+    flows: Vec<FlowModel>,
     nonces: HashSet<[u8; 16]>,
 }
 
 /// A flow and its executions, in the order in which they started.
 #[derive(Clone)]
-struct Kept {
+struct FlowModel {
     flow: Flow,
     runs: Vec<Run>,
 }
@@ -95,46 +99,46 @@ struct Kept {
 #[derive(Clone)]
 struct Run {
     start: StartExecution,
-    /// The flow's when it started.
+    /// The definition of the flow when it started.
     definition: String,
-    model: Model,
+    model: ExecutionModel,
 }
 
-impl Twin {
-    /// Does it, and answers what a store should say.
-    pub fn does(&mut self, ask: &Ask, nonce: Option<Nonce>) -> String {
+impl StoreModel {
+    /// Applies the write and returns the answer that a store must give.
+    pub fn apply(&mut self, write: &Write, nonce: Option<Nonce>) -> String {
         if nonce.is_some_and(|nonce| !self.nonces.insert(nonce.digest)) {
-            return said::<()>(Err(Refusal::NonceUsed));
+            return as_text::<()>(Err(Refusal::NonceUsed));
         }
-        match ask {
-            Ask::CreateFlow(flow) => said(self.create(flow)),
-            Ask::UpdateFlow(change) => said(self.update(change)),
-            Ask::DeleteFlow(deletion) => said(self.delete(&deletion.name)),
-            Ask::Start(start) => said(self.start(start)),
-            Ask::Stop(stop) => said(self.stop(stop)),
-            Ask::Report(report) => said(self.report(report)),
-            Ask::Append(ask) => said(self.append(ask)),
+        match write {
+            Write::CreateFlow(flow) => as_text(self.create(flow)),
+            Write::UpdateFlow(change) => as_text(self.update(change)),
+            Write::DeleteFlow(deletion) => as_text(self.delete(&deletion.name)),
+            Write::Start(start) => as_text(self.start(start)),
+            Write::Stop(stop) => as_text(self.stop(stop)),
+            Write::Report(report) => as_text(self.report(report)),
+            Write::Append(write) => as_text(self.append(write)),
         }
     }
 
-    /// What a store should show.
-    pub fn shows(&self, look: &Look) -> String {
-        match look {
-            Look::Flow(flow) => said(self.flow(flow).map(|kept| &kept.flow)),
-            Look::Execution(flow, name) => said(self.execution(flow, name)),
-            Look::Executions(flow) => said(self.flow(flow).map(|kept| {
-                let newest_first = kept.runs.iter().rev();
+    /// The answer that a store must give to a read.
+    pub fn expected(&self, read: &Read) -> String {
+        match read {
+            Read::Flow(flow) => as_text(self.flow(flow).map(|flow_model| &flow_model.flow)),
+            Read::Execution(flow, name) => as_text(self.describe(flow, name)),
+            Read::Executions(flow) => as_text(self.flow(flow).map(|flow_model| {
+                let newest_first = flow_model.runs.iter().rev();
                 newest_first
-                    .map(|run| run.describe(kept))
+                    .map(|run| run.describe(flow_model))
                     .collect::<Vec<_>>()
             })),
-            Look::Page(flow, execution, query) => said(self.page(flow, execution, query)),
+            Read::Page(flow, execution, query) => as_text(self.page(flow, execution, query)),
         }
     }
 
-    pub fn model(&self, flow: &Name, execution: &Name) -> Option<&Model> {
-        let kept = self.flow(flow).ok()?;
-        Some(&kept.run(execution).ok()?.model)
+    pub fn execution(&self, flow: &Name, execution: &Name) -> Option<&ExecutionModel> {
+        let flow_model = self.flow(flow).ok()?;
+        Some(&flow_model.run(execution).ok()?.model)
     }
 
     /// The flow's id, which tells it from an earlier one of its name.
@@ -142,15 +146,15 @@ impl Twin {
         Some(self.flow(flow).ok()?.flow.id.clone())
     }
 
-    fn flow(&self, name: &Name) -> Result<&Kept, Refusal> {
+    fn flow(&self, name: &Name) -> Result<&FlowModel, Refusal> {
         let mut flows = self.flows.iter();
-        let found = flows.find(|kept| kept.flow.name == *name);
+        let found = flows.find(|flow_model| flow_model.flow.name == *name);
         found.ok_or(Refusal::FlowNotExists)
     }
 
-    fn flow_mut(&mut self, name: &Name) -> Result<&mut Kept, Refusal> {
+    fn flow_mut(&mut self, name: &Name) -> Result<&mut FlowModel, Refusal> {
         let mut flows = self.flows.iter_mut();
-        let found = flows.find(|kept| kept.flow.name == *name);
+        let found = flows.find(|flow_model| flow_model.flow.name == *name);
         found.ok_or(Refusal::FlowNotExists)
     }
 
@@ -164,23 +168,23 @@ impl Twin {
         Ok(run.model.page(query.from.unwrap_or(1), query.limit))
     }
 
-    fn execution(&self, flow: &Name, name: &Name) -> Result<Execution, Refusal> {
-        let kept = self.flow(flow)?;
-        Ok(kept.run(name)?.describe(kept))
+    fn describe(&self, flow: &Name, name: &Name) -> Result<Execution, Refusal> {
+        let flow_model = self.flow(flow)?;
+        Ok(flow_model.run(name)?.describe(flow_model))
     }
 
     fn create(&mut self, flow: &Flow) -> Result<Flow, Refusal> {
         if self.flow(&flow.name).is_ok() {
             return Err(Refusal::FlowAlreadyExists);
         }
-        self.flows.push(Kept {
+        self.flows.push(FlowModel {
             flow: flow.clone(),
             runs: Vec::new(),
         });
         Ok(flow.clone())
     }
 
-    /// Only the definition, in this test.
+    /// Changes the definition only: the test changes nothing else.
     fn update(&mut self, change: &FlowChange) -> Result<Flow, Refusal> {
         let flow = &mut self.flow_mut(&change.name)?.flow;
         if let Some(definition) = &change.definition {
@@ -192,22 +196,23 @@ impl Twin {
 
     fn delete(&mut self, name: &Name) -> Result<(), Refusal> {
         self.flow(name)?;
-        self.flows.retain(|kept| kept.flow.name != *name);
+        self.flows
+            .retain(|flow_model| flow_model.flow.name != *name);
         Ok(())
     }
 
     fn start(&mut self, start: &StartExecution) -> Result<Execution, Refusal> {
-        let kept = self.flow_mut(&start.flow)?;
-        match kept.run(&start.name) {
+        let flow_model = self.flow_mut(&start.flow)?;
+        match flow_model.run(&start.name) {
             Ok(run) if run.model.status == Status::Running => {}
             Ok(_) => return Err(Refusal::ExecutionAlreadyExists),
-            Err(_) => kept.runs.push(Run {
+            Err(_) => flow_model.runs.push(Run {
                 start: start.clone(),
-                definition: kept.flow.definition.clone(),
-                model: Model::started(start.at),
+                definition: flow_model.flow.definition.clone(),
+                model: ExecutionModel::started(start.at),
             }),
         }
-        self.execution(&start.flow, &start.name)
+        self.describe(&start.flow, &start.name)
     }
 
     fn stop(&mut self, stop: &StopExecution) -> Result<Execution, Refusal> {
@@ -217,17 +222,21 @@ impl Twin {
         };
         self.model_mut(&stop.flow, &stop.execution)?
             .append(&[stopped], None, stop.at)?;
-        self.execution(&stop.flow, &stop.execution)
+        self.describe(&stop.flow, &stop.execution)
     }
 
-    /// Whatever is missing, the token is of another flow.
+    /// A task token that names anything missing is one of an earlier flow: FlowNotExists.
     fn report(&mut self, report: &ReportTask) -> Result<i64, Refusal> {
         let gone = Refusal::FlowNotExists;
-        let kept = self.flow(&report.flow)?;
-        let run = kept.run(&report.execution).map_err(|_| gone.clone())?;
+        let flow_model = self.flow(&report.flow)?;
+        let run = flow_model
+            .run(&report.execution)
+            .map_err(|_| gone.clone())?;
         let place = usize::try_from(report.submitted - 1).unwrap();
         let events = &run.model.events;
-        let submitted = events.get(place).filter(|_| kept.flow.id == report.flow_id);
+        let submitted = events
+            .get(place)
+            .filter(|_| flow_model.flow.id == report.flow_id);
         let submitted = submitted.ok_or(gone)?;
         let ends = [TASK_SUCCEEDED, TASK_FAILED, "TaskTimedOut"];
         let ended = events.iter().any(|event| {
@@ -247,24 +256,24 @@ impl Twin {
         Ok(model.append(&[event], None, report.at)?.first)
     }
 
-    fn append(&mut self, ask: &AppendRequest) -> Result<Appended, Refusal> {
-        let flow_id = self.flow(&ask.flow)?.flow.id.clone();
-        let model = self.model_mut(&ask.flow, &ask.execution)?;
-        let appended = model.append(ask.batch.events(), ask.batch.expected(), ask.at)?;
+    fn append(&mut self, write: &AppendRequest) -> Result<Appended, Refusal> {
+        let flow_id = self.flow(&write.flow)?.flow.id.clone();
+        let model = self.model_mut(&write.flow, &write.execution)?;
+        let appended = model.append(write.batch.events(), write.batch.expected(), write.at)?;
         Ok(Appended {
             flow_id,
             ..appended
         })
     }
 
-    fn model_mut(&mut self, flow: &Name, execution: &Name) -> Result<&mut Model, Refusal> {
+    fn model_mut(&mut self, flow: &Name, execution: &Name) -> Result<&mut ExecutionModel, Refusal> {
         let mut runs = self.flow_mut(flow)?.runs.iter_mut();
         let found = runs.find(|run| run.start.name == *execution);
         Ok(&mut found.ok_or(Refusal::ExecutionNotExists)?.model)
     }
 }
 
-impl Kept {
+impl FlowModel {
     fn run(&self, name: &Name) -> Result<&Run, Refusal> {
         let found = self.runs.iter().find(|run| run.start.name == *name);
         found.ok_or(Refusal::ExecutionNotExists)
@@ -272,15 +281,15 @@ impl Kept {
 }
 
 impl Run {
-    fn describe(&self, kept: &Kept) -> Execution {
+    fn describe(&self, flow_model: &FlowModel) -> Execution {
         Execution {
-            flow: kept.flow.name.clone(),
+            flow: flow_model.flow.name.clone(),
             name: self.start.name.clone(),
             status: self.model.status,
             input: self.start.input.clone(),
             output: self.model.output().map(str::to_owned),
             definition: self.definition.clone(),
-            environment: kept.flow.environment.clone(),
+            environment: flow_model.flow.environment.clone(),
             started_at: self.start.at,
             stopped_at: self.model.stopped_at(),
         }

@@ -1,9 +1,9 @@
-//! The writer's queue under callers that come, wait, and go away in any order, while a close or a failing
-//! write comes between.
+//! The write queue with concurrent callers that submit, wait and cancel in any order, while the store is closed or
+//! a write fails.
 //!
-//! Everything of ours runs on one thread here, so that the order of events is chosen at every point where
-//! a task waits; only how fast SQLite's own thread answers is left to the machine. What lies below (channels
-//! between threads) is tokio's, and model-checked there.
+//! The callers and the writer run on one thread, so that the test chooses their interleaving at every await. Only the
+//! speed of SQLite's own thread depends on the machine. The channels between threads are tokio's, which checks them
+//! with loom.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use flowledger::{
 use proptest::{collection::vec, prelude::*, sample::Index};
 use tokio::task::yield_now;
 
-use super::{config, ledger::runtime};
+use super::{config, histories::runtime};
 use crate::{
     store::sqlite::{connect, run_on},
     support::{
@@ -25,7 +25,7 @@ use crate::{
 
 const EXECUTIONS: [&str; 3] = ["e", "second", "third"];
 
-/// Fails every transaction that writes such an event, as a broken disk would.
+/// The trigger fails every transaction that writes an event with this detail, as a failing disk would.
 const POISON: &str = "poison";
 const TRIGGER: &str = "
     CREATE TRIGGER poison BEFORE INSERT ON events WHEN instr(NEW.json, 'poison')
@@ -33,37 +33,37 @@ const TRIGGER: &str = "
 
 #[derive(Clone, Debug)]
 enum Turn {
-    /// Somebody comes and asks for so many events.
-    Ask {
+    /// A new caller submits an append of so many events.
+    Append {
         execution: usize,
         events: usize,
         poison: bool,
     },
-    /// One of those who wait looks whether there is an answer.
-    Nudge(Index),
-    /// One of those who wait goes away.
-    HangUp(Index),
-    /// One of those who wait does nothing else until there is an answer.
+    /// A waiting caller polls its call once.
+    Poll(Index),
+    /// A waiting caller drops its call.
+    Cancel(Index),
+    /// A waiting caller awaits its answer.
     Wait(Index),
-    /// Whatever else has something to do does it.
+    /// The test yields to other tasks, so many times.
     Yield(usize),
     Read(usize),
     Close,
 }
 
 fn any_turn() -> impl Strategy<Value = Turn> {
-    let ask = |poison| {
-        (0..EXECUTIONS.len(), 1..4_usize).prop_map(move |(execution, events)| Turn::Ask {
+    let append = |poison| {
+        (0..EXECUTIONS.len(), 1..4_usize).prop_map(move |(execution, events)| Turn::Append {
             execution,
             events,
             poison,
         })
     };
     prop_oneof![
-        80 => ask(false),
-        2 => ask(true),
-        20 => any::<Index>().prop_map(Turn::Nudge),
-        15 => any::<Index>().prop_map(Turn::HangUp),
+        80 => append(false),
+        2 => append(true),
+        20 => any::<Index>().prop_map(Turn::Poll),
+        15 => any::<Index>().prop_map(Turn::Cancel),
         5 => any::<Index>().prop_map(Turn::Wait),
         30 => (1..8_usize).prop_map(Turn::Yield),
         5 => (0..EXECUTIONS.len()).prop_map(Turn::Read),
@@ -74,12 +74,13 @@ fn any_turn() -> impl Strategy<Value = Turn> {
 struct Caller {
     execution: usize,
     details: Vec<String>,
-    /// None once it is answered or given up.
+    /// None after its answer or its cancellation.
     waiting: Option<PendingCall<Outcome<Appended>>>,
     answer: Option<Outcome<Appended>>,
-    /// Whether the store was being closed when it came, or was closed.
-    late: bool,
-    too_late: bool,
+    /// Whether its append need not be stored, because the store was closing when it was submitted.
+    may_be_missing: bool,
+    /// Whether the store was closed when it was submitted.
+    after_close: bool,
 }
 
 impl Caller {
@@ -102,26 +103,26 @@ impl Caller {
     }
 }
 
-/// Those who came, in the order in which they came.
-struct Crowd {
+/// All callers, in the order of submission.
+struct Callers {
     store: Arc<dyn Store>,
-    callers: Vec<Caller>,
+    all: Vec<Caller>,
     closing: Option<PendingCall<()>>,
     closed: bool,
 }
 
-impl Crowd {
+impl Callers {
     fn new(store: Arc<dyn Store>) -> Self {
-        Crowd {
+        Callers {
             store,
-            callers: Vec::new(),
+            all: Vec::new(),
             closing: None,
             closed: false,
         }
     }
 
-    fn ask(&mut self, execution: usize, events: usize, poison: bool) {
-        let number = self.callers.len();
+    fn submit(&mut self, execution: usize, events: usize, poison: bool) {
+        let number = self.all.len();
         let details = (0..events).map(|event| format!("{number} {event}"));
         let mut details: Vec<_> = details.collect();
         if poison {
@@ -129,23 +130,23 @@ impl Crowd {
         }
         let batch: Vec<NewEvent> = details.iter().map(|detail| detailed("A", detail)).collect();
         let store = Arc::clone(&self.store);
-        let ask = append("f", EXECUTIONS[execution], &batch, None);
-        let waiting = pending(async move { store.append_execution_events(ask, None).await });
+        let request = append("f", EXECUTIONS[execution], &batch, None);
+        let waiting = pending(async move { store.append_execution_events(request, None).await });
         let mut caller = Caller {
             execution,
             details,
             waiting: Some(waiting),
             answer: None,
-            late: self.closed || self.closing.is_some(),
-            too_late: self.closed,
+            may_be_missing: self.closed || self.closing.is_some(),
+            after_close: self.closed,
         };
         caller.poll_once();
-        self.callers.push(caller);
+        self.all.push(caller);
     }
 
     fn waiting(&mut self, index: Index) -> Option<&mut Caller> {
         let waits = |caller: &&mut Caller| caller.waiting.is_some();
-        let mut waiting: Vec<_> = self.callers.iter_mut().filter(waits).collect();
+        let mut waiting: Vec<_> = self.all.iter_mut().filter(waits).collect();
         (!waiting.is_empty()).then(|| waiting.swap_remove(index.index(waiting.len())))
     }
 
@@ -156,16 +157,16 @@ impl Crowd {
         self.closed = self.closed || poll_once(closing).is_some();
     }
 
-    /// How many were acknowledged on this execution, of those who came with their events.
+    /// How many events of this execution were acknowledged.
     fn acknowledged(&self, execution: usize) -> usize {
-        let callers = self.callers.iter();
+        let callers = self.all.iter();
         let acknowledged =
             callers.filter(|caller| caller.execution == execution && caller.acknowledged());
         acknowledged.map(|caller| caller.details.len()).sum()
     }
 
     async fn end(&mut self) {
-        for caller in &mut self.callers {
+        for caller in &mut self.all {
             caller.wait().await;
         }
         match self.closing.take().filter(|_| !self.closed) {
@@ -175,8 +176,8 @@ impl Crowd {
         self.closed = true;
     }
 
-    /// What is stored is what was acknowledged and what nobody heard of, whole, once, in order; answers the
-    /// details of each execution.
+    /// Checks that every acknowledged append is stored whole, once and in order, and nothing else but appends without
+    /// an answer. Returns the details of each execution.
     async fn check(&self, database: &TestDatabase) -> Result<Vec<Vec<String>>, TestCaseError> {
         let store = database.open().await;
         let mut histories = Vec::new();
@@ -186,10 +187,10 @@ impl Crowd {
         store.close().await;
         let mut rests: Vec<&[String]> = histories.iter().map(Vec::as_slice).collect();
         let poisoned = self
-            .callers
+            .all
             .iter()
             .any(|caller| caller.details.last().unwrap() == POISON);
-        for caller in &self.callers {
+        for caller in &self.all {
             let rest = &mut rests[caller.execution];
             let first = histories[caller.execution].len() - rest.len() + 2; // after event 1
             let stored = rest.starts_with(&caller.details);
@@ -202,24 +203,28 @@ impl Crowd {
                     prop_assert_eq!(usize::try_from(appended.first), Ok(first));
                     let last = first + caller.details.len() - 1;
                     prop_assert_eq!(usize::try_from(appended.last), Ok(last));
-                    prop_assert!(!caller.too_late, "acknowledged after the close");
+                    prop_assert!(!caller.after_close, "acknowledged after the close");
                 }
                 Some(Ok(Err(refusal))) => prop_assert!(false, "refused: {refusal:?}"),
-                Some(Err(Error::Unavailable(_))) => prop_assert!(caller.late && !stored),
+                Some(Err(Error::Unavailable(_))) => prop_assert!(caller.may_be_missing && !stored),
                 Some(Err(error)) => {
                     prop_assert!(poisoned && !stored, "{error}: {:?}", caller.details)
                 }
-                None => prop_assert!(stored || poisoned || caller.late, "{:?}", caller.details),
+                None => prop_assert!(
+                    stored || poisoned || caller.may_be_missing,
+                    "{:?}",
+                    caller.details
+                ),
             }
         }
         for rest in rests {
-            prop_assert!(rest.is_empty(), "nobody asked for {rest:?} here");
+            prop_assert!(rest.is_empty(), "{rest:?} was never appended here");
         }
         Ok(histories)
     }
 }
 
-async fn meet(turns: Vec<Turn>) -> Result<(), TestCaseError> {
+async fn run(turns: Vec<Turn>) -> Result<(), TestCaseError> {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     for execution in &EXECUTIONS[1..] {
@@ -228,23 +233,23 @@ async fn meet(turns: Vec<Turn>) -> Result<(), TestCaseError> {
     store.close().await;
     run_on(&database.file("test.db"), TRIGGER).await;
     let TestStore { inner: store } = database.open().await;
-    let mut crowd = Crowd::new(store);
+    let mut callers = Callers::new(store);
     let mut reads = Vec::new();
     for turn in turns {
         match turn {
-            Turn::Ask {
+            Turn::Append {
                 execution,
                 events,
                 poison,
-            } => crowd.ask(execution, events, poison),
-            Turn::Nudge(index) => {
-                crowd.waiting(index).map(Caller::poll_once);
+            } => callers.submit(execution, events, poison),
+            Turn::Poll(index) => {
+                callers.waiting(index).map(Caller::poll_once);
             }
-            Turn::HangUp(index) => {
-                crowd.waiting(index).map(|caller| caller.waiting.take());
+            Turn::Cancel(index) => {
+                callers.waiting(index).map(|caller| caller.waiting.take());
             }
             Turn::Wait(index) => {
-                if let Some(caller) = crowd.waiting(index) {
+                if let Some(caller) = callers.waiting(index) {
                     caller.wait().await;
                 }
             }
@@ -253,37 +258,34 @@ async fn meet(turns: Vec<Turn>) -> Result<(), TestCaseError> {
                     yield_now().await;
                 }
             }
-            Turn::Read(execution) if crowd.closing.is_none() => {
-                let acknowledged = crowd.acknowledged(execution);
-                let store = Arc::clone(&crowd.store);
+            Turn::Read(execution) if callers.closing.is_none() => {
+                let acknowledged = callers.acknowledged(execution);
+                let store = Arc::clone(&callers.store);
                 let details = TestStore { inner: store }
                     .details(EXECUTIONS[execution])
                     .await;
                 reads.push((execution, acknowledged, details));
             }
             Turn::Read(_) => {}
-            Turn::Close => crowd.close(),
+            Turn::Close => callers.close(),
         }
     }
-    crowd.end().await;
-    crowd.ask(0, 1, false);
-    let answer = crowd
-        .callers
-        .last()
-        .and_then(|caller| caller.answer.as_ref());
+    callers.end().await;
+    callers.submit(0, 1, false);
+    let answer = callers.all.last().and_then(|caller| caller.answer.as_ref());
     prop_assert!(
         matches!(answer, Some(Err(Error::Unavailable(_)))),
         "{answer:?}"
     );
-    let histories = crowd.check(&database).await?;
+    let histories = callers.check(&database).await?;
     for (execution, acknowledged, details) in reads {
         prop_assert!(
             details.len() >= acknowledged,
-            "an acknowledged event is not seen"
+            "a read misses an acknowledged event"
         );
         prop_assert!(
             histories[execution].starts_with(&details),
-            "what is seen stays"
+            "an event that was read is gone"
         );
     }
     Ok(())
@@ -293,15 +295,15 @@ proptest! {
     #![proptest_config(config(64))]
 
     #[test]
-    fn whoever_asks_is_answered_once_and_what_is_stored_is_whole_and_in_order(turns in vec(any_turn(), 1..120)) {
-        runtime().block_on(meet(turns))?;
+    fn every_append_is_answered_once_and_stored_whole_and_in_order(turns in vec(any_turn(), 1..120)) {
+        runtime().block_on(run(turns))?;
     }
 }
 
-/// More callers than the queue holds, while somebody else holds the database: those in the queue wait, the
-/// others are told to come again after a second, and those who go away were never there.
+/// More callers than the queue holds, while another process holds the write lock: the queued appends wait, the
+/// others get `Busy` after a second (backpressure), and cancelled ones write nothing.
 #[test]
-fn callers_for_whom_there_is_no_room_are_told_so_and_leave_no_trace() {
+fn appends_beyond_the_queue_get_busy_and_write_nothing() {
     runtime().block_on(async {
         let database = TestDatabase::sqlite();
         let store = database.with_execution().await;
@@ -311,38 +313,38 @@ fn callers_for_whom_there_is_no_room_are_told_so_and_leave_no_trace() {
         let mut shell = connect(&database.file("test.db")).await;
         let hold = sqlx::query("BEGIN IMMEDIATE").execute(&mut shell);
         hold.await.unwrap();
-        let mut crowd = Crowd::new(store.inner);
+        let mut callers = Callers::new(store.inner);
         for number in 0..1024 + 256 + 40 {
-            crowd.ask(number % EXECUTIONS.len(), 1, false);
+            callers.submit(number % EXECUTIONS.len(), 1, false);
         }
         for _ in 0..10 {
             yield_now().await; // the writer takes what it can
         }
-        for caller in &mut crowd.callers {
-            caller.poll_once(); // into the room that this makes
+        for caller in &mut callers.all {
+            caller.poll_once(); // into the places that this frees
         }
-        for caller in crowd.callers.iter_mut().rev().take(20) {
+        for caller in callers.all.iter_mut().rev().take(20) {
             caller.waiting = None;
-            caller.late = true; // need not be stored
+            caller.may_be_missing = true;
         }
         tokio::time::pause();
         tokio::time::advance(Duration::from_millis(1001)).await;
-        let mut told = 0;
-        for caller in &mut crowd.callers {
+        let mut busy = 0;
+        for caller in &mut callers.all {
             caller.poll_once();
             if let Some(Err(error)) = caller.answer.take() {
                 assert!(matches!(error, Error::Busy(_)), "{error}");
                 caller.answer = Some(Err(Error::Unavailable(error.to_string())));
-                caller.late = true;
-                told += 1;
+                caller.may_be_missing = true;
+                busy += 1;
             }
         }
         tokio::time::resume();
-        assert!((20..=276).contains(&told), "{told} of 296 were told");
+        assert!((20..=276).contains(&busy), "{busy} of 296 got Busy");
         sqlx::query("COMMIT").execute(&mut shell).await.unwrap();
-        crowd.end().await;
-        let histories = crowd.check(&database).await.unwrap();
+        callers.end().await;
+        let histories = callers.check(&database).await.unwrap();
         let stored: usize = histories.iter().map(Vec::len).sum();
-        assert_eq!(stored, 1024 + 256 + 40 - 20 - told);
+        assert_eq!(stored, 1024 + 256 + 40 - 20 - busy);
     });
 }

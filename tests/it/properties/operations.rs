@@ -1,5 +1,5 @@
-//! Anything that anybody may ask of a store, one thing after another and some at the same time, against a
-//! twin of plain lists.
+//! Random operations on a store, one after another and several at the same time, compared with a model of plain
+//! lists (`store_model`). The store is closed and opened again in between.
 
 use std::{cell::Cell, sync::Arc};
 
@@ -23,9 +23,9 @@ use proptest::{
 
 use super::{
     config,
-    ledger::{any_event, runtime},
-    model::{ENDS, Model, OUTPUTS},
-    twin::{Ask, Look, Twin},
+    execution_model::{ENDS, ExecutionModel, OUTPUTS},
+    histories::{any_event, runtime},
+    store_model::{Read, StoreModel, Write},
 };
 use crate::{
     store::upkeep::change,
@@ -35,22 +35,22 @@ use crate::{
     },
 };
 
-/// Few names, so that deeds meet.
+/// Few names, so that operations concern the same flows and executions.
 const FLOWS: [&str; 2] = ["f", "g"];
 const EXECUTIONS: [&str; 2] = ["e", "x"];
 
-/// What is asked at the same time; then perhaps the store is closed, before the answers are waited for, and
-/// opened again.
+/// Operations submitted at the same time. With `closes` the store is closed before their answers are awaited, and
+/// opened again afterwards.
 #[derive(Clone, Debug)]
 struct Round {
-    deeds: Vec<Deed>,
-    looks: Vec<Look>,
+    operations: Vec<Operation>,
+    reads: Vec<Read>,
     closes: bool,
 }
 
-/// A write that somebody wants; its places are chosen when it is clear what there is by then.
+/// A write. Its EventIds are chosen only when it is submitted, because they depend on the events stored by then.
 #[derive(Clone, Debug)]
-struct Deed {
+struct Operation {
     flow: &'static str,
     execution: &'static str,
     nonce: Option<u8>,
@@ -72,12 +72,12 @@ enum Kind {
         stale: bool,
         event_type: &'static str,
     },
-    /// New events, which expect the end, another place, or nothing.
+    /// New events, which expect the next EventId, another one, or none.
     Append {
         events: Vec<NewEvent>,
         expected: Expected,
     },
-    /// Events that stand there, and perhaps new ones behind them.
+    /// Events that are stored already, and perhaps new ones after them.
     Repeat {
         from: Index,
         count: usize,
@@ -89,18 +89,18 @@ enum Kind {
 #[derive(Clone, Copy, Debug)]
 enum Expected {
     Nothing,
-    /// So far beyond the end; before it if negative.
+    /// The next EventId plus this.
     Beyond(i64),
     /// The same, by the EventId of the first event.
     Inside(i64),
     Id(i64),
 }
 
-/// How a repeat differs from what stands there.
+/// How a repeat differs from the stored events.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     None,
-    /// It leaves out the time, which matches any.
+    /// Without the time, which matches any.
     NoTime,
     Time,
     Type,
@@ -177,63 +177,68 @@ fn any_kind() -> impl Strategy<Value = Kind> {
 }
 
 prop_compose! {
-    fn any_deed()(
+    fn any_operation()(
         flow in select(&FLOWS[..]),
         execution in select(&EXECUTIONS[..]),
         nonce in weighted(0.3, 0..40_u8),
         kind in any_kind(),
-    ) -> Deed {
-        Deed { flow, execution, nonce, kind }
+    ) -> Operation {
+        Operation { flow, execution, nonce, kind }
     }
 }
 
-fn any_look() -> impl Strategy<Value = Look> {
+fn any_read() -> impl Strategy<Value = Read> {
     let flow = || select(&FLOWS[..]).prop_map(name);
     let execution = || select(&EXECUTIONS[..]).prop_map(name);
     let query = (1..60_i64, 1..20_i64).prop_map(|(first, limit)| HistoryQuery::range(first, limit));
     prop_oneof![
-        1 => flow().prop_map(Look::Flow),
-        1 => flow().prop_map(Look::Executions),
-        2 => (flow(), execution()).prop_map(|(flow, execution)| Look::Execution(flow, execution)),
-        6 => (flow(), execution(), query).prop_map(|(flow, execution, query)| Look::Page(flow, execution, query)),
+        1 => flow().prop_map(Read::Flow),
+        1 => flow().prop_map(Read::Executions),
+        2 => (flow(), execution()).prop_map(|(flow, execution)| Read::Execution(flow, execution)),
+        6 => (flow(), execution(), query).prop_map(|(flow, execution, query)| Read::Page(flow, execution, query)),
     ]
 }
 
 prop_compose! {
     fn any_round()(
-        deeds in vec(any_deed(), 0..6),
-        looks in vec(any_look(), 0..3),
+        operations in vec(any_operation(), 0..6),
+        reads in vec(any_read(), 0..3),
         closes in prop::bool::weighted(0.05),
     ) -> Round {
-        Round { deeds, looks, closes }
+        Round { operations, reads, closes }
     }
 }
 
-/// The deed as it is asked for by now; None if a batch of such events cannot be made.
-fn placed(deed: Deed, twin: &Twin, new_id: usize, now: Timestamp) -> Option<Ask> {
-    let (flow_name, execution) = (name(deed.flow), name(deed.execution));
-    let started = Model::started(now);
-    let model = twin.model(&flow_name, &execution).unwrap_or(&started);
-    Some(match deed.kind {
-        Kind::Create => Ask::CreateFlow(Flow {
+/// The write for the present state of the model; None if its events are no valid batch.
+fn write(
+    operation: Operation,
+    stored: &StoreModel,
+    new_id: usize,
+    now: Timestamp,
+) -> Option<Write> {
+    let (flow_name, execution) = (name(operation.flow), name(operation.execution));
+    let started = ExecutionModel::started(now);
+    let model = stored.execution(&flow_name, &execution).unwrap_or(&started);
+    Some(match operation.kind {
+        Kind::Create => Write::CreateFlow(Flow {
             id: format!("id of flow {new_id}"),
-            ..flow(deed.flow)
+            ..flow(operation.flow)
         }),
-        Kind::Update => Ask::UpdateFlow(FlowChange {
+        Kind::Update => Write::UpdateFlow(FlowChange {
             name: flow_name,
             definition: Some(format!("definition {new_id}")),
             at: now,
             ..change()
         }),
-        Kind::Delete => Ask::DeleteFlow(FlowDeletion {
+        Kind::Delete => Write::DeleteFlow(FlowDeletion {
             name: flow_name,
             at: now,
         }),
-        Kind::Start => Ask::Start(StartExecution {
+        Kind::Start => Write::Start(StartExecution {
             at: now,
-            ..start(deed.flow, deed.execution)
+            ..start(operation.flow, operation.execution)
         }),
-        Kind::Stop { detail } => Ask::Stop(StopExecution {
+        Kind::Stop { detail } => Write::Stop(StopExecution {
             flow: flow_name,
             execution,
             detail: detail.to_owned(),
@@ -243,8 +248,8 @@ fn placed(deed: Deed, twin: &Twin, new_id: usize, now: Timestamp) -> Option<Ask>
             submitted,
             stale,
             event_type,
-        } => Ask::Report(ReportTask {
-            flow_id: twin
+        } => Write::Report(ReportTask {
+            flow_id: stored
                 .flow_id(&flow_name)
                 .filter(|_| !stale)
                 .unwrap_or_default(),
@@ -257,7 +262,7 @@ fn placed(deed: Deed, twin: &Twin, new_id: usize, now: Timestamp) -> Option<Ask>
         }),
         Kind::Append { events, expected } => {
             let batch = batch(events, expected, model)?;
-            append(deed.flow, deed.execution, batch, now)
+            append(operation.flow, operation.execution, batch, now)
         }
         Kind::Repeat {
             from,
@@ -266,22 +271,22 @@ fn placed(deed: Deed, twin: &Twin, new_id: usize, now: Timestamp) -> Option<Ask>
             behind,
         } => {
             let from = from.index(model.events.len());
-            let standing = model.events.iter().skip(from).take(count);
+            let repeated = model.events.iter().skip(from).take(count);
             let behind = behind
                 .into_iter()
                 .filter(|_| model.status == Status::Running);
-            let mut events: Vec<_> = standing.cloned().chain(behind).collect();
-            changed(&mut events[0], change);
+            let mut events: Vec<_> = repeated.cloned().chain(behind).collect();
+            apply_change(&mut events[0], change);
             let first = i64::try_from(from).unwrap() + 1;
             let batch = batch(events, Expected::Id(first), model)?;
-            append(deed.flow, deed.execution, batch, now)
+            append(operation.flow, operation.execution, batch, now)
         }
     })
 }
 
-fn append(flow: &str, execution: &str, batch: Batch, at: Timestamp) -> Ask {
+fn append(flow: &str, execution: &str, batch: Batch, at: Timestamp) -> Write {
     let (flow, execution) = (name(flow), name(execution));
-    Ask::Append(AppendRequest {
+    Write::Append(AppendRequest {
         flow,
         execution,
         batch,
@@ -289,8 +294,8 @@ fn append(flow: &str, execution: &str, batch: Batch, at: Timestamp) -> Ask {
     })
 }
 
-/// The only fault that these events can have is a cause that does not come before them.
-fn batch(mut events: Vec<NewEvent>, expected: Expected, model: &Model) -> Option<Batch> {
+/// The only rule that these events can break is that a ScheduleEventId precedes its event.
+fn batch(mut events: Vec<NewEvent>, expected: Expected, model: &ExecutionModel) -> Option<Batch> {
     let expected = match expected {
         Expected::Nothing => None,
         Expected::Beyond(by) => Some(1.max(model.next() + by)),
@@ -305,13 +310,16 @@ fn batch(mut events: Vec<NewEvent>, expected: Expected, model: &Model) -> Option
         Err((index, fault)) => {
             assert_eq!(fault.field, "ScheduleEventId");
             let first = expected.or(events[0].event_id).unwrap();
-            assert_eq!(Model::misfit(&events, first), Some(index));
+            assert_eq!(
+                ExecutionModel::invalid_schedule_event_id(&events, first),
+                Some(index)
+            );
             None
         }
     }
 }
 
-fn changed(event: &mut NewEvent, change: Change) {
+fn apply_change(event: &mut NewEvent, change: Change) {
     match change {
         Change::None => {}
         Change::NoTime => event.time = None,
@@ -329,40 +337,44 @@ fn changed(event: &mut NewEvent, change: Change) {
     }
 }
 
-/// Everything there is to see.
-fn everything() -> Vec<Look> {
-    let places = FLOWS.map(|flow| EXECUTIONS.map(|execution| (name(flow), name(execution))));
+/// Reads of everything that the store has.
+fn all_reads() -> Vec<Read> {
+    let executions = FLOWS.map(|flow| EXECUTIONS.map(|execution| (name(flow), name(execution))));
     let whole = HistoryQuery::range(1, HISTORY_LIMIT_MAX);
-    let lists = FLOWS.map(|flow| [Look::Flow(name(flow)), Look::Executions(name(flow))]);
-    let pages = places.into_iter().flatten();
-    let pages = pages.map(|(flow, execution)| Look::Page(flow, execution, whole.clone()));
+    let lists = FLOWS.map(|flow| [Read::Flow(name(flow)), Read::Executions(name(flow))]);
+    let pages = executions.into_iter().flatten();
+    let pages = pages.map(|(flow, execution)| Read::Page(flow, execution, whole.clone()));
     lists.into_iter().flatten().chain(pages).collect()
 }
 
-/// Answers how many steps that were.
-async fn live(rounds: Vec<Round>) -> Result<usize, TestCaseError> {
+/// Runs the rounds on a new store; returns the number of steps.
+async fn run(rounds: Vec<Round>) -> Result<usize, TestCaseError> {
     let database = TestDatabase::sqlite();
     let mut store = database.with_execution().await.inner;
-    let mut twin = Twin::default();
-    twin.does(&Ask::CreateFlow(flow("f")), None);
-    twin.does(&Ask::Start(start("f", "e")), None);
+    let mut model = StoreModel::default();
+    model.apply(&Write::CreateFlow(flow("f")), None);
+    model.apply(&Write::Start(start("f", "e")), None);
     let mut steps = 0;
     for (moment, round) in (1..).zip(rounds) {
-        let before = twin.clone();
+        let before = model.clone();
         let mut writes = Vec::new();
-        for deed in round.deeds {
-            let nonce = deed.nonce.map(nonce);
-            let Some(ask) = placed(deed, &twin, steps, at(moment)) else {
+        for operation in round.operations {
+            let nonce = operation.nonce.map(nonce);
+            let Some(write) = write(operation, &model, steps, at(moment)) else {
                 continue;
             };
-            let expected = twin.does(&ask, nonce);
-            let shown = format!("{ask:?}");
-            writes.push((submit(ask.of(Arc::clone(&store), nonce)), expected, shown));
+            let expected = model.apply(&write, nonce);
+            let shown = format!("{write:?}");
+            writes.push((
+                submit(write.submit_to(Arc::clone(&store), nonce)),
+                expected,
+                shown,
+            ));
             steps += 1;
         }
-        for look in round.looks {
-            let expected = [before.shows(&look), twin.shows(&look)];
-            let shown = look.at(Arc::clone(&store)).await;
+        for read in round.reads {
+            let expected = [before.expected(&read), model.expected(&read)];
+            let shown = read.from_store(Arc::clone(&store)).await;
             prop_assert!(expected.contains(&shown), "{shown} is none of {expected:?}");
             steps += 1;
         }
@@ -377,19 +389,19 @@ async fn live(rounds: Vec<Round>) -> Result<usize, TestCaseError> {
             store = database.open().await.inner;
         }
     }
-    for look in everything() {
-        let expected = twin.shows(&look);
-        prop_assert_eq!(look.at(Arc::clone(&store)).await, expected);
+    for read in all_reads() {
+        let expected = model.expected(&read);
+        prop_assert_eq!(read.from_store(Arc::clone(&store)).await, expected);
     }
     store.close().await;
     Ok(steps)
 }
 
 #[test]
-fn a_store_does_what_plain_lists_would_do() {
+fn store_behaves_like_a_model_of_plain_lists() {
     let steps = Cell::new(0);
     let check = |rounds| -> TestCaseResult {
-        steps.set(steps.get() + runtime().block_on(live(rounds))?);
+        steps.set(steps.get() + runtime().block_on(run(rounds))?);
         Ok(())
     };
     let all = std::env::var_os("CI").is_some();

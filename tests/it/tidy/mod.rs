@@ -1,121 +1,23 @@
-//! The unwritten rules, written down: each reads the sources and names the place that breaks it. The last
-//! test shows that each rule can be broken.
+//! The project's own lints: each reads the sources and names the file that breaks it. The last test shows that every
+//! rule finds a violation.
+
+mod imports;
+mod wording;
 
 use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
+use self::imports::{LEVELS, import_cycles, module, upward_names};
+use self::wording::banned_words;
 use crate::support::source::{self, Source};
 
-/// A module names only modules of a lower level, and itself.
-const LEVELS: [(&str, u8); 17] = [
-    ("main", 6),
-    ("cli", 5),
-    ("server", 4),
-    ("action", 3),
-    ("ui", 3),
-    ("client", 3),
-    ("auth", 2),
-    ("text", 2),
-    ("store", 1),
-    ("timeline", 1),
-    ("config", 1),
-    ("clock", 1),
-    ("limits", 1),
-    ("log", 1),
-    ("wire", 0),
-    ("model", 0),
-    ("lib", 0),
-];
-
-/// Crates that have one place each.
-const KEPT_IN: [(&str, &[&str]); 2] = [("axum", &["server", "ui"]), ("sqlx", &["store"])];
+/// Crates that only these modules may use.
+const ALLOWED_IN: [(&str, &[&str]); 2] = [("axum", &["server", "ui"]), ("sqlx", &["store"])];
 
 const LINES_MAX: usize = 500;
 
-/// The module of the top level that a file of `src` belongs to.
-fn module(path: &str) -> &str {
-    let path = path.strip_prefix("src/").unwrap_or(path);
-    path.split(['/', '.']).next().unwrap_or_default()
-}
-
-fn level(module: &str) -> Option<u8> {
-    LEVELS
-        .iter()
-        .find(|(name, _)| *name == module)
-        .map(|(_, level)| *level)
-}
-
-/// The modules named by `crate::x` and `crate::{x, y::z}`; `main` says `flowledger::x`.
-fn named(source: &Source) -> Vec<String> {
-    let mut named = Vec::new();
-    for root in ["crate", "flowledger"] {
-        for (at, _) in source.code.match_indices(&format!("{root}::")) {
-            let rest = &source.code[at + root.len() + 2..];
-            match rest.strip_prefix('{') {
-                Some(group) => named.extend(heads(group)),
-                None => named.extend(head(rest)),
-            }
-        }
-    }
-    named
-}
-
-fn head(path: &str) -> Option<String> {
-    let word = path
-        .trim_start()
-        .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .next();
-    word.filter(|word| !word.is_empty()).map(str::to_owned)
-}
-
-/// The first words of the paths in a group, whose `{` has been read.
-fn heads(group: &str) -> Vec<String> {
-    let mut heads = Vec::new();
-    let (mut depth, mut begin) = (0, 0);
-    for (at, c) in group.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth > 0 => depth -= 1,
-            ',' | '}' if depth == 0 => {
-                heads.extend(head(&group[begin..at]));
-                begin = at + 1;
-                if c == '}' {
-                    break;
-                }
-            }
-            _ => {}
-        }
-    }
-    heads
-}
-
-fn upward_names(source: &Source) -> Vec<String> {
-    let own = module(&source.path);
-    let Some(own_level) = level(own) else {
-        return vec![format!("{}: module `{own}` has no level", source.path)];
-    };
-    let mut faults = Vec::new();
-    for named in named(source) {
-        let lower = level(&named).is_some_and(|level| level < own_level);
-        if !(lower || named == own) {
-            faults.push(format!("{}: `{own}` must not name `{named}`", source.path));
-        }
-    }
-    let roots = [format!("src/{own}.rs"), format!("src/{own}/mod.rs")];
-    let above = if roots.contains(&source.path) {
-        "super::"
-    } else {
-        "super::super::"
-    };
-    // Tests inside a file say `super::*`.
-    if source.code.replace("super::*", "").contains(above) {
-        faults.push(format!("{}: say `crate::`, not `{above}`", source.path));
-    }
-    faults
-}
-
 fn misplaced_crates(source: &Source) -> Vec<String> {
     let own = module(&source.path);
-    let misplaced = KEPT_IN.iter().filter(|(name, places)| {
+    let misplaced = ALLOWED_IN.iter().filter(|(name, places)| {
         !places.contains(&own) && source.words().any(|word| word == *name)
     });
     misplaced
@@ -123,10 +25,10 @@ fn misplaced_crates(source: &Source) -> Vec<String> {
         .collect()
 }
 
-/// The one table of the vendor's error codes.
+/// The table of the vendor's error codes.
 const TABLE: &str = "src/wire/error.rs";
 
-/// The codes of the table: its literals that are one word with capitals.
+/// The codes of the table: its literals that are one word with several capitals.
 static CODES: LazyLock<Vec<String>> = LazyLock::new(|| {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(TABLE);
     let mut codes = Source::new(TABLE, &fs::read_to_string(path).unwrap()).literals;
@@ -135,7 +37,7 @@ static CODES: LazyLock<Vec<String>> = LazyLock::new(|| {
         let word = literal.bytes().all(|b| b.is_ascii_alphabetic());
         word && capitals > 1 && literal != "PascalCase" // of an attribute
     });
-    assert!(codes.len() >= 20, "where have the codes gone? {codes:?}");
+    assert!(codes.len() >= 20, "codes of the table: {codes:?}");
     codes
 });
 
@@ -150,7 +52,7 @@ fn misplaced_codes(source: &Source) -> Vec<String> {
         .collect()
 }
 
-/// A secret is read where it signs; time and chance come from the clock.
+/// Only the signature code reads a secret; only the clock asks for the time and for random ids.
 fn misplaced_secrets_and_time(source: &Source) -> Vec<String> {
     let mut faults = Vec::new();
     if !source.path.starts_with("src/wire/signature/")
@@ -228,7 +130,7 @@ fn form(source: &Source) -> Vec<String> {
     faults
 }
 
-/// Limits without a word on why they are what they are.
+/// Limits without a doc comment, which must give unit and reason.
 fn bare_limits(source: &Source) -> Vec<String> {
     let lines: Vec<_> = source.text.lines().map(str::trim).collect();
     let mut faults = Vec::new();
@@ -254,7 +156,7 @@ fn bare_limits(source: &Source) -> Vec<String> {
     faults
 }
 
-/// Answers a line for each place that breaks it.
+/// Returns a line for each violation.
 type Rule = fn(&Source) -> Vec<String>;
 
 fn check(folders: &[&str], rule: Rule) {
@@ -264,41 +166,65 @@ fn check(folders: &[&str], rule: Rule) {
 }
 
 #[test]
-fn a_module_names_lower_ones_only() {
+fn module_imports_lower_levels_only() {
     check(&["src"], upward_names);
 }
 
 #[test]
-fn axum_and_sqlx_stay_in_their_places() {
+fn files_of_a_folder_do_not_import_each_other_in_cycles() {
+    let cycles = import_cycles(&source::files("src"));
+    assert!(cycles.is_empty(), "{}", cycles.join("\n"));
+}
+
+#[test]
+fn axum_and_sqlx_stay_in_their_modules() {
     check(&["src"], misplaced_crates);
 }
 
 #[test]
-fn error_codes_are_spelled_in_one_table() {
+fn error_codes_are_written_in_one_table() {
     check(&["src"], misplaced_codes);
 }
 
 #[test]
-fn secrets_and_time_have_one_reader_each() {
+fn secrets_and_time_are_read_in_one_place_each() {
     check(&["src"], misplaced_secrets_and_time);
 }
 
 #[test]
-fn nothing_is_left_over() {
+fn banned_words_do_not_come_back() {
+    check(&["src", "benches", "tests"], banned_words);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents = source::files_with("docs", "md");
+    for name in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "migrations/README.md",
+    ] {
+        let text = fs::read_to_string(root.join(name)).unwrap();
+        documents.push(Source::document(name, &text));
+    }
+    let faults: Vec<_> = documents.iter().flat_map(banned_words).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn no_marker_or_debug_macro_is_left_over() {
     check(&["src", "tests"], leftovers);
 }
 
 #[test]
-fn every_file_has_its_form() {
+fn every_file_is_short_and_starts_with_its_documentation() {
     check(&["src", "tests"], form);
 }
 
 #[test]
-fn every_limit_says_what_it_is_for() {
+fn every_limit_has_a_doc_comment() {
     check(&["src"], bare_limits);
 }
 
-/// `GetExecutionHistory` as a file is called.
+/// The file name of an Action: `get_execution_history` for `GetExecutionHistory`.
 fn snake_case(name: &str) -> String {
     let mut snake = String::new();
     for c in name.chars() {
@@ -310,7 +236,7 @@ fn snake_case(name: &str) -> String {
     snake
 }
 
-/// The modules of a folder, by their files.
+/// The modules of a folder, by their file names.
 fn modules(folder: &str) -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let entries = fs::read_dir(folder)
@@ -323,7 +249,7 @@ fn modules(folder: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_action_is_one_variant_one_file_and_one_test_file() {
+fn every_action_has_one_variant_one_file_and_one_test_file() {
     let source =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/action/mod.rs"))
             .unwrap();
@@ -347,7 +273,7 @@ fn an_action_is_one_variant_one_file_and_one_test_file() {
 }
 
 #[test]
-fn the_map_in_lib_names_every_module_and_nothing_else() {
+fn lib_documentation_lists_exactly_the_modules() {
     let text =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
     let mut map: Vec<_> = text
@@ -372,8 +298,12 @@ fn the_map_in_lib_names_every_module_and_nothing_else() {
     assert_eq!(declared, found, "the declarations");
 }
 
-/// Sources that break a rule, one way each.
-const BROKEN: [(Rule, &str, &str); 24] = [
+/// Sources that violate a rule, in one way each.
+const BROKEN: [(Rule, &str, &str); 28] = [
+    (banned_words, "src/x.rs", "/// Nobody reads it."),
+    (banned_words, "src/x.rs", "let text = \"you were told\";"),
+    (banned_words, "tests/it/x.rs", "fn client_is_told() {}"),
+    (banned_words, "docs/x.md", "The Hub."),
     (upward_names, "src/store/x.rs", "use crate::action::run;"),
     (
         upward_names,
@@ -465,7 +395,7 @@ const BROKEN: [(Rule, &str, &str); 24] = [
 ];
 
 #[test]
-fn every_rule_can_be_broken() {
+fn every_rule_finds_a_violation() {
     for (rule, path, text) in BROKEN {
         assert_ne!(rule(&Source::new(path, text)), [""; 0], "{path}: {text}");
     }
@@ -474,6 +404,7 @@ fn every_rule_can_be_broken() {
     let fine = "//! Fine. See crate::server.\n//! \\uXXXX\nuse crate::{model::Name, store};\n/// Why.\npub const A_MAX: u8 = 1;\n// axum, \"sqlx\"\n";
     let fine = Source::new("src/action/x.rs", fine);
     for rule in [
+        banned_words,
         upward_names,
         misplaced_crates,
         misplaced_codes,
