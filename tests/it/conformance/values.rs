@@ -218,3 +218,63 @@ impl Values {
         (sent, answered)
     }
 }
+
+/// Whether the text has this form.
+pub fn is_form(form: &str, text: &str) -> bool {
+    let like = |pattern: &str| {
+        text.chars().count() == pattern.len()
+            && text
+                .chars()
+                .zip(pattern.chars())
+                .all(|(c, like)| match like {
+                    'd' => c.is_ascii_digit(),
+                    other => c == other,
+                })
+    };
+    match form {
+        "time" => like("dddd-dd-ddTdd:dd:dd.dddZ"),
+        "id" => text.len() == 36 && text.chars().all(|c| "0123456789abcdef-".contains(c)),
+        "request id" => text.len() == 36 && text.chars().all(|c| "0123456789ABCDEF-".contains(c)),
+        other => panic!("no form is called {other}"),
+    }
+}
+
+/// Some SDKs read every number as a fraction.
+pub fn with_whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number
+                .to_string()
+                .strip_suffix(".0")
+                .and_then(|whole| whole.parse::<i64>().ok());
+            if let Some(whole) = whole {
+                *value = json!(whole);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(with_whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(with_whole_numbers),
+        _ => {}
+    }
+}
+
+/// For an SDK whose answers have every field, empty if the server did not send it.
+pub fn without_empty_fields(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(without_empty_fields),
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null() && field != "");
+            fields.values_mut().for_each(without_empty_fields);
+        }
+        _ => {}
+    }
+}
+
+/// What an SDK makes of a text that drops the backslash of escapes of the form backslash-uXXXX.
+pub fn without_backslashes(text: &str) -> String {
+    let pieces = text.chars().map(|c| match c {
+        '\u{8}' | '\u{c}' | '\n' | '\r' | '\t' => c.to_string(),
+        control if control < ' ' => format!("u{:04x}", u32::from(control)),
+        other => other.to_string(),
+    });
+    pieces.collect()
+}

@@ -131,7 +131,9 @@ pub fn import_cycles(sources: &[Source]) -> Vec<String> {
     let mut imported: BTreeMap<Vec<&str>, BTreeSet<Vec<&str>>> = BTreeMap::new();
     for source in sources {
         let own = module_path(&source.path);
-        (1..=own.len()).for_each(|depth| drop(imported.entry(own[..depth].to_vec()).or_default()));
+        for depth in 1..=own.len() {
+            imported.entry(own[..depth].to_vec()).or_default();
+        }
     }
     for source in sources {
         let own = module_path(&source.path);
