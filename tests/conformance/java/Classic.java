@@ -21,18 +21,20 @@ import com.aliyuncs.profile.DefaultProfile;
 import com.google.gson.FieldNamingPolicy;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
-import com.google.gson.JsonObject;
+import com.google.gson.JsonElement;
 import com.google.gson.JsonParser;
+import java.io.IOException;
 import java.util.Map;
 
 /**
  * aliyun-java-sdk-fnf, the classic Java SDK. `Classic rpc` signs RPC v1 (HMAC-SHA1), its default; `Classic acs3` signs
  * ACS3-HMAC-SHA256, without the header `host`.
  *
- * <p>What is checked stands in Scenario; this file shows how each action is called. This SDK sets the nonce and the
- * time stamp itself, so it cannot provoke SignatureNonceUsed or RequestTimeTooSkewed; and it shows no HTTP status.
+ * <p>This SDK sets the nonce and the time stamp itself, shows no HTTP status of an error, and does not decode the
+ * escapes of the form backslash-uXXXX in an answer: it drops the backslash. JSON has no other way to write the control
+ * characters without a short escape, so they arrive like this whatever a server does.
  */
-final class Classic implements Scenario.Client {
+final class Classic implements Driver.Client {
     private static final String REGION = "local"; // any text: the endpoint is given
 
     private static boolean signsAcs3;
@@ -45,177 +47,159 @@ final class Classic implements Scenario.Client {
         if (signsAcs3) acs.setSignatureVersion(SignatureVersion.V3);
     }
 
+    /** Uses the SDK's own class of request if it has one. */
     @Override
-    public JsonObject createFlow(Map<String, String> parameters) {
+    public JsonElement call(Driver.Request request) {
+        Map<String, String> p = request.form();
+        try {
+            if (request.has("Version")) return generic(request, p);
+            return switch (request.action) {
+                case "CreateFlow" -> send(createFlow(p));
+                case "DescribeFlow" -> send(describeFlow(p));
+                case "UpdateFlow" -> send(updateFlow(p));
+                case "DeleteFlow" -> send(deleteFlow(p));
+                case "ListFlows" -> send(listFlows(p));
+                case "StartExecution" -> send(startExecution(p));
+                case "StopExecution" -> send(stopExecution(p));
+                case "DescribeExecution" -> send(describeExecution(p));
+                case "ListExecutions" -> send(listExecutions(p));
+                case "GetExecutionHistory" -> send(getExecutionHistory(p));
+                case "ReportTaskSucceeded" -> send(reportTaskSucceeded(p));
+                case "ReportTaskFailed" -> send(reportTaskFailed(p));
+                default -> generic(request, p);
+            };
+        } catch (ClientException error) {
+            throw new Driver.ApiError(error.getErrCode(), null, error.getErrMsg());
+        }
+    }
+
+    private static CreateFlowRequest createFlow(Map<String, String> p) {
         CreateFlowRequest request = new CreateFlowRequest();
-        request.setName(parameters.get("Name"));
-        request.setDefinition(parameters.get("Definition"));
-        request.setDescription(parameters.get("Description"));
-        request.setType(parameters.get("Type"));
-        request.setRoleArn(parameters.get("RoleArn"));
-        return send(request);
+        request.setName(p.get("Name"));
+        request.setDefinition(p.get("Definition"));
+        request.setDescription(p.get("Description"));
+        request.setType(p.get("Type"));
+        request.setRoleArn(p.get("RoleArn"));
+        return request;
     }
 
-    @Override
-    public JsonObject describeFlow(Map<String, String> parameters) {
+    private static DescribeFlowRequest describeFlow(Map<String, String> p) {
         DescribeFlowRequest request = new DescribeFlowRequest();
-        request.setName(parameters.get("Name"));
-        return send(request);
+        request.setName(p.get("Name"));
+        return request;
     }
 
-    @Override
-    public JsonObject updateFlow(Map<String, String> parameters) {
+    private static UpdateFlowRequest updateFlow(Map<String, String> p) {
         UpdateFlowRequest request = new UpdateFlowRequest();
-        request.setName(parameters.get("Name"));
-        request.setDefinition(parameters.get("Definition"));
-        request.setDescription(parameters.get("Description"));
-        request.setRoleArn(parameters.get("RoleArn"));
-        return send(request);
+        request.setName(p.get("Name"));
+        request.setDefinition(p.get("Definition"));
+        request.setDescription(p.get("Description"));
+        request.setRoleArn(p.get("RoleArn"));
+        return request;
     }
 
-    @Override
-    public JsonObject deleteFlow(Map<String, String> parameters) {
-        DeleteFlowRequest request = new DeleteFlowRequest(); // this SDK does it by GET
-        request.setName(parameters.get("Name"));
-        return send(request);
+    private static DeleteFlowRequest deleteFlow(Map<String, String> p) {
+        DeleteFlowRequest request = new DeleteFlowRequest(); // this SDK sends it by GET
+        request.setName(p.get("Name"));
+        return request;
     }
 
-    @Override
-    public JsonObject listFlows(Map<String, String> parameters) {
+    private static ListFlowsRequest listFlows(Map<String, String> p) {
         ListFlowsRequest request = new ListFlowsRequest();
-        if (parameters.containsKey("Limit")) request.setLimit(Integer.valueOf(parameters.get("Limit")));
-        request.setNextToken(parameters.get("NextToken"));
-        return send(request);
+        if (p.containsKey("Limit")) request.setLimit(Integer.valueOf(p.get("Limit")));
+        request.setNextToken(p.get("NextToken"));
+        return request;
     }
 
-    @Override
-    public JsonObject startExecution(Map<String, String> parameters) {
+    private static StartExecutionRequest startExecution(Map<String, String> p) {
         StartExecutionRequest request = new StartExecutionRequest();
-        request.setFlowName(parameters.get("FlowName"));
-        request.setExecutionName(parameters.get("ExecutionName"));
-        request.setInput(parameters.get("Input"));
-        return send(request);
+        request.setFlowName(p.get("FlowName"));
+        request.setExecutionName(p.get("ExecutionName"));
+        request.setInput(p.get("Input"));
+        return request;
     }
 
-    @Override
-    public JsonObject stopExecution(Map<String, String> parameters) {
+    private static StopExecutionRequest stopExecution(Map<String, String> p) {
         StopExecutionRequest request = new StopExecutionRequest();
-        request.setFlowName(parameters.get("FlowName"));
-        request.setExecutionName(parameters.get("ExecutionName"));
-        request.setError(parameters.get("Error"));
-        request.setCause(parameters.get("Cause"));
-        return send(request);
+        request.setFlowName(p.get("FlowName"));
+        request.setExecutionName(p.get("ExecutionName"));
+        request.setError(p.get("Error"));
+        request.setCause(p.get("Cause"));
+        return request;
     }
 
-    @Override
-    public JsonObject describeExecution(Map<String, String> parameters) {
+    private static DescribeExecutionRequest describeExecution(Map<String, String> p) {
         DescribeExecutionRequest request = new DescribeExecutionRequest();
-        request.setFlowName(parameters.get("FlowName"));
-        request.setExecutionName(parameters.get("ExecutionName"));
-        if (parameters.containsKey("WaitTimeSeconds")) {
-            int seconds = Integer.parseInt(parameters.get("WaitTimeSeconds"));
+        request.setFlowName(p.get("FlowName"));
+        request.setExecutionName(p.get("ExecutionName"));
+        if (p.containsKey("WaitTimeSeconds")) {
+            int seconds = Integer.parseInt(p.get("WaitTimeSeconds"));
             request.setWaitTimeSeconds(seconds);
             request.setSysReadTimeout((seconds + 10) * 1000); // milliseconds; 10 seconds otherwise
         }
-        return send(request);
+        return request;
     }
 
-    @Override
-    public JsonObject listExecutions(Map<String, String> parameters) {
+    private static ListExecutionsRequest listExecutions(Map<String, String> p) {
         ListExecutionsRequest request = new ListExecutionsRequest();
-        request.setFlowName(parameters.get("FlowName"));
-        if (parameters.containsKey("Limit")) request.setLimit(Integer.valueOf(parameters.get("Limit")));
-        request.setNextToken(parameters.get("NextToken"));
-        request.setStatus(parameters.get("Status"));
-        request.setExecutionNamePrefix(parameters.get("ExecutionNamePrefix"));
-        request.setStartedTimeBegin(parameters.get("StartedTimeBegin"));
-        request.setStartedTimeEnd(parameters.get("StartedTimeEnd"));
-        if (parameters.containsKey("MetadataOnly")) { // newer than this SDK, which has no method for it
-            request.<Object>putQueryParameter("MetadataOnly", parameters.get("MetadataOnly"));
+        request.setFlowName(p.get("FlowName"));
+        if (p.containsKey("Limit")) request.setLimit(Integer.valueOf(p.get("Limit")));
+        request.setNextToken(p.get("NextToken"));
+        request.setStatus(p.get("Status"));
+        request.setExecutionNamePrefix(p.get("ExecutionNamePrefix"));
+        request.setStartedTimeBegin(p.get("StartedTimeBegin"));
+        request.setStartedTimeEnd(p.get("StartedTimeEnd"));
+        if (p.containsKey("MetadataOnly")) { // newer than this SDK, which has no method for it
+            request.<Object>putQueryParameter("MetadataOnly", p.get("MetadataOnly"));
         }
-        return send(request);
+        return request;
     }
 
-    @Override
-    public JsonObject getExecutionHistory(Map<String, String> parameters) {
+    private static GetExecutionHistoryRequest getExecutionHistory(Map<String, String> p) {
         GetExecutionHistoryRequest request = new GetExecutionHistoryRequest();
-        request.setFlowName(parameters.get("FlowName"));
-        request.setExecutionName(parameters.get("ExecutionName"));
-        if (parameters.containsKey("Limit")) request.setLimit(Integer.valueOf(parameters.get("Limit")));
-        request.setNextToken(parameters.get("NextToken"));
-        return send(request);
+        request.setFlowName(p.get("FlowName"));
+        request.setExecutionName(p.get("ExecutionName"));
+        if (p.containsKey("Limit")) request.setLimit(Integer.valueOf(p.get("Limit")));
+        request.setNextToken(p.get("NextToken"));
+        return request;
     }
 
-    @Override
-    public JsonObject reportTaskSucceeded(Map<String, String> parameters) {
+    private static ReportTaskSucceededRequest reportTaskSucceeded(Map<String, String> p) {
         ReportTaskSucceededRequest request = new ReportTaskSucceededRequest();
-        request.setTaskToken(parameters.get("TaskToken"));
-        request.setOutput(parameters.get("Output"));
-        return send(request);
+        request.setTaskToken(p.get("TaskToken"));
+        request.setOutput(p.get("Output"));
+        return request;
     }
 
-    @Override
-    public JsonObject reportTaskFailed(Map<String, String> parameters) {
+    private static ReportTaskFailedRequest reportTaskFailed(Map<String, String> p) {
         ReportTaskFailedRequest request = new ReportTaskFailedRequest();
-        request.setTaskToken(parameters.get("TaskToken"));
-        request.setError(parameters.get("Error"));
-        request.setCause(parameters.get("Cause"));
-        return send(request);
-    }
-
-    /** FlowLedger's own action: the SDK has no class for it, so it goes through the generic request. */
-    @Override
-    public JsonObject appendExecutionEvents(Map<String, String> parameters) {
-        return call("AppendExecutionEvents", Scenario.VERSION, parameters);
-    }
-
-    @Override
-    public JsonObject call(String action, String version, Map<String, String> parameters) {
-        CommonRequest request = new CommonRequest();
-        request.setSysProduct("fnf");
-        request.setSysVersion(version);
-        request.setSysAction(action);
-        request.setSysMethod(MethodType.POST);
-        parameters.forEach(request::putBodyParameter);
-        try {
-            return JsonParser.parseString(acs.getCommonResponse(request).getData()).getAsJsonObject();
-        } catch (ClientException error) {
-            throw apiError(error);
-        }
-    }
-
-    /**
-     * This SDK does not decode the escapes of the form backslash-uXXXX: it drops the backslash. JSON has no other way to
-     * write the control characters without a short escape, so they arrive like this whatever a server does.
-     */
-    @Override
-    public String received(String text) {
-        StringBuilder received = new StringBuilder();
-        for (char c : text.toCharArray()) {
-            if (c < ' ' && "\b\f\n\r\t".indexOf(c) < 0) received.append(String.format("u%04x", (int) c));
-            else received.append(c);
-        }
-        return received.toString();
+        request.setTaskToken(p.get("TaskToken"));
+        request.setError(p.get("Error"));
+        request.setCause(p.get("Cause"));
+        return request;
     }
 
     // The SDK's response classes name their fields like the API, but for the first letter.
     private static final Gson BY_NAME =
         new GsonBuilder().setFieldNamingPolicy(FieldNamingPolicy.UPPER_CAMEL_CASE).create();
 
-    private JsonObject send(AcsRequest<?> request) {
-        try {
-            return BY_NAME.toJsonTree(acs.getAcsResponse(request)).getAsJsonObject();
-        } catch (ClientException error) {
-            throw apiError(error);
-        }
+    private JsonElement send(AcsRequest<?> request) throws ClientException {
+        return BY_NAME.toJsonTree(acs.getAcsResponse(request));
     }
 
-    private static Scenario.ApiError apiError(ClientException error) {
-        return new Scenario.ApiError(error.getErrCode(), null, error.getErrMsg());
+    /** The generic request. AppendExecutionEvents, FlowLedger's own action, has no class of its own. */
+    private JsonElement generic(Driver.Request sent, Map<String, String> p) throws ClientException {
+        CommonRequest request = new CommonRequest();
+        request.setSysProduct("fnf");
+        request.setSysVersion(sent.text("Version", Driver.VERSION));
+        request.setSysAction(sent.action);
+        request.setSysMethod(MethodType.POST);
+        p.forEach(request::putBodyParameter);
+        return JsonParser.parseString(acs.getCommonResponse(request).getData());
     }
 
-    public static void main(String[] arguments) {
+    public static void main(String[] arguments) throws IOException {
         signsAcs3 = arguments[0].equals("acs3");
-        Scenario.run(Classic::new);
+        Driver.serve(Classic::new);
     }
 }

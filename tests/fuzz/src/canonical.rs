@@ -13,7 +13,7 @@ use super::{
     spec::{self, Pair},
 };
 
-/// What a hash takes in, put together.
+/// Collects what would be hashed.
 #[derive(Default)]
 struct Text(Vec<u8>);
 
@@ -68,8 +68,8 @@ fn string_to_sign(method: &str, params: &Params<'_>) -> String {
     String::from_utf8(text.0).expect("percent-encoded")
 }
 
-/// The text is the specification's, any spelling gives the same one, and it can be read back: two requests
-/// with different parameters have different texts.
+/// Checks that the text is the specification's, the same for every spelling of the parameters, and that it can be
+/// parsed: requests with different parameters have different texts.
 fn rpc_v1_text(method: &str, params: &Params<'_>, pairs: &[Pair]) {
     let text = string_to_sign(method, params);
     assert_eq!(text, spec::rpc_v1_text(method, pairs));

@@ -1,4 +1,4 @@
-//! The events of an append. The input is one byte for the expected EventId (0: none) and their JSON.
+//! The events of an append. The input is one byte for ExpectedEventId (0: none) and their JSON.
 
 use flowledger::{
     action::read_events,
@@ -20,7 +20,7 @@ const FIELDS: [&str; 6] = [
     "StepName",
 ];
 
-/// Types that end an execution.
+/// Event types that end an execution.
 const ENDS: [&str; 4] = [
     "ExecutionFailed",
     "ExecutionStopped",
@@ -28,7 +28,7 @@ const ENDS: [&str; 4] = [
     "ExecutionTimedOut",
 ];
 
-/// An event by the contract.
+/// An event as the contract defines it.
 struct Event {
     event_type: String,
     event_id: Option<i64>,
@@ -57,7 +57,7 @@ pub fn check(data: &[u8]) {
             let first = batch.expected().unwrap_or(7);
             assert_eq!(batch.events().len(), expected.len());
             for ((id, event), expected) in (first..).zip(batch.events()).zip(&expected) {
-                stored_as_it_is(id, event, expected);
+                check_stored(id, event, expected);
             }
         }
         (Err(fault), None) => assert!(fault.contains("Events"), "{fault}"),
@@ -66,7 +66,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// The events that `text` is, if the contract takes each of them for one.
+/// The events that `text` is, if the contract accepts each of them.
 fn events(text: &str) -> Option<Vec<Event>> {
     let Json::Array(items) = json::read(text)? else {
         return None;
@@ -121,7 +121,7 @@ fn event(value: Json) -> Option<Event> {
     (letters && sized).then_some(event)
 }
 
-/// Whether these events can be one batch that begins at `place`.
+/// Whether these events are a valid batch whose first EventId is `place`.
 fn fit(events: &[Event], place: Option<i64>) -> bool {
     let given = (0_i64..)
         .zip(events)
@@ -142,8 +142,8 @@ fn fit(events: &[Event], place: Option<i64>) -> bool {
     each && places.iter().all(|it| *it >= 1 && Some(*it) == first)
 }
 
-/// The stored JSON is one line with the six fields as they were sent, and is found to be this event's.
-fn stored_as_it_is(id: i64, event: &NewEvent, expected: &Event) {
+/// Checks that the stored JSON is one line with the six fields as they were sent, and that it matches this event only.
+fn check_stored(id: i64, event: &NewEvent, expected: &Event) {
     let arrived = Timestamp::from_millis(0).expect("a time");
     let mut stored = Vec::new();
     event.render(id, arrived, &mut stored);

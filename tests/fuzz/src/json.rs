@@ -1,4 +1,4 @@
-//! JSON by RFC 8259, read plainly, with the server's rules: no key twice, no lone surrogate, at most 32 deep.
+//! A simple JSON parser by RFC 8259 with the server's rules: no duplicate key, no lone surrogate, at most 32 levels.
 
 /// A value; a number is its text.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,10 +11,10 @@ pub enum Json {
     Object(Vec<(String, Json)>),
 }
 
-/// Arrays and objects inside each other.
+/// Nesting of arrays and objects, as the server limits it.
 const DEPTH_MAX: usize = 32;
 
-/// The one value that `text` is, at most 32 deep.
+/// Returns the value that `text` is; None if it is none or breaks a rule.
 pub fn read(text: &str) -> Option<Json> {
     let mut reader = Reader(text);
     let value = reader.value(0)?;
@@ -22,7 +22,7 @@ pub fn read(text: &str) -> Option<Json> {
     reader.0.is_empty().then_some(value)
 }
 
-/// The members of the object that `text` is, each with the text of its value.
+/// Returns the members of the object that `text` is, each with the text of its value.
 pub fn members(text: &str) -> Option<Vec<(String, Json, &str)>> {
     let Json::Object(members) = read(text)? else {
         return None;
@@ -46,7 +46,7 @@ pub fn members(text: &str) -> Option<Vec<(String, Json, &str)>> {
     Some(spelled)
 }
 
-/// What is left to read.
+/// The rest of the text.
 struct Reader<'t>(&'t str);
 
 impl Reader<'_> {

@@ -1,10 +1,12 @@
-//! What each fuzz target asserts. A target takes any bytes and panics when a promise is broken; `spec` and
-//! `json` read the specification a second time, plainly, and share no code with the server.
+//! What each fuzz target asserts. A target takes any bytes and panics if a rule of the contract is broken. `spec`
+//! and `json` implement the specification a second time, plainly, and share no code with the server.
 //!
-//! `bin/` hands them to cargo-fuzz; `tests/it/survival/fuzz.rs` runs corpus and some more in `cargo test`.
+//! `bin/` hands the targets to cargo-fuzz; `tests/it/survival/fuzz.rs` runs them in `cargo test`, on the inputs of
+//! `inputs/` and on mutations of these.
 
 pub mod authorization;
 pub mod canonical;
+pub mod corpus;
 pub mod events;
 pub mod json;
 pub mod names;
@@ -16,10 +18,10 @@ pub mod tokens;
 pub mod verdict;
 pub mod verifier;
 
-/// Takes an input; panics when a promise is broken.
+/// Takes an input; panics if a rule of the contract is broken.
 pub type Target = fn(&[u8]);
 
-/// Every target by its name, which is also that of its corpus.
+/// Every target by its name, which is also that of its file in `inputs/`.
 pub const TARGETS: [(&str, Target); 8] = [
     ("authorization", authorization::check),
     ("canonical", canonical::check),

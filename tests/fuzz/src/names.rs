@@ -1,4 +1,4 @@
-//! Names, and the globs of keys that allow them. The input is a glob's line and a name.
+//! Names, and the globs of keys that allow them. The input is a line with a glob, then a name.
 
 use flowledger::{
     auth::keys::Keys,
@@ -25,7 +25,7 @@ pub fn check(data: &[u8]) {
     allowed(glob, &name);
 }
 
-/// The key's own reading of a glob is the plain one.
+/// Checks that a key's glob matches as `matches` does.
 fn allowed(glob: &str, name: &Name) {
     if glob.contains(|c: char| c.is_control() || c == '\'') {
         return; // no literal text of TOML
@@ -41,9 +41,9 @@ fn allowed(glob: &str, name: &Name) {
     );
 }
 
-/// Whether `glob` stands for `text`, one character after another.
+/// Whether `glob` matches `text`, by dynamic programming.
 fn matches(glob: &[u8], text: &[u8]) -> bool {
-    // Ends of `text` that the glob read so far can have reached.
+    // The prefixes of `text` that the glob read so far can match.
     let mut reached = vec![false; text.len() + 1];
     reached[0] = true;
     for c in glob {

@@ -30,7 +30,7 @@ pub fn check(data: &[u8]) {
             let mut in_query = spec::pairs(query.as_bytes()).expect("it was parsed");
             in_query.sort();
             assert_eq!(owned(params.of_query()), in_query);
-            same_again(&pairs);
+            read_back(&pairs);
             without_empty(params);
             assert_eq!(Some(pairs), expected);
         }
@@ -49,7 +49,7 @@ pub fn owned<'a>(params: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Pair> 
         .collect()
 }
 
-/// What the parameters must be, sorted.
+/// The parameters by the specification, sorted.
 fn expected(query: &str, body: Option<(BodyKind, &[u8])>) -> Option<Vec<Pair>> {
     let mut pairs = spec::pairs(query.as_bytes())?;
     match body {
@@ -72,8 +72,8 @@ fn expected(query: &str, body: Option<(BodyKind, &[u8])>) -> Option<Vec<Pair>> {
     spec::distinct(&pairs).then_some(pairs)
 }
 
-/// Written canonically, in the query, in a form, or half in each, the pairs mean the same.
-fn same_again(pairs: &[Pair]) {
+/// Checks that the pairs, written canonically in the query, in a form, or half in each, are read as the same pairs.
+fn read_back(pairs: &[Pair]) {
     let written = |pairs: &[Pair]| {
         let pairs = pairs.iter();
         let pairs: Vec<_> = pairs
@@ -90,17 +90,18 @@ fn same_again(pairs: &[Pair]) {
     }
 }
 
-/// Forgetting empty values forgets business parameters with empty values only.
+/// Checks that removing empty values removes business parameters with empty values only.
 fn without_empty(mut params: Params<'_>) {
-    let kept = |(name, value): &Pair| !value.is_empty() || spec::COMMON.contains(&name.as_str());
+    let retained =
+        |(name, value): &Pair| !value.is_empty() || spec::COMMON.contains(&name.as_str());
     let mut expected = owned(params.all());
-    expected.retain(kept);
+    expected.retain(retained);
     match params.without_empty() {
         Some(fewer) => assert_eq!(owned(fewer), expected),
         None => assert_eq!(owned(params.all()), expected),
     }
     let mut in_query = owned(params.of_query());
-    in_query.retain(kept);
+    in_query.retain(retained);
     params.forget_empty();
     assert_eq!(owned(params.all()), expected);
     assert_eq!(owned(params.of_query()), in_query);

@@ -1,5 +1,5 @@
-//! A request as text: `METHOD target`, lines of headers, an empty line, the body. `{hash}` stands for the
-//! body's hash, `{sign}` for a signature by the specification.
+//! A request as text: `METHOD target`, lines of headers, an empty line, the body. `{hash}` is replaced by the body's
+//! hash, `{sign}` by a signature made from the specification.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -8,7 +8,7 @@ use super::spec::{self, Pair};
 /// The secret of the key that signs.
 pub const SECRET: &str = "testsecret";
 
-/// A request as the HTTP library hands it on.
+/// A request as the HTTP library passes it to the server.
 pub struct Request {
     pub method: String,
     pub query: String,
@@ -18,7 +18,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// None for what the HTTP library would refuse by itself.
+    /// Returns None for text that the HTTP library would refuse.
     pub fn read(text: &[u8]) -> Option<Self> {
         let end = text.windows(2).position(|two| two == b"\n\n");
         let (head, body) = end.map_or((text, &[][..]), |at| (&text[..at], &text[at + 2..]));
@@ -52,8 +52,8 @@ impl Request {
     pub fn header_map(&self) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, value) in &self.headers {
-            let name = HeaderName::from_bytes(name.as_bytes()).expect("read as one");
-            map.append(name, HeaderValue::from_bytes(value).expect("read as one"));
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("read before");
+            map.append(name, HeaderValue::from_bytes(value).expect("read before"));
         }
         map
     }
@@ -76,7 +76,7 @@ impl Request {
     }
 }
 
-/// `text` with `{hash}` and `{sign}` filled in, as an honest client would.
+/// Returns `text` with `{hash}` and `{sign}` replaced as a client would.
 pub fn signed(text: &[u8]) -> Option<Vec<u8>> {
     let body = Request::read(text)?.body;
     let text = replaced(text, b"{hash}", spec::sha256(&body).as_bytes());
@@ -115,7 +115,7 @@ fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     [&text[..at], to, &text[at + from.len()..]].concat()
 }
 
-/// Changes `text` as the four bytes of each edit say: what, where (twice), by which byte.
+/// Applies edits of four bytes each: the kind, the position (two bytes), the new byte.
 pub fn edit(text: &mut Vec<u8>, edits: &[u8]) {
     for edit in edits.chunks_exact(4) {
         let at = usize::from(edit[1]) << 8 | usize::from(edit[2]);
@@ -130,7 +130,7 @@ pub fn edit(text: &mut Vec<u8>, edits: &[u8]) {
             3 => drop(text.splice(at..=at, format!("%{old:02x}").into_bytes())),
             4 => text[at] ^= 0x20,
             _ => {
-                // The pair or line around it once more.
+                // Duplicates the pair or line at this position.
                 let ends = |b: &u8| b"&?\n".contains(b);
                 let from = text[..at].iter().rposition(ends).map_or(0, |it| it + 1);
                 let to = text[at..]

@@ -1,4 +1,4 @@
-//! The specification, read a second time: decoding, encoding, what each scheme signs, names, times.
+//! A second implementation of the specification: decoding, encoding, what each scheme signs, names, times.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 pub type Pair = (String, String);
 
-/// The parameters that carry the call itself.
+/// The common parameters of every call.
 pub const COMMON: [&str; 13] = [
     "AccessKeyId",
     "Action",
@@ -58,13 +58,13 @@ fn decode(text: &[u8]) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Whether no name is there twice and there are not too many.
+/// Whether no name is given twice and there are at most 100.
 pub fn distinct(pairs: &[Pair]) -> bool {
     let names: std::collections::BTreeSet<_> = pairs.iter().map(|(name, _)| name).collect();
     names.len() == pairs.len() && pairs.len() <= 100
 }
 
-/// Whether a name is nearly one of the common ones.
+/// Whether a name differs from a common one in case only.
 pub fn misspelled(name: &str) -> bool {
     let mut common = COMMON.iter();
     common.any(|common| common.eq_ignore_ascii_case(name) && *common != name)

@@ -1,5 +1,5 @@
-//! What a caller hands back to go on: tokens of pages, tokens of tasks, the pages' cookie. The input is how
-//! to change a genuine one (one byte for how many edits, four for each), and a text.
+//! Tokens that a caller sends back: of pages, of tasks, and the cookie of the pages. The input is the number of edits to
+//! a genuine token (one byte), the edits (four bytes each), and a text.
 
 use flowledger::{
     auth::{Authenticator, keys::Keys, session::Credentials},
@@ -51,7 +51,7 @@ fn event_id(text: &str) {
     }
 }
 
-/// A list's token is accepted as it was answered only.
+/// A list's token is accepted only in the spelling in which it was answered.
 fn position(text: &str) {
     if let Some(position) = Position::parse(text) {
         assert_eq!(position.to_string(), text);
@@ -65,7 +65,7 @@ fn position(text: &str) {
     assert_eq!(Position::parse(&position.to_string()), Some(position));
 }
 
-/// What was not signed is not accepted, and what was signed has one spelling.
+/// A token that was not signed is refused, and a signed one has one spelling.
 fn task_token(text: &str, edits: &[u8]) {
     let key = TaskKey::new("task key".to_owned());
     if let Some(token) = TaskToken::verify(text, &key) {
@@ -83,14 +83,14 @@ fn task_token(text: &str, edits: &[u8]) {
     };
     let signed = genuine.sign(&key);
     assert_eq!(TaskToken::verify(&signed, &key), Some(genuine));
-    if let Some(forged) = changed(&signed, edits) {
+    if let Some(forged) = edited(&signed, edits) {
         assert_eq!(TaskToken::verify(&forged, &key), None, "{forged}");
     }
     let other = TaskKey::new("another key".to_owned());
     assert_eq!(TaskToken::verify(&signed, &other), None);
 }
 
-/// The cookie of a session is worth something as it was given only.
+/// The cookie of a session is accepted only as it was issued.
 fn cookie(text: &str, edits: &[u8]) {
     let keys = "[[key]]\nid = 'k'\nsecret = 's'\nrole = 'reader'\n";
     let authenticator = Authenticator::new(Keys::load(Some(keys), None).expect("a keys file"));
@@ -102,7 +102,7 @@ fn cookie(text: &str, edits: &[u8]) {
     };
     let genuine = authenticator.sign_in(&credentials, now).expect("a cookie");
     assert!(authenticator.viewer(&genuine, now).is_some());
-    for forged in [Some(text.to_owned()), changed(&genuine, edits)]
+    for forged in [Some(text.to_owned()), edited(&genuine, edits)]
         .into_iter()
         .flatten()
     {
@@ -112,7 +112,7 @@ fn cookie(text: &str, edits: &[u8]) {
 }
 
 /// `genuine` after the edits, if it is another text then.
-fn changed(genuine: &str, edits: &[u8]) -> Option<String> {
+fn edited(genuine: &str, edits: &[u8]) -> Option<String> {
     let mut text = genuine.as_bytes().to_vec();
     request::edit(&mut text, edits);
     String::from_utf8(text).ok().filter(|text| text != genuine)

@@ -1,5 +1,5 @@
-//! Who is let in, by the specification alone: the contract's rules one after another, without the server's
-//! code, for a server that knows one key and has seen no nonce.
+//! Which requests are accepted, by the specification alone: the rules of the contract one after another, without the
+//! server's code, for a server that has one key and has seen no nonce.
 
 use super::{
     json,
@@ -10,27 +10,27 @@ use super::{
 /// The id of the only key.
 pub const KEY_ID: &str = "testid";
 
-/// When the server looks at its clock: 2026-11-22T12:00:00Z.
+/// The server's time: 2026-11-22T12:00:00Z, in milliseconds since 1970.
 pub const NOW: i64 = 1_795_348_800_000;
 
-/// What a request means that is let in.
+/// What an accepted request asks for.
 #[derive(Debug, PartialEq)]
-pub struct Meaning {
+pub struct AcceptedCall {
     pub action: String,
     pub version: String,
     pub params: Vec<Pair>,
 }
 
-/// What `request` means if it must be let in.
-pub fn verdict(request: &Request) -> Option<Meaning> {
+/// Returns what `request` asks for if it must be accepted.
+pub fn verdict(request: &Request) -> Option<AcceptedCall> {
     let params = parameters(request)?;
     match acs3(request)? {
-        Some(authorization) => acs3_meaning(request, params, authorization),
-        None => rpc_v1_meaning(request, params),
+        Some(authorization) => acs3_call(request, params, authorization),
+        None => rpc_v1_call(request, params),
     }
 }
 
-/// All parameters, decoded, none twice.
+/// All parameters, decoded and sorted. None if one is given twice.
 fn parameters(request: &Request) -> Option<Vec<Pair>> {
     let mut params = spec::pairs(request.query.as_bytes())?;
     if !request.body.is_empty() {
@@ -52,7 +52,7 @@ fn parameters(request: &Request) -> Option<Vec<Pair>> {
     (spec::distinct(&params) && plain).then_some(params)
 }
 
-/// The one value of a header, visible ASCII; `Some("")` if there is none, None if it is doubled or odd.
+/// The value of a header: `Some("")` without the header, None if it is given twice or is not visible ASCII.
 fn header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
     match request.values(name)[..] {
         [] => Some(""),
@@ -64,7 +64,7 @@ fn header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
     }
 }
 
-/// The ACS3 authorization, if there is one; None at all if it cannot be told.
+/// The ACS3 authorization, if there is one. None if the header is invalid.
 fn acs3(request: &Request) -> Option<Option<&str>> {
     let value = header(request, "authorization")?;
     Some(Some(value).filter(|value| value.starts_with("ACS")))
@@ -74,7 +74,7 @@ fn in_time(text: &str) -> bool {
     spec::time(text).is_some_and(|(at, seconds)| seconds && (at - NOW).abs() <= 15 * 60_000)
 }
 
-fn rpc_v1_meaning(request: &Request, params: Vec<Pair>) -> Option<Meaning> {
+fn rpc_v1_call(request: &Request, params: Vec<Pair>) -> Option<AcceptedCall> {
     let value = |name: &str| {
         let found = params.iter().find(|(found, _)| found == name);
         found.map(|(_, value)| value.as_str()).unwrap_or_default()
@@ -95,23 +95,23 @@ fn rpc_v1_meaning(request: &Request, params: Vec<Pair>) -> Option<Meaning> {
         spec::rpc_v1_signature(SECRET, &text) == value("Signature")
     };
     if holds(&params) {
-        return Some(Meaning {
+        return Some(AcceptedCall {
             action,
             version,
             params,
         });
     }
-    // Empty business parameters may have been left out of what was signed; then they are absent.
+    // An SDK leaves empty business parameters out of what it signs; then they count as absent.
     let mut fewer = params.clone();
     fewer.retain(|(name, value)| !value.is_empty() || spec::COMMON.contains(&name.as_str()));
-    holds(&fewer).then_some(Meaning {
+    holds(&fewer).then_some(AcceptedCall {
         action,
         version,
         params: fewer,
     })
 }
 
-fn acs3_meaning(request: &Request, params: Vec<Pair>, authorization: &str) -> Option<Meaning> {
+fn acs3_call(request: &Request, params: Vec<Pair>, authorization: &str) -> Option<AcceptedCall> {
     let (id, signed, signature) = spec::authorization(authorization)?;
     let required = |name| header(request, name).filter(|value| !value.is_empty());
     let action = required("x-acs-action")?.to_owned();
@@ -137,7 +137,7 @@ fn acs3_meaning(request: &Request, params: Vec<Pair>, authorization: &str) -> Op
     let query = spec::pairs(request.query.as_bytes())?;
     let text = spec::acs3_text(&request.method, &query, &request.headers, &signed, &hash);
     let holds = spec::acs3_signature(SECRET, &text) == signature;
-    (id == KEY_ID && claimed && timely && agrees && holds).then_some(Meaning {
+    (id == KEY_ID && claimed && timely && agrees && holds).then_some(AcceptedCall {
         action,
         version,
         params,

@@ -1,5 +1,5 @@
-//! The verifier against the specification: whether a request is let in, and what it then means, must be the
-//! same by both. Requests are signed by the specification first, and changed afterwards.
+//! The verifier against the specification: both must accept the same requests and read the same call from them.
+//! Requests are signed by the specification and then edited.
 //!
 //! The input is the number of edits, the edits, four bytes each, and the request's text.
 
@@ -15,10 +15,10 @@ use flowledger::{
 use super::{
     parameters,
     request::{self, Request, SECRET},
-    verdict::{KEY_ID, Meaning, NOW, verdict},
+    verdict::{AcceptedCall, KEY_ID, NOW, verdict},
 };
 
-/// Changes to a request after it was signed.
+/// Most edits of a request after it was signed.
 const EDITS_MAX: usize = 4;
 
 pub fn check(data: &[u8]) {
@@ -40,16 +40,16 @@ pub fn check(data: &[u8]) {
     let keys = Keys::load(Some(&keys), None).expect("a keys file");
     let authenticator = Authenticator::new(keys);
     let expected = verdict(&request);
-    match (let_in(&authenticator, &request), expected) {
-        (Ok(meaning), expected) => {
-            assert_eq!(Some(meaning), expected, "{}", shown(&text));
-            let again = let_in(&authenticator, &request).expect_err("a replay");
+    match (accepted(&authenticator, &request), expected) {
+        (Ok(call), expected) => {
+            assert_eq!(Some(call), expected, "{}", shown(&text));
+            let again = accepted(&authenticator, &request).expect_err("a replay");
             assert_eq!(again.code, Code::SignatureNonceUsed, "{}", shown(&text));
         }
         (Err(_), None) => {}
         (Err(refusal), Some(_)) => {
-            // Names of the actions' own parameters are not the specification's to know, nor are numbers
-            // that no double holds.
+            // The specification here knows neither the names of the actions' own parameters nor the range of a
+            // double.
             let message = &refusal.message;
             let own =
                 message.contains("must be spelled") || message.contains("number out of range");
@@ -62,8 +62,8 @@ fn shown(text: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(text)
 }
 
-/// What the server makes of it.
-fn let_in(authenticator: &Authenticator, request: &Request) -> Result<Meaning, ApiError> {
+/// What the server makes of the request.
+fn accepted(authenticator: &Authenticator, request: &Request) -> Result<AcceptedCall, ApiError> {
     let kind = match request.is_json() {
         _ if request.body.is_empty() => None,
         Some(true) => Some(BodyKind::Json),
@@ -81,7 +81,7 @@ fn let_in(authenticator: &Authenticator, request: &Request) -> Result<Meaning, A
     let caller = authenticator.authenticate(&sent, &mut params, now)?;
     let mut params = parameters::owned(params.all());
     params.sort();
-    Ok(Meaning {
+    Ok(AcceptedCall {
         action: caller.action().to_owned(),
         version: caller.version().to_owned(),
         params,

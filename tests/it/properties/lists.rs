@@ -1,14 +1,14 @@
-//! Lists: whatever starts while somebody pages, what was there comes once.
+//! Keyset pagination of executions: what exists at the first page is listed exactly once, whatever starts meanwhile.
 
 use std::collections::HashMap;
 
 use flowledger::store::{ListExecutions, StartExecution};
 use proptest::{collection::vec, prelude::*};
 
-use super::{config, ledger::runtime};
+use super::{config, histories::runtime};
 use crate::support::test_store::{TestDatabase, TestStore, at, flow, name};
 
-/// Starts executions with these starts, in seconds; their names go on from `from`.
+/// Starts executions at these times, in seconds; their names are numbered from `from`.
 async fn start(store: &TestStore, seconds: &[i64], from: usize) {
     for (number, second) in (from..).zip(seconds) {
         let start = StartExecution {
@@ -29,9 +29,9 @@ async fn start(store: &TestStore, seconds: &[i64], from: usize) {
 proptest! {
     #![proptest_config(config(24))]
 
-    /// Starts share moments and a clock may go back, so neither orders them alone.
+    /// Several start at the same time and a clock may go back, so neither time nor id alone orders them.
     #[test]
-    fn every_execution_that_was_there_comes_exactly_once(
+    fn execution_that_exists_at_the_first_page_is_listed_exactly_once(
         before in vec(0..20_i64, 1..60),
         meanwhile in vec(vec(0..40_i64, 0..4), 1..10),
         limits in vec(1..20_usize, 1..5),

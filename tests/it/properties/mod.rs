@@ -1,15 +1,15 @@
-//! What holds for any input: pages put together are the history, a store does what plain lists would do,
-//! also for many callers at once, text and times survive. `PROPTEST_CASES` asks for more cases, `PROPTEST_RNG_SEED` for others.
+//! Property tests: pages put together are the history, a store behaves like a model of plain lists, also with
+//! many concurrent callers; text and times are kept. `PROPTEST_CASES` sets how many cases, `PROPTEST_RNG_SEED` which.
 
-mod deeds;
-mod ledger;
+mod execution_model;
+mod histories;
 mod lists;
-mod model;
-mod queue;
-mod twin;
+mod operations;
+mod store_model;
 mod values;
+mod write_queue;
 
-pub use ledger::runtime;
+pub use histories::runtime;
 use proptest::{prelude::*, test_runner::RngSeed};
 
 /// The same cases at every run, unless the environment says otherwise.
@@ -33,7 +33,7 @@ pub fn config(cases: u32) -> ProptestConfig {
     }
 }
 
-/// A character of the kinds that break software, or any other.
+/// A character that software often handles wrongly, or any other.
 fn character() -> impl Strategy<Value = char> {
     let awkward: Vec<char> = "\"\\/<>&'{}[],:%+ \u{7f}\u{85}\u{a0}\u{feff}\u{2028}\u{2029}\u{fffd}\u{ffff}\u{1F600}\u{10ffff}步é\u{301}"
         .chars()
@@ -46,7 +46,7 @@ fn character() -> impl Strategy<Value = char> {
     ]
 }
 
-/// Text of up to so many characters.
+/// Text of at most `most` characters.
 fn text(most: usize) -> impl Strategy<Value = String> {
     prop::collection::vec(character(), 0..=most).prop_map(String::from_iter)
 }

@@ -1,4 +1,4 @@
-//! Values: events, times and names.
+//! Values: events, times and names, read back as they were written.
 
 use flowledger::model::{Name, NewEvent, Timestamp};
 use proptest::prelude::*;
@@ -27,7 +27,7 @@ proptest! {
     #![proptest_config(config(256))]
 
     #[test]
-    fn an_event_reads_back_as_it_was_whatever_its_text(
+    fn event_is_read_back_byte_for_byte(
         event_type in "[A-Za-z]{1,64}",
         step_name in text(40),
         event_detail in text(200),
@@ -62,7 +62,7 @@ proptest! {
 
     /// The classic Java SDK takes the six characters of `\u6b65` for the letters u6b65.
     #[test]
-    fn only_control_characters_without_a_short_escape_are_written_by_number(detail in text(200)) {
+    fn only_control_characters_without_a_short_escape_are_written_as_unicode_escapes(detail in text(200)) {
         let event = NewEvent { event_detail: detail, ..crate::support::test_store::event("A") };
         let json = rendered(&event, 1).replace("\\\\", "");
         for (at, _) in json.match_indices("\\u") {
@@ -72,7 +72,7 @@ proptest! {
     }
 
     #[test]
-    fn an_output_is_found_as_it_is_spelled(text in text(60), before in text(20)) {
+    fn output_is_found_byte_for_byte(text in text(60), before in text(20)) {
         let output = format!(" [ {} ,1.50]", Value::from(text));
         let detail = format!("{{{}:0,\"output\":{output} }}", Value::from(format!("_{before}")));
         let event = NewEvent { event_detail: detail, ..crate::support::test_store::event("A") };
@@ -80,7 +80,7 @@ proptest! {
     }
 
     #[test]
-    fn a_time_reads_back_as_it_was(millis in millis()) {
+    fn time_is_read_back_as_written(millis in millis()) {
         let time = Timestamp::from_millis(millis).unwrap();
         let text = time.to_string();
         prop_assert_eq!(text.len(), "2019-01-01T01:01:01.001Z".len());
@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn the_same_moment_is_the_same_time_in_any_spelling(
+    fn equal_times_in_any_offset_are_equal(
         millis in 0..253_000_000_000_000_i64,
         offset in -1439..=1439_i64,
         finer in "[0-9]{0,9}",
@@ -105,33 +105,33 @@ proptest! {
     }
 
     #[test]
-    fn a_time_to_the_second_has_one_spelling(seconds in -62_135_596_800..=253_402_300_799_i64, at in 0..20_usize, other in super::character()) {
+    fn time_in_seconds_has_one_spelling(seconds in -62_135_596_800..=253_402_300_799_i64, at in 0..20_usize, other in super::character()) {
         let time = Timestamp::from_millis(seconds * 1000).unwrap();
         let text = time.to_string().replace(".000Z", "Z");
         prop_assert_eq!(Timestamp::parse_seconds(&text), Some(time));
-        let mut spoilt: Vec<char> = text.chars().collect();
-        spoilt[at] = other;
-        let spoilt = String::from_iter(spoilt);
-        if let Some(read) = Timestamp::parse_seconds(&spoilt) {
-            prop_assert_eq!(read.to_string().replace(".000Z", "Z"), spoilt, "read means written so");
+        let mut invalid: Vec<char> = text.chars().collect();
+        invalid[at] = other;
+        let invalid = String::from_iter(invalid);
+        if let Some(read) = Timestamp::parse_seconds(&invalid) {
+            prop_assert_eq!(read.to_string().replace(".000Z", "Z"), invalid, "read means written so");
         }
     }
 
     #[test]
-    fn a_time_has_its_letters_in_capitals(millis in 0..253_000_000_000_000_i64, offset in 0..1400_i64) {
+    fn time_needs_upper_case_letters(millis in 0..253_000_000_000_000_i64, offset in 0..1400_i64) {
         let text = Timestamp::from_millis(millis).unwrap().to_string();
         prop_assert_eq!(Timestamp::parse(&text.replace('T', "t")), None);
         prop_assert_eq!(Timestamp::parse(&text.replace('Z', "z")), None);
         prop_assert_eq!(Timestamp::parse(&text.replace('T', " ")), None);
         let with_offset = text.replace('Z', &format!("+{:02}:{:02}", offset / 60, offset % 60));
         prop_assert!(Timestamp::parse(&with_offset).is_some());
-        for finer_or_elsewhere in [text, with_offset] {
-            prop_assert_eq!(Timestamp::parse_seconds(&finer_or_elsewhere), None);
+        for with_fraction_or_offset in [text, with_offset] {
+            prop_assert_eq!(Timestamp::parse_seconds(&with_fraction_or_offset), None);
         }
     }
 
     #[test]
-    fn what_is_no_time_is_never_a_panic(text in text(30), number in any::<i64>(), near in -2..=2_i64) {
+    fn invalid_time_never_panics(text in text(30), number in any::<i64>(), near in -2..=2_i64) {
         if let Some(time) = Timestamp::parse(&text) {
             prop_assert_eq!(Timestamp::parse(&time.to_string()), Some(time));
         }
@@ -142,16 +142,16 @@ proptest! {
     }
 
     #[test]
-    fn a_name_is_a_name_by_its_characters_alone(good in "[A-Za-z_][A-Za-z0-9_-]{0,127}", at in 0..128_usize, other in super::character()) {
+    fn name_is_valid_by_its_characters(good in "[A-Za-z_][A-Za-z0-9_-]{0,127}", at in 0..128_usize, other in super::character()) {
         let name = Name::parse(&good).unwrap();
         prop_assert_eq!(name.as_str(), &good);
         prop_assert_eq!(name.to_string(), &*good);
         prop_assert!(Name::parse(&format!("{good:_<129}")).is_none(), "too long");
         prop_assert!(Name::parse("").is_none());
-        let mut spoilt: Vec<char> = good.chars().collect();
-        let at = at % spoilt.len();
-        spoilt[at] = other;
+        let mut invalid: Vec<char> = good.chars().collect();
+        let at = at % invalid.len();
+        invalid[at] = other;
         let allowed = other == '_' || other.is_ascii_alphabetic() || at > 0 && (other == '-' || other.is_ascii_digit());
-        prop_assert_eq!(Name::parse(&String::from_iter(spoilt)).is_some(), allowed);
+        prop_assert_eq!(Name::parse(&String::from_iter(invalid)).is_some(), allowed);
     }
 }

@@ -1,5 +1,5 @@
-//! An engine that appends batch after batch, as one should that may lose its server at any moment: what
-//! has no answer is sent again with the same ExpectedEventId. It keeps what was acknowledged.
+//! A client that appends batch after batch, as an engine should whose server may crash at any moment: an append
+//! without an answer is retried with the same ExpectedEventId, which is idempotent. It records acknowledged batches.
 
 use std::{
     io,
@@ -24,46 +24,46 @@ use super::{
     audit::{Batch, StoredBatch},
 };
 
-/// Of so many requests one is broken off, and another is sent whole but its answer not waited for.
+/// Of so many requests one is sent in part, and one is sent whole and its connection closed before the answer.
 const HANG_UP_ONE_IN: u32 = 20;
 /// Of so many batches one ends the execution.
 const END_ONE_IN: u32 = 150;
 
-/// Appends to `family-0` of flow `f` until that has ended, then to `family-1` and so on.
+/// Appends to execution `family-0` of flow `f` until it has ended, then to `family-1` and so on.
 pub struct Appender {
     id: u64,
     family: String,
-    /// Whether others append to the same executions.
+    /// Whether other appenders use the same executions.
     shared: bool,
     generation: u32,
     /// Whether its execution is known to exist.
     started: bool,
-    /// The EventId that the next event should get.
+    /// The ExpectedEventId of the next append.
     next: i64,
-    /// Sent whole, without an answer so far.
+    /// A batch that was sent whole and is not answered.
     pub pending: Option<Batch>,
     batches: u64,
     random: TestRng,
     pub report: Report,
 }
 
-/// What an appender knows.
+/// What an appender has recorded.
 #[derive(Default)]
 pub struct Report {
     pub acknowledged: Vec<StoredBatch>,
-    /// Executions that were started, as far as it knows.
+    /// Executions whose start was acknowledged.
     pub started: Vec<String>,
     /// Batches of which only a part was sent.
     pub never_sent: Vec<Batch>,
-    /// Requests whose answers were not waited for.
+    /// Connections closed before the answer.
     pub hang_ups: u64,
-    /// Batches whose place somebody else took first.
+    /// Appends refused because another appender came first.
     pub conflicts: u64,
-    /// When each request was sent whose answer did not come.
+    /// When each unanswered request was sent.
     pub unanswered: Vec<Instant>,
     /// Answers 429 and 5xx.
     pub unavailable: u64,
-    /// Answers that should not be.
+    /// Answers that break the contract.
     pub faults: Vec<String>,
 }
 
@@ -83,7 +83,7 @@ impl Appender {
         }
     }
 
-    /// Appends until the server is `down`.
+    /// Appends until `down` is set.
     pub async fn run(mut self, address: SocketAddr, down: Arc<AtomicBool>) -> Self {
         let mut stream = None;
         while !down.load(Relaxed) {
@@ -108,7 +108,10 @@ impl Appender {
         Call { acs3, ..call }
     }
 
-    /// One request, and whatever follows from its answer. An error means that there is none.
+    /// Sends one request and handles its answer.
+    ///
+    /// # Errors
+    /// The connection failed before the answer.
     async fn send_request(
         &mut self,
         address: SocketAddr,
@@ -156,7 +159,7 @@ impl Appender {
         Ok(())
     }
 
-    /// Sends and waits for the answer; closes when the server wants to.
+    /// Sends a request and awaits its answer. Closes the connection if the server asks for it.
     async fn exchange(
         &mut self,
         stream: &mut Option<TcpStream>,
@@ -221,7 +224,7 @@ impl Appender {
                     self.next_generation();
                 }
             }
-            // It is not there: an execution only grows, so its place is taken for ever.
+            // The batch was not stored: EventIds are never freed, so these belong to another batch for ever.
             (_, Some("ConcurrentUpdateError")) if self.shared => {
                 let message = answer.json["Message"].as_str().unwrap_or_default();
                 let next = message.rsplit("The next EventId is ").next();
@@ -243,7 +246,7 @@ impl Appender {
         self.next = 2;
     }
 
-    /// The answer says neither yes nor no, or what it must not say.
+    /// Handles any other answer: overload and 5xx are counted, all else is a fault.
     async fn unexpected_answer(&mut self, answer: &Answer) {
         if answer.status == 429 || answer.status >= 500 {
             self.report.unavailable += 1;
@@ -255,7 +258,7 @@ impl Appender {
                 self.next,
                 answer.text
             ));
-            sleep(Duration::from_millis(50)).await; // not thousands of them
+            sleep(Duration::from_millis(50)).await; // so that faults stay countable
         }
     }
 

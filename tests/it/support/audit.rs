@@ -1,16 +1,16 @@
-//! What was acknowledged, held against what the server has. Each event says which batch it belongs to and
-//! where in it, so that batches that are lost, torn, there twice or out of order are counted.
+//! Compares acknowledged batches with the histories that the server answers. Each event's detail names its batch and
+//! its index there, so that lost, torn, duplicated and reordered batches are found.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Events that are sent together. No two batches have both appender and number in common.
+/// The events of one append. Appender and number identify it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Batch {
     pub appender: u64,
-    /// Ascends with every batch that its appender makes.
+    /// Ascends with every batch of its appender.
     pub number: u64,
     pub size: u64,
     /// Whether its last event ends the execution.
@@ -24,7 +24,7 @@ struct Detail {
     index: u64,
     size: u64,
     ends: bool,
-    /// Something to keep, of a length of its own.
+    /// Text of a length that varies from event to event.
     filling: String,
 }
 
@@ -59,14 +59,14 @@ impl Batch {
         }
     }
 
-    /// As `AppendExecutionEvents` takes it.
+    /// The parameter `Events` of AppendExecutionEvents.
     pub fn events(&self) -> String {
         let event =
             |index| json!({"Type": self.event_type(index), "EventDetail": self.detail(index)});
         Value::Array((0..self.size).map(event).collect()).to_string()
     }
 
-    /// The batch of an event that was read, and its index in it; none if a byte of it is not as sent.
+    /// The batch of an event that was read and the index in it; None if any byte differs from what was sent.
     fn of(event: &Value) -> Option<(Batch, u64)> {
         let text = event["EventDetail"].as_str()?;
         let detail: Detail = serde_json::from_str(text).ok()?;
@@ -87,7 +87,7 @@ impl Batch {
     }
 }
 
-/// Where a batch is: its execution and its first EventId.
+/// A batch with its execution and its first EventId.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredBatch {
     pub batch: Batch,
@@ -95,7 +95,7 @@ pub struct StoredBatch {
     pub first: i64,
 }
 
-/// What is wrong, by kind, each told in words.
+/// Descriptions of what is wrong, by kind.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     pub lost: Vec<String>,
@@ -104,16 +104,16 @@ pub struct Faults {
     pub torn: Vec<String>,
 }
 
-/// What was seen of an execution so far.
+/// How far an execution has been read.
 struct Seen {
     /// The EventId that comes next.
     next: i64,
     ended: bool,
-    /// The last batch of each appender.
+    /// The number of the last batch of each appender.
     last: HashMap<u64, u64>,
 }
 
-/// One reading of the server's histories, in as many steps as one likes.
+/// One pass over the server's histories, in any number of steps.
 #[derive(Default)]
 pub struct Audit {
     executions: BTreeMap<String, Seen>,
@@ -124,7 +124,7 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// One that has read nothing yet.
+    /// Returns an audit that has read nothing yet.
     pub fn restarted(&self) -> Self {
         Audit {
             never_sent: self.never_sent.clone(),
@@ -132,21 +132,21 @@ impl Audit {
         }
     }
 
-    /// The EventId from which to read on: the last one that was read, which must still be there.
+    /// The EventId to read from: the last one that was read, which must still be stored.
     pub fn resume_from(&self, execution: &str) -> i64 {
         self.executions
             .get(execution)
             .map_or(1, |seen| seen.next - 1)
     }
 
-    /// Whether the execution was read to its last event ever.
+    /// Whether the event that ended the execution has been read.
     pub fn ended(&self, execution: &str) -> bool {
         self.executions
             .get(execution)
             .is_some_and(|seen| seen.ended)
     }
 
-    /// These batches were sent in part only: none of their events may be anywhere.
+    /// Records batches of which only a part was sent: none of their events may be stored.
     pub fn never_sent(&mut self, batches: impl IntoIterator<Item = Batch>) {
         self.never_sent
             .extend(batches.into_iter().map(|batch| batch.key()));
@@ -246,7 +246,7 @@ impl Audit {
         }
     }
 
-    /// Every acknowledged batch must have been read where its acknowledgement says.
+    /// Checks that every acknowledged batch has been read at the EventIds of its acknowledgement.
     pub fn check_acknowledged<'a>(
         &mut self,
         acknowledged: impl IntoIterator<Item = &'a StoredBatch>,
@@ -296,7 +296,7 @@ fn audited(numbers: &[u64], change: fn(&mut Vec<Value>)) -> Faults {
 }
 
 #[test]
-fn an_audit_finds_each_kind_of_fault() {
+fn audit_finds_each_kind_of_fault() {
     let found = |numbers: &[u64], change| {
         let Faults {
             lost,

@@ -14,15 +14,15 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Far longer than anything takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for an element or a condition; a page takes far less.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub struct Browser {
     pub client: Client,
     driver: Driver,
 }
 
-/// Ends with everything that it started.
+/// chromedriver; dropping it kills its process group, Chromium included.
 struct Driver {
     process: Child,
     profile: TempDir,
@@ -38,7 +38,7 @@ impl Drop for Driver {
     }
 }
 
-/// What differs between two browsers.
+/// The settings of a browser window.
 pub struct Window {
     pub width: u32,
     pub height: u32,
@@ -55,14 +55,14 @@ impl Default for Window {
     }
 }
 
-/// Where a program is.
+/// The path of a program in PATH.
 fn installed(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
-    places.find(|place| place.is_file())
+    let mut candidates = std::env::split_paths(&path).map(|folder| folder.join(program));
+    candidates.find(|path| path.is_file())
 }
 
-/// Where screenshots and figures are left for people to look at.
+/// The path of a screenshot or of figures that a test leaves for developers, in target/ui.
 pub fn artifact_path(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ui");
     fs::create_dir_all(&folder).unwrap();
@@ -70,7 +70,7 @@ pub fn artifact_path(name: &str) -> PathBuf {
 }
 
 impl Browser {
-    /// None, and a line that says so, where there is no browser; in CI there must be one.
+    /// Opens a browser. Returns None, with a line that says so, if none is installed; in CI one must be.
     pub async fn open(window: Window) -> Option<Self> {
         let (Some(chromium), Some(chromedriver)) =
             (installed("chromium"), installed("chromedriver"))
@@ -129,7 +129,7 @@ impl Browser {
         self.client.goto(address).await.unwrap();
     }
 
-    /// Signs in at the page that is shown.
+    /// Signs in on the current page.
     pub async fn sign_in(&self, key_id: &str, secret: &str) {
         let form = self
             .client
@@ -141,9 +141,9 @@ impl Browser {
         self.click("form.sign-in button.main").await;
     }
 
-    /// Waits until there is an element.
+    /// Waits for an element.
     pub async fn wait(&self, css: &str) -> fantoccini::elements::Element {
-        let wait = self.client.wait().at_most(PATIENCE);
+        let wait = self.client.wait().at_most(WAIT_MAX);
         wait.for_element(Locator::Css(css))
             .await
             .unwrap_or_else(|fault| panic!("{css}: {fault}"))
@@ -157,14 +157,14 @@ impl Browser {
         self.wait(css).await.text().await.unwrap()
     }
 
-    /// The value of a script's `return`.
+    /// Runs a script; returns the value of its `return`.
     pub async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
-    /// Waits until a script returns true.
+    /// Polls a script until it returns true.
     pub async fn wait_until(&self, script: &str) {
-        for _ in 0..PATIENCE.as_millis() / 50 {
+        for _ in 0..WAIT_MAX.as_millis() / 50 {
             if self.run(script).await == true {
                 return;
             }
@@ -173,19 +173,19 @@ impl Browser {
         panic!("never true: {script}");
     }
 
-    /// Presses a key, wherever the focus is.
+    /// Sends a key to the focused element.
     pub async fn press(&self, key: &str) {
         let focused = self.client.active_element().await.unwrap();
         focused.send_keys(key).await.unwrap();
     }
 
-    /// Keeps a picture of what is shown, or of one element.
+    /// Saves a screenshot of the window, or of one element.
     pub async fn save_screenshot(&self, name: &str, element: Option<&str>) {
-        let picture = match element {
+        let screenshot = match element {
             None => self.client.screenshot().await,
             Some(css) => self.wait(css).await.screenshot().await,
         };
-        fs::write(artifact_path(name), picture.unwrap()).unwrap();
+        fs::write(artifact_path(name), screenshot.unwrap()).unwrap();
     }
 
     pub async fn close(self) {

@@ -1,5 +1,5 @@
-//! A signed request, made from the vendor's description of the schemes alone: it shares no code with the
-//! server, and the recorded requests of real clients judge the server's side.
+//! A signed request, written from the vendor's description of the two schemes. It shares no code with the server; the
+//! recorded requests of real clients (tests/fixtures/signature) verify the server independently.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::NOW;
 
-/// A call to be signed and sent. By default RPC v1, GET, key `testid`, at `NOW`, with a nonce of its own;
-/// GET turns to POST once there is a form or a body.
+/// A call to be signed and sent. By default RPC v1, GET, key `testid`, at `NOW`, with a new nonce. With a form or a body
+/// it is a POST.
 #[derive(Clone)]
 pub struct Call {
     pub action: String,
@@ -19,7 +19,7 @@ pub struct Call {
     pub method: &'static str,
     pub query: Vec<(String, String)>,
     pub form: Vec<(String, String)>,
-    /// Content type and text of a body that is no form.
+    /// Content type and bytes of a body other than a form.
     pub body: Option<(String, Vec<u8>)>,
     pub host: String,
     pub headers: Vec<(String, String)>,
@@ -62,7 +62,7 @@ impl Call {
         }
     }
 
-    /// The same call once more, with a nonce of its own.
+    /// The same call with a new nonce.
     pub fn with_new_nonce(&self) -> Self {
         self.clone().nonce(&new_nonce())
     }
@@ -114,7 +114,7 @@ impl Call {
         self
     }
 
-    /// Signed at this time, in milliseconds since 1970.
+    /// Sets the time of the signature, in milliseconds since 1970.
     pub fn at(mut self, millis: i64) -> Self {
         self.time = seconds(millis);
         self
@@ -125,13 +125,13 @@ impl Call {
         self
     }
 
-    /// Signed by ACS3-HMAC-SHA256 instead of RPC v1.
+    /// Signs by ACS3-HMAC-SHA256 instead of RPC v1.
     pub fn acs3(mut self) -> Self {
         self.acs3 = true;
         self
     }
 
-    /// The request as it goes over the wire.
+    /// The bytes of the signed HTTP request.
     pub fn bytes(&self) -> Vec<u8> {
         let (content_type, body) = match &self.body {
             Some((content_type, body)) => (content_type.clone(), body.clone()),
@@ -165,7 +165,7 @@ impl Call {
         request
     }
 
-    /// The request once HTTP has been read.
+    /// The signed request as a value, without HTTP.
     pub fn to_request(&self) -> http::Request<Vec<u8>> {
         let bytes = self.bytes();
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
@@ -263,7 +263,7 @@ impl Call {
     }
 }
 
-/// Percent-encoded by RFC 3986.
+/// Percent-encodes by RFC 3986.
 pub fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {

@@ -33,7 +33,7 @@ use tokio::{
 
 pub use call::Call;
 
-/// The time at which fixed clocks stand: 2026-11-22T12:00:00Z.
+/// The time of fixed clocks: 2026-11-22T12:00:00Z, in milliseconds since 1970.
 pub const NOW: i64 = 1_795_348_800_000;
 
 /// The keys of every test server: one for each role, one that sees some flows only, one with a security
@@ -74,7 +74,7 @@ role = "admin"
 expires = "2026-11-22T12:00:00Z"
 "#;
 
-/// A running server with an empty database. Its clock stands at `NOW` until a test moves it.
+/// A running server with an empty database. Its clock is fixed at `NOW` until a test sets it.
 pub struct Server {
     pub address: std::net::SocketAddr,
     pub app: Arc<App>,
@@ -83,7 +83,7 @@ pub struct Server {
     task: JoinHandle<bool>,
 }
 
-/// What came back.
+/// An HTTP answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -99,7 +99,7 @@ impl Server {
         Server::open(tempfile::tempdir().unwrap()).await
     }
 
-    /// Starts on the database in `folder`, which an earlier server may have left.
+    /// Starts on the database in `folder`, which an earlier server may have used.
     pub async fn open(folder: TempDir) -> Self {
         let url = format!("sqlite://{}/test.db", folder.path().display());
         let store = store::open(&url, Timestamp::from_millis(NOW).unwrap())
@@ -108,7 +108,7 @@ impl Server {
         Server::with_store(store, folder).await
     }
 
-    /// Starts on a store that is open; its files are in `folder`.
+    /// Starts with an open store whose files are in `folder`.
     pub async fn with_store(store: Arc<dyn Store>, folder: TempDir) -> Self {
         Server::with_limits(store, folder, Limits::default()).await
     }
@@ -148,7 +148,7 @@ impl Server {
         }
     }
 
-    /// Stops gracefully and hands the database on.
+    /// Shuts down gracefully; returns the folder of the database.
     pub async fn stop(self) -> TempDir {
         self.stop.send(()).unwrap();
         assert!(
@@ -159,7 +159,7 @@ impl Server {
         self.folder
     }
 
-    /// A server that has flow `f` with a running execution `e`.
+    /// Starts a server with flow `f` and its running execution `e`.
     pub async fn with_execution() -> Self {
         let server = Server::start().await;
         server
@@ -200,7 +200,7 @@ impl Server {
         self.call_with_retry(call).await.refusal()
     }
 
-    /// A crowded machine may be throttled now and then; then the call is made again, as a client would.
+    /// Retries a call that was throttled, as a client would: on a loaded machine a test may exceed a limit.
     async fn call_with_retry(&self, call: Call) -> Answer {
         let mut answer = self.call(call.clone()).await;
         for _ in 0..20 {
@@ -211,7 +211,7 @@ impl Server {
         answer
     }
 
-    /// Sends bytes as they are over a connection of their own.
+    /// Sends bytes over a new connection.
     pub async fn send(&self, request: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request).await.unwrap();
@@ -220,12 +220,15 @@ impl Server {
 }
 
 impl Answer {
-    /// Reads one answer, which must come.
+    /// Reads one answer. Panics if there is none.
     pub async fn read(stream: &mut TcpStream) -> Self {
         Answer::try_read(stream).await.unwrap()
     }
 
-    /// Reads one answer, which must announce its length. An error means that it did not come whole.
+    /// Reads one answer with a Content-Length.
+    ///
+    /// # Errors
+    /// The connection ended before the whole answer.
     pub async fn try_read(stream: &mut TcpStream) -> io::Result<Self> {
         let mut bytes = Vec::new();
         let head_end = loop {
@@ -286,7 +289,7 @@ impl Answer {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Status, code and message; checks the form that all refusals have.
+    /// Status, code and message of an error answer, whose form is checked.
     pub fn refusal(&self) -> (u16, String, String) {
         assert!(self.status >= 400, "{}", self.text);
         let text = |name: &str| {
@@ -304,7 +307,7 @@ impl Answer {
     }
 }
 
-/// Names that no flow and no execution may have.
+/// Names that are invalid for flows and executions.
 pub fn invalid_names() -> Vec<String> {
     let mut names: Vec<String> = [
         "1a",

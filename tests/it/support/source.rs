@@ -1,20 +1,27 @@
-//! Rust files, taken apart far enough to hold rules about them.
+//! Splits Rust files into code, comments and string literals, for the rules of `tidy`.
 
 use std::{fs, path::Path};
 
 /// A Rust file of this package.
 pub struct Source {
-    /// From the package's folder on, such as `src/model/name.rs`.
+    /// Relative to the package, such as `src/model/name.rs`.
     pub path: String,
     pub text: String,
-    /// The text without comments, and with `"` and line ends alone for each string literal.
+    /// The text without comments; a string literal is reduced to `"` and its line ends.
     pub code: String,
-    /// The string literals as they are at run time.
+    /// The comments, one after another.
+    pub comments: String,
+    /// The values of the string literals.
     pub literals: Vec<String>,
 }
 
 /// All Rust files in a folder of this package, by path.
 pub fn files(folder: &str) -> Vec<Source> {
+    files_with(folder, "rs")
+}
+
+/// All files in a folder of this package whose names end so, by path.
+pub fn files_with(folder: &str, extension: &str) -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders = vec![root.join(folder)];
     let mut sources = Vec::new();
@@ -23,21 +30,36 @@ pub fn files(folder: &str) -> Vec<Source> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs") {
+            } else if path.extension().is_some_and(|end| end == extension) {
                 let text = fs::read_to_string(&path).unwrap();
                 let path = path.strip_prefix(root).unwrap().to_str().unwrap();
-                sources.push(Source::new(path, &text));
+                sources.push(match extension {
+                    "rs" => Source::new(path, &text),
+                    _ => Source::document(path, &text),
+                });
             }
         }
     }
     sources.sort_by(|a, b| a.path.cmp(&b.path));
-    assert!(!sources.is_empty(), "{folder} has no Rust files");
+    assert!(!sources.is_empty(), "{folder} has no .{extension} files");
     sources
 }
 
 impl Source {
+    /// A text that is no Rust.
+    pub fn document(path: &str, text: &str) -> Self {
+        Source {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            code: String::new(),
+            comments: String::new(),
+            literals: Vec::new(),
+        }
+    }
+
     pub fn new(path: &str, text: &str) -> Self {
         let mut code = String::with_capacity(text.len());
+        let mut comments = String::new();
         let mut literals = Vec::new();
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
@@ -47,7 +69,10 @@ impl Source {
             } else {
                 let lines = rest[..piece].matches('\n').count();
                 let literal = literal(&rest[..piece]);
-                if first != '/' {
+                if first == '/' {
+                    comments.push_str(&rest[..piece]);
+                    comments.push('\n');
+                } else {
                     code.push(if literal.is_some() { '"' } else { first });
                 }
                 literals.extend(literal);
@@ -59,6 +84,7 @@ impl Source {
             path: path.to_owned(),
             text: text.to_owned(),
             code,
+            comments,
             literals,
         }
     }
@@ -70,8 +96,8 @@ impl Source {
     }
 }
 
-/// How many bytes at the start of `text` belong together, and whether they are code. `before` is the last
-/// character of the code so far.
+/// The length of the token at the start of `text`, in bytes, and whether it is code. `before` is the last character of
+/// the code before it.
 fn piece(text: &str, before: Option<char>) -> (usize, bool) {
     let first = text.chars().next().map_or(1, char::len_utf8);
     let in_word = before.is_some_and(|c| c.is_alphanumeric() || c == '_');
@@ -101,7 +127,7 @@ fn piece(text: &str, before: Option<char>) -> (usize, bool) {
     (first, true)
 }
 
-/// The length of a literal that begins with a quote and may hold escapes.
+/// The length of a literal that begins with a quote and may contain escapes.
 fn after_quote(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
@@ -113,8 +139,8 @@ fn after_quote(text: &str, quote: char) -> usize {
     panic!("a literal without an end: {text:.40}");
 }
 
-/// The content of a string literal; none of a character. Knows the escapes that the sources use in SQL and
-/// plain text; others stay as they are.
+/// The value of a string literal; None for a character literal. Decodes the escapes that occur in SQL and plain text
+/// and leaves others.
 fn literal(text: &str) -> Option<String> {
     if let Some(raw) = text.strip_prefix('r') {
         let inside = raw.trim_matches('#');
@@ -140,7 +166,7 @@ fn literal(text: &str) -> Option<String> {
 }
 
 #[test]
-fn a_source_is_taken_apart() {
+fn source_is_split_into_code_and_literals() {
     let source = Source::new(
         "x.rs",
         r##"//! use crate::comment;
@@ -154,6 +180,7 @@ let raw = r#"raw " \text"#; let bytes = b"bytes\\"; // "no literal"
         source.literals,
         ["one \" // two", r#"raw " \text"#, r"bytes\\"]
     );
+    assert!(source.comments.contains("no literal") && !source.comments.contains("two"));
     assert_eq!(source.code.lines().count(), source.text.lines().count());
     let words: Vec<_> = source.words().collect();
     assert!(

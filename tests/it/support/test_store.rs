@@ -1,4 +1,4 @@
-//! A store without a server before it, and short words for what the tests ask of it.
+//! A store without a server, with short forms of the calls that tests make.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -13,21 +13,21 @@ use tempfile::TempDir;
 
 use super::NOW;
 
-/// Where a store is; it stays while the store is closed, and goes with this value.
+/// The database of a store. It outlives a close of the store and is deleted when this value is dropped.
 pub struct TestDatabase {
     pub url: String,
     folder: TempDir,
 }
 
 impl TestDatabase {
-    /// An SQLite file of its own, not yet made.
+    /// A path for a new SQLite file.
     pub fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/test.db", folder.path().display());
         TestDatabase { url, folder }
     }
 
-    /// A file of this name beside the database.
+    /// The path of a file beside the database.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -52,7 +52,7 @@ impl TestDatabase {
     }
 }
 
-/// An open store. What names no flow and no execution is about execution `e` of flow `f`.
+/// An open store. Calls that name no flow and execution concern execution `e` of flow `f`.
 pub struct TestStore {
     pub inner: Arc<dyn Store>,
 }
@@ -167,7 +167,7 @@ pub fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
 
-/// The time of fixed clocks, and some milliseconds more.
+/// The time of fixed clocks plus this, in milliseconds.
 pub fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(NOW + millis).unwrap()
 }
@@ -214,7 +214,7 @@ pub fn append(
     }
 }
 
-/// An event that leaves out what can be left out.
+/// An event with its type only.
 pub fn event(event_type: &str) -> NewEvent {
     NewEvent {
         event_type: event_type.to_owned(),
@@ -226,7 +226,7 @@ pub fn event(event_type: &str) -> NewEvent {
     }
 }
 
-/// An event with a detail, to tell it from others.
+/// An event with a type and a detail.
 pub fn detailed(event_type: &str, detail: &str) -> NewEvent {
     NewEvent {
         event_detail: detail.to_owned(),

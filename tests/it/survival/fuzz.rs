@@ -1,19 +1,19 @@
-//! Every fuzz target on its corpus, and on changed inputs of it; cargo-fuzz does the same for longer, see
-//! docs/RELIABILITY.md. `FUZZ_INPUTS` asks for more of them, `FUZZ_SEED` for others.
+//! Every fuzz target on its inputs, and on mutations of them. cargo-fuzz does the same for longer, see
+//! docs/RELIABILITY.md. `FUZZ_INPUTS` sets how many mutations, `FUZZ_SEED` which ones.
 
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
 
 use std::{fs, path::Path};
 
-/// Changed inputs of each target.
+/// Mutated inputs of each target.
 const INPUTS: u64 = 2000;
 
-/// The same numbers at every run.
+/// Pseudo-random numbers, the same at every run.
 struct Numbers(u64);
 
 impl Numbers {
-    /// Any number below `end`.
+    /// Returns a number below `end`; 0 if `end` is 0.
     fn below(&mut self, end: usize) -> usize {
         self.0 = self
             .0
@@ -27,19 +27,14 @@ fn given(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |number| number.parse().unwrap())
 }
 
-fn corpus(target: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new("tests/fuzz/corpus").join(target);
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|file| file.unwrap().path())
-        .collect();
-    files.sort();
-    files.iter().map(|file| fs::read(file).unwrap()).collect()
+fn inputs(target: &str) -> Vec<Vec<u8>> {
+    let file = Path::new("tests/fuzz/inputs").join(format!("{target}.txt"));
+    targets::corpus::inputs(&fs::read_to_string(file).unwrap())
 }
 
-/// One input with some bytes changed, taken out, repeated, or put in from another.
-fn changed(corpus: &[Vec<u8>], numbers: &mut Numbers) -> Vec<u8> {
-    let mut input = corpus[numbers.below(corpus.len())].clone();
+/// Returns an input with some bytes changed, removed, repeated, or replaced by bytes of another input.
+fn mutated(inputs: &[Vec<u8>], numbers: &mut Numbers) -> Vec<u8> {
+    let mut input = inputs[numbers.below(inputs.len())].clone();
     for _ in 0..=numbers.below(4) {
         let at = numbers.below(input.len());
         let to = at + numbers.below((input.len() - at).min(16));
@@ -49,7 +44,7 @@ fn changed(corpus: &[Vec<u8>], numbers: &mut Numbers) -> Vec<u8> {
             2 => drop(input.drain(at..to)),
             3 => drop(input.splice(at..at, input[at..to].to_vec())),
             _ => {
-                let other = &corpus[numbers.below(corpus.len())];
+                let other = &inputs[numbers.below(inputs.len())];
                 let from = numbers.below(other.len());
                 let end = from + numbers.below((other.len() - from).min(32));
                 drop(input.splice(at..to, other[from..end].iter().copied()));
@@ -60,15 +55,16 @@ fn changed(corpus: &[Vec<u8>], numbers: &mut Numbers) -> Vec<u8> {
 }
 
 #[test]
-fn no_target_is_broken_by_its_corpus_or_what_is_like_it() {
+fn every_target_holds_on_its_inputs_and_mutations_of_them() {
     let threads: Vec<_> = targets::TARGETS
         .map(|(name, target)| {
             std::thread::spawn(move || {
-                let corpus = corpus(name);
+                let inputs = inputs(name);
                 let mut numbers = Numbers(given("FUZZ_SEED", 1));
-                corpus.iter().for_each(|input| target(input));
+                target(b"");
+                inputs.iter().for_each(|input| target(input));
                 for _ in 0..given("FUZZ_INPUTS", INPUTS) {
-                    target(&changed(&corpus, &mut numbers));
+                    target(&mutated(&inputs, &mut numbers));
                 }
             })
         })
@@ -78,14 +74,21 @@ fn no_target_is_broken_by_its_corpus_or_what_is_like_it() {
     }
 }
 
-/// A corpus of which nothing is let in would compare refusals only.
+/// Inputs whose requests are all refused would compare refusals only.
 #[test]
-fn most_requests_of_the_verifiers_corpus_are_let_in() {
-    let corpus = corpus("verifier");
-    let let_in = corpus.iter().filter(|input| {
+fn most_inputs_of_the_verifier_are_valid_requests() {
+    let inputs = inputs("verifier");
+    let valid = inputs.iter().filter(|input| {
         let signed = targets::request::signed(&input[1..]);
         let request = signed.and_then(|text| targets::request::Request::read(&text));
         request.is_some_and(|request| targets::verdict::verdict(&request).is_some())
     });
-    assert!(let_in.count() * 2 > corpus.len());
+    assert!(valid.count() * 2 > inputs.len());
+}
+
+#[test]
+fn inputs_are_unpacked_as_they_were_escaped() {
+    let every_byte: Vec<u8> = (0..=255).collect();
+    let text = format!("# a comment\n\n{}\n#", every_byte.escape_ascii());
+    assert_eq!(targets::corpus::inputs(&text), [every_byte]);
 }

@@ -115,7 +115,7 @@ fn events() -> Vec<Row> {
     rows
 }
 
-/// `Input` must be an object that every reader reads alike.
+/// `Input` must be an object that all JSON parsers read alike.
 fn inputs() -> Vec<Row> {
     let deep = format!("{{\"a\":{}}}", nested("[", 32, "]"));
     let deeper = nested("{\"a\":", 5_000, "}");

@@ -1,5 +1,5 @@
-//! Requests of people who mean harm, a table a class: each has its one answer, never a 5xx. They all go to
-//! one server, the started program, which serves an honest caller afterwards and has written a clean log.
+//! Hostile requests in tables by class: each has exactly one answer, never a 5xx. They all go to one server, the started
+//! program, which must serve a valid caller afterwards and must have written a clean log.
 
 mod http;
 mod json;
@@ -25,13 +25,13 @@ use crate::{
     support::{Call, KEYS, NOW, call::seconds},
 };
 
-/// Fewest distinct requests that the tables must hold.
-const LEAST: usize = 300;
+/// The tables must hold at least this many distinct requests.
+const REQUESTS_MIN: usize = 300;
 
-/// Asked on the same connection afterwards. If more than this were answered, something was smuggled in.
+/// Sent after each request on the same connection. More than one further answer means request smuggling.
 const SENTINEL: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
-/// A request and the status and code that it must get; no code where the answer is not the API's.
+/// A request and its expected status and code; the code is empty where the answer is not the API's.
 struct Row {
     request: Request,
     status: u16,
@@ -39,7 +39,7 @@ struct Row {
 }
 
 enum Request {
-    /// Signed when it is sent; then the first text is replaced by the second.
+    /// Signed when it is sent; then the first text of the pair is replaced by the second.
     Call(Box<Call>, Option<(String, String)>),
     Raw(Vec<u8>),
 }
@@ -48,7 +48,7 @@ fn call(call: Call, status: u16, code: &'static str) -> Row {
     Request::Call(call.into(), None).gets(status, code)
 }
 
-/// A call that somebody changes on its way.
+/// A call that is changed after it was signed.
 fn changed(call: Call, from: &str, to: &str, status: u16, code: &'static str) -> Row {
     let change = (from.to_owned(), to.to_owned());
     Request::Call(call.into(), Some(change)).gets(status, code)
@@ -64,7 +64,7 @@ fn history() -> Call {
         .query("ExecutionName", "e")
 }
 
-/// An append to the execution that nobody else looks at.
+/// An append to an execution that only these tables use.
 fn append(events: &str) -> Call {
     Call::new("AppendExecutionEvents")
         .form("FlowName", "f")
@@ -90,7 +90,7 @@ impl Request {
         }
     }
 
-    /// As it goes over the wire, with this nonce or one of its own, at this time unless it has another.
+    /// The bytes to send, with this nonce or a new one; signed at this time unless the call sets another.
     fn bytes(&self, nonce: Option<&str>, at: i64) -> Vec<u8> {
         let (call, change) = match self {
             Request::Raw(bytes) => return bytes.clone(),
@@ -115,7 +115,7 @@ impl Request {
     }
 }
 
-/// An answer, as far as the tables look at it.
+/// The parts of an answer that the tables check.
 struct Answer {
     status: u16,
     body: String,
@@ -128,13 +128,13 @@ impl Answer {
     }
 }
 
-/// Everything that the server answers to these bytes and the sentinel, until it closes.
+/// Sends the bytes and the sentinel; returns all answers until the server closes the connection.
 fn exchange(address: SocketAddr, request: &[u8]) -> Vec<Answer> {
     let mut stream = TcpStream::connect(address).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();
-    // A refusal may come, and the connection go, before all is sent.
+    // The server may refuse and close before everything is sent.
     let _ = stream
         .write_all(request)
         .and_then(|()| stream.write_all(SENTINEL.as_bytes()));
@@ -175,12 +175,12 @@ fn exchange(address: SocketAddr, request: &[u8]) -> Vec<Answer> {
     answers
 }
 
-/// The beginning of a request, for a message.
+/// The beginning of a request, for messages.
 fn shown(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(400)]).into_owned()
 }
 
-/// What is wrong with the answer to a row's request.
+/// Describes what is wrong with the answer to a row; None if nothing is.
 fn fault(address: SocketAddr, row: &Row) -> Option<String> {
     let mut request = row.request.bytes(None, now());
     let mut answers = exchange(address, &request);
@@ -221,7 +221,7 @@ fn classes() -> [Vec<Row>; 7] {
     ]
 }
 
-/// Sends the requests of each class in order, the classes beside each other.
+/// Sends the requests of each class in order, and the classes in parallel.
 fn faults(address: SocketAddr, classes: &[Vec<Row>]) -> Vec<String> {
     std::thread::scope(|scope| {
         let threads = classes.iter().map(|rows| {
@@ -235,14 +235,18 @@ fn faults(address: SocketAddr, classes: &[Vec<Row>]) -> Vec<String> {
 }
 
 #[test]
-fn every_hostile_request_has_one_answer_and_harms_nobody() {
+fn every_hostile_request_gets_its_one_answer_and_the_server_serves_on() {
     let classes = classes();
     let rows = || classes.iter().flatten();
     let distinct: BTreeSet<_> = rows()
         .map(|row| row.request.bytes(Some("n"), NOW))
         .collect();
     assert_eq!(distinct.len(), rows().count(), "none is there twice");
-    assert!(distinct.len() >= LEAST, "{} requests", distinct.len());
+    assert!(
+        distinct.len() >= REQUESTS_MIN,
+        "{} requests",
+        distinct.len()
+    );
     println!("{} distinct requests", distinct.len());
 
     let folder = tempfile::tempdir().unwrap();

@@ -1,11 +1,11 @@
-//! The pages: forms from elsewhere, cookies that nobody gave, paths that lead out, methods that write.
+//! The pages: cross-origin forms, forged cookies, path traversal, methods that write.
 
 use super::{Row, raw};
 
-/// A form of one of our own pages.
+/// The Origin of a form of our own pages.
 const OURS: &str = "Origin: http://x\r\n";
 
-fn ask(line: &str, headers: &str) -> String {
+fn get(line: &str, headers: &str) -> String {
     format!("{line} HTTP/1.1\r\nHost: x\r\n{headers}\r\n")
 }
 
@@ -84,7 +84,7 @@ fn forms() -> Vec<Row> {
     rows.push(raw(post("/ui/sign-in", OURS, &large), 413, ""));
     for method in ["PUT", "DELETE", "PATCH", "TRACE", "PROPFIND"] {
         for path in ["/ui/", "/ui/flows/f", "/ui/sign-in"] {
-            rows.push(raw(ask(&format!("{method} {path}"), OURS), 404, ""));
+            rows.push(raw(get(&format!("{method} {path}"), OURS), 404, ""));
         }
     }
     for path in ["/ui/", "/ui/flows/f", "/ui/flows/f/executions/e"] {
@@ -110,12 +110,12 @@ fn addresses() -> Vec<Row> {
         "a=b; ".repeat(10_000),
     ] {
         rows.push(raw(
-            ask("GET /ui/", &format!("Cookie: {cookie}\r\n")),
+            get("GET /ui/", &format!("Cookie: {cookie}\r\n")),
             303,
             "",
         ));
     }
-    // Whatever exists, a stranger is led to sign in.
+    // Without a session every page redirects to the sign-in, whether its flow exists or not.
     for path in [
         "/ui/flows/..",
         "/ui/flows/%2e%2e%2f",
@@ -128,7 +128,7 @@ fn addresses() -> Vec<Row> {
         "/ui/?q=%zz",
         "/ui/flows/f?at=+1.1&from=x&to=y",
     ] {
-        rows.push(raw(ask(&format!("GET {path}"), ""), 303, ""));
+        rows.push(raw(get(&format!("GET {path}"), ""), 303, ""));
     }
     for path in [
         "/ui/assets/../../../../etc/passwd",
@@ -143,7 +143,7 @@ fn addresses() -> Vec<Row> {
         "/ui/\u{9b}31m",
         "/ui/flows/f/executions/e/live/x",
     ] {
-        rows.push(raw(ask(&format!("GET {path}"), ""), 404, ""));
+        rows.push(raw(get(&format!("GET {path}"), ""), 404, ""));
     }
     rows
 }

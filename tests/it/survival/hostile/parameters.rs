@@ -1,5 +1,5 @@
-//! Parameters: names that are nearly others, values that two readers would read differently, bodies that are
-//! not what they say.
+//! Parameters: near-misses of known names, values that two parsers read differently, bodies that do not match their
+//! Content-Type.
 
 use super::{Row, call, changed, history, raw};
 use crate::support::Call;
@@ -17,7 +17,7 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
-/// A name that some other reader would take for `FlowName` is another name here, or refused.
+/// Names that another parser might read as `FlowName` are unknown parameters here, or refused.
 fn names() -> Vec<Row> {
     let mut rows = Vec::new();
     for (name, (status, code)) in [
@@ -46,7 +46,7 @@ fn names() -> Vec<Row> {
             .query("ExecutionName", "e");
         rows.push(call(other, status, code));
     }
-    // Beside the right name they are parameters that nobody reads.
+    // Beside `FlowName` they are unknown parameters, which are ignored.
     for name in [
         "FlowName[]",
         "FlowName\0",
@@ -63,7 +63,7 @@ fn names() -> Vec<Row> {
     rows
 }
 
-/// What was not signed changes nothing, except that it is refused.
+/// Parameters added after signing are refused, or empty and ignored.
 fn added() -> Vec<Row> {
     let mut rows = Vec::new();
     for (more, (status, code)) in [
@@ -130,7 +130,7 @@ fn encodings() -> Vec<Row> {
             "InvalidArgument",
         ));
     }
-    // Whatever a decoder could stumble over is text like any other, if it was signed.
+    // Signed text that some decoders misread is accepted as text.
     for text in [
         "%2566",
         "a+b",
@@ -158,7 +158,7 @@ fn post(headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// Of a gzip stream of `FlowName=f`.
+/// `FlowName=f`, compressed with gzip.
 const GZIP: &[u8] =
     b"\x1f\x8b\x08\0\0\0\0\0\0\x03s\xcb\xc9/\xf7K\xccM\xb5M\x03\0\x9aE\x9f\xc6\x0a\0\0\0";
 
@@ -233,7 +233,7 @@ fn bodies() -> Vec<Row> {
         400,
         "EntityTooLarge",
     ));
-    // JSON is covered by ACS3 only.
+    // Only ACS3 signs a JSON body.
     rows.push(call(
         history().body("application/json", "{\"Limit\":1}"),
         400,

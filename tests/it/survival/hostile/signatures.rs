@@ -1,4 +1,4 @@
-//! Signatures: schemes mixed up, keys that are no keys, times in every costume, what is signed and what not.
+//! Signatures: mixed schemes, invalid keys, time formats, and changes to what is signed and what is not.
 
 use super::{Row, both, call, changed, history, now};
 use crate::support::{Call, call::seconds};
@@ -15,7 +15,7 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
-/// Exactly one scheme; others are not known.
+/// A request uses exactly one scheme; unknown schemes are ignored or refused.
 fn schemes() -> Vec<Row> {
     let with = |header: &str| format!("Host: flowledger.test\r\n{header}");
     let mut rows = Vec::new();
@@ -49,7 +49,7 @@ fn schemes() -> Vec<Row> {
             code,
         ));
     }
-    // Under ACS3 the parameters of RPC v1 are parameters like others, but for a signature.
+    // Under ACS3 the common parameters of RPC v1 are ordinary parameters, except Signature.
     for (name, value, (status, code)) in [
         ("Signature", "x", INVALID),
         ("SignatureType", "BEARERTOKEN", (200, "")),
@@ -75,7 +75,7 @@ fn schemes() -> Vec<Row> {
     rows
 }
 
-/// What ACS3 covers, left out, doubled or swapped after it was signed.
+/// Signed parts of an ACS3 request that are removed, doubled or replaced after it was signed.
 fn acs3() -> Vec<Row> {
     let form = || {
         let call = Call::new("GetExecutionHistory").acs3();
@@ -156,6 +156,30 @@ fn acs3() -> Vec<Row> {
             history().acs3(),
             "\r\nAuthorization",
             "\r\nx-acs-security-token: t\r\nAuthorization",
+            INVALID,
+        ),
+        (
+            history().acs3(),
+            "x-acs-version: ",
+            "x-acs-version: 2019-03-15\r\nx-acs-version: ",
+            INVALID,
+        ),
+        (
+            history().acs3(),
+            "x-acs-signature-nonce: ",
+            "X-ACS-Signature-Nonce: n\r\nx-acs-signature-nonce: ",
+            INVALID,
+        ),
+        (
+            history().acs3(),
+            "x-acs-content-sha256: ",
+            "x-acs-content-sha256: UNSIGNED-PAYLOAD\r\nx-acs-content-sha256: ",
+            INVALID,
+        ),
+        (
+            history().acs3(),
+            "\r\nAuthorization: ACS3-HMAC-SHA256 ",
+            "\r\nAuthorization: ACS3-HMAC-SHA256 x\r\nAuthorization: ACS3-HMAC-SHA256 ",
             INVALID,
         ),
         (
@@ -310,7 +334,7 @@ fn keys() -> Vec<Row> {
     rows
 }
 
-/// One strict format, whatever else might be a time.
+/// Only `YYYY-MM-DDThh:mm:ssZ` is a time.
 fn times() -> Vec<Row> {
     let mut rows = Vec::new();
     let skew = 16 * 60 * 1000;
@@ -369,7 +393,7 @@ fn times() -> Vec<Row> {
     rows
 }
 
-/// A signature and a nonce in other spellings.
+/// Other spellings of a signature and of common parameters.
 fn spellings() -> Vec<Row> {
     let mut rows = Vec::new();
     for (to, (status, code)) in [

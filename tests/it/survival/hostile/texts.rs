@@ -1,5 +1,5 @@
-//! Texts of strangers: stored as they came, and read back byte for byte. Pages and terminal commands have
-//! tests of their own for them.
+//! Hostile texts: stored and read back byte for byte. Their display in pages and terminal commands is tested in
+//! `ui::hostile` and `cli::hostile`.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Row, append, call, exchange, now};
 use crate::{support::Call, ui::hostile::PAYLOADS};
 
-/// For databases, shells, logs, templates, terminals and whoever reads numbers.
+/// Payloads for databases, shells, logs, templates, terminals and number parsers.
 const TEXTS: [&str; 30] = [
     "'; DROP TABLE events; --",
     "' UNION SELECT secret FROM keys --",
@@ -54,7 +54,7 @@ pub fn rows() -> Vec<Row> {
     let mut rows: Vec<_> = all()
         .map(|text| call(append(&json!([event(text)]).to_string()), 200, ""))
         .collect();
-    // As an execution's input they are stored too; as the name of a flow, an action, a key they are refused.
+    // They are stored as an execution's input too, and refused as the name of an Action.
     for (nth, text) in TEXTS.into_iter().enumerate() {
         let start = Call::new("StartExecution").form("FlowName", "f");
         let start = start.form("ExecutionName", &format!("text-{nth}"));
@@ -70,7 +70,7 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
-/// Every text is there, in order, as it was sent.
+/// Checks that every text is stored, in order and byte for byte.
 pub fn read_back(server: SocketAddr) {
     let read = |call: Call| -> Value {
         let answers = exchange(server, &call.at(now()).bytes());
@@ -84,12 +84,12 @@ pub fn read_back(server: SocketAddr) {
             .query("Limit", "1000"),
     );
     let events = page["Events"].as_array().unwrap();
-    let kept: Vec<_> = events[1..]
+    let stored: Vec<_> = events[1..]
         .iter()
         .map(|event| (event["StepName"].as_str(), event["EventDetail"].as_str()))
         .collect();
     let sent: Vec<_> = all().map(|text| (Some(text), Some(text))).collect();
-    assert_eq!(kept, sent);
+    assert_eq!(stored, sent);
     for (nth, text) in TEXTS.into_iter().enumerate() {
         let execution = Call::new("DescribeExecution").query("FlowName", "f");
         let execution = read(execution.query("ExecutionName", &format!("text-{nth}")));

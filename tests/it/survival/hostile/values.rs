@@ -1,4 +1,4 @@
-//! Values of parameters: numbers that are none, names, tokens, switches and choices.
+//! Values of parameters: invalid numbers, names, tokens, switches, choices and filters.
 
 use super::{Row, call, history};
 use crate::support::Call;
@@ -10,6 +10,7 @@ pub fn rows() -> Vec<Row> {
     rows.extend(names());
     rows.extend(tokens());
     rows.extend(choices());
+    rows.extend(filters());
     rows.extend(actions());
     rows
 }
@@ -133,7 +134,7 @@ fn names() -> Vec<Row> {
             .form("ExecutionName", name);
         rows.push(refused(execution));
     }
-    // Names like these are names, and of nothing.
+    // These names are valid; no flow has them.
     for name in [
         "F",
         "null",
@@ -248,14 +249,67 @@ fn choices() -> Vec<Row> {
     ] {
         rows.push(refused(create().form("Type", "FDL").form(name, value)));
     }
-    // What matches nothing matches nothing: text in a filter is no pattern.
+    // The text of a filter is no pattern: these match nothing.
     for prefix in ["%", "_", "e%' OR 1=1 --", "*", "[a-z]", "\\"] {
         rows.push(call(list().query("ExecutionNamePrefix", prefix), 200, ""));
     }
     rows
 }
 
-/// Only the Actions that there are, by their exact names.
+/// Filters of a history are bounded: their size must not multiply the rows that a request reads.
+fn filters() -> Vec<Row> {
+    let filtered = |name: &str, value: &str| {
+        let call = Call::new("GetExecutionHistory")
+            .form("FlowName", "f")
+            .form("ExecutionName", "e");
+        call.form(name, value)
+    };
+    let types = |count: usize| {
+        let letters = |at: usize| ["A", "B"].map(|letter| letter.repeat(at + 1)).join(",");
+        (0..count / 2).map(letters).collect::<Vec<_>>().join(",")
+    };
+    let mut rows = Vec::new();
+    for list in [
+        ",".repeat(300_000),
+        "A,".repeat(200_000),
+        format!("{},StepEntered", ",".repeat(64)),
+        format!("{},C", types(64)),
+        "A".repeat(65),
+        ",".to_owned(),
+        "A,".to_owned(),
+        ",A".to_owned(),
+        "A,,B".to_owned(),
+        "A B".to_owned(),
+        "A, B".to_owned(),
+        "A;B".to_owned(),
+        "A1".to_owned(),
+        "А".to_owned(),
+        "A\0".to_owned(),
+        "A%".to_owned(),
+        "*".to_owned(),
+        "['A']".to_owned(),
+        "A' OR '1'='1".to_owned(),
+    ] {
+        rows.push(refused(filtered("EventTypes", &list)));
+    }
+    rows.push(call(filtered("EventTypes", &types(64)), 200, ""));
+    let repeated = vec!["StepEntered"; 64].join(",");
+    rows.push(call(filtered("EventTypes", &repeated), 200, ""));
+    for step in ["s".repeat(257), "步".repeat(100_000)] {
+        rows.push(refused(filtered("StepName", &step)));
+    }
+    for step in ["%", "_", "s' OR '1'='1", "\0", "🚀"] {
+        rows.push(call(filtered("StepName", step), 200, ""));
+    }
+    rows.push(call(filtered("StepName", &"🚀".repeat(256)), 200, ""));
+    for wait in ["61", "-1", "1e1", "0x1"] {
+        let call = filtered("EventTypes", "A").form("WaitTimeSeconds", wait);
+        rows.push(refused(call));
+    }
+    rows
+}
+
+/// Only the supported Actions, by their exact names.
 fn actions() -> Vec<Row> {
     let mut rows = Vec::new();
     for action in [

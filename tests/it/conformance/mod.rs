@@ -1,0 +1,144 @@
+//! The vendor's real SDKs against the started program, each by the same scenario:
+//! `tests/conformance/scenario.json`. `tests/conformance/setup` installs the SDKs; one that is not installed is
+//! skipped with a line that says so, except in CI.
+
+mod driver;
+mod scenario;
+mod values;
+
+use std::{fs, net::SocketAddr, path::Path};
+
+use flowledger::clock::Clock;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use self::scenario::Scenario;
+use crate::{
+    cli::Process,
+    support::{Answer, Call},
+};
+
+const KEYS: &str = r#"
+[[key]]
+id = "conformance-admin"
+secret = "admin-secret"
+role = "admin"
+
+[[key]]
+id = "conformance-reader"
+secret = "reader-secret"
+role = "reader"
+flows = ["reader-*"]
+"#;
+
+/// The folder of what `driver` needs: the drivers of these two languages share theirs.
+fn installation(driver: &str) -> &str {
+    match driver.split_once('-') {
+        Some((language @ ("go" | "java"), _)) => language,
+        _ => driver,
+    }
+}
+
+fn is_installed(driver: &str) -> bool {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = project
+        .join("target/conformance")
+        .join(installation(driver));
+    folder.join("installed-from").exists()
+}
+
+/// Appends with a call of our own.
+fn append(server: SocketAddr, parameters: &Value) {
+    let mut call = Call::new("AppendExecutionEvents")
+        .key("conformance-admin", "admin-secret")
+        .at(Clock::System.now().millis());
+    for (name, value) in parameters.as_object().unwrap() {
+        call = call.form(name, value.as_str().unwrap());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let answer = runtime.block_on(async {
+        let mut stream = TcpStream::connect(server).await.unwrap();
+        let request = call.bytes();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, &request)
+            .await
+            .unwrap();
+        Answer::read(&mut stream).await
+    });
+    assert_eq!(answer.status, 200, "{}", answer.text);
+}
+
+fn run(driver: &str) {
+    if !is_installed(driver) {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "{driver} is not installed: tests/conformance/setup {driver}"
+        );
+        eprintln!("SKIPPED {driver}: it is not installed; tests/conformance/setup {driver}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("keys.toml"), KEYS).unwrap();
+    let server = Process::serve(folder.path(), &["--keys", "keys.toml"], &[]);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/scenario.json");
+    let scenario: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let run = Scenario::new(driver, server.address, &scenario, append);
+    eprintln!("{driver} ok: {} checks", run.run(&scenario["steps"]));
+}
+
+#[test]
+fn python_tea_signs_rpc_v1() {
+    run("python-tea-2.0.1");
+}
+
+#[test]
+fn python_tea_signs_acs3() {
+    run("python-tea-1.0.1");
+}
+
+#[test]
+fn python_classic_signs_rpc_v1() {
+    run("python-classic");
+}
+
+#[test]
+fn node_signs_rpc_v1() {
+    run("node");
+}
+
+#[test]
+fn go_classic_signs_rpc_v1() {
+    run("go-classic");
+}
+
+#[test]
+fn go_generic_signs_rpc_v1() {
+    run("go-generic-rpc");
+}
+
+#[test]
+fn go_generic_signs_acs3() {
+    run("go-generic-acs3");
+}
+
+#[test]
+fn java_classic_signs_rpc_v1() {
+    run("java-classic-rpc");
+}
+
+#[test]
+fn java_classic_signs_acs3_without_host() {
+    run("java-classic-acs3");
+}
+
+#[test]
+fn java_generic_signs_rpc_v1_except_empty_values() {
+    run("java-generic-rpc");
+}
+
+#[test]
+fn java_generic_signs_acs3() {
+    run("java-generic-acs3");
+}
