@@ -1,10 +1,10 @@
 //! Builds the tree of spans of a history: events in, spans out. Pages and terminal draw the same tree.
 //!
 //! [`Timeline::push`] takes one event after the other, in one pass, so a timeline can grow while its
-//! execution runs. It never fails: what a malformed history does not say is
-//! shown as incomplete. Memory and time per event are
-//! bounded by constants: siblings that have ended fold into [`Band`]s beyond a budget, and open siblings
-//! beyond [`OPEN_MAX`] are counted by one span ([`Span::visits`]). Order is EventId; no width is negative.
+//! execution runs. It never fails: what a malformed history does not say is shown as incomplete. Memory and
+//! time per event are bounded by constants: siblings that have ended fold into [`Band`]s beyond a budget, and
+//! open siblings beyond [`OPEN_MAX`] are counted by one span ([`Span::visits`]). Order is EventId; no width is
+//! negative.
 //!
 //! ```
 //! use flowledger::timeline::{HistoryEvent, RowItem, Timeline};

@@ -1,4 +1,5 @@
-//! Counts who follows executions, so that one key or one popular execution cannot use all connections.
+//! Limits the streams of events per key and per execution, so that neither can use all connections. The total is
+//! limited by `Limits::waits`.
 
 use std::{
     collections::HashMap,
@@ -7,9 +8,9 @@ use std::{
 
 use crate::model::Name;
 
-/// Streams of one key: a browser tab each. Half of all waits, which every key may hold, would be 1,024.
+/// Streams of one key, one per visible browser tab. `Limits::waits` alone would allow one key 1,024.
 const PER_KEY_MAX: usize = 64;
-/// Streams of one execution: each renders the page at every change.
+/// Streams of one execution, because each renders the page at every change.
 const PER_EXECUTION_MAX: usize = 64;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -22,7 +23,7 @@ enum Counted {
 #[derive(Clone, Default)]
 pub(super) struct Followers(Arc<Mutex<HashMap<Counted, usize>>>);
 
-/// The right to follow; given back when it is dropped.
+/// Permission for one stream; dropping it releases the places that it takes.
 pub(super) struct FollowPermit {
     followers: Followers,
     counted: [Counted; 2],

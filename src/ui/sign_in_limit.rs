@@ -12,8 +12,8 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Buckets of the table. Networks and key ids share them by hash, so that memory does not grow with the number
-/// of either: 16 bytes each.
+/// Buckets of the table, 16 bytes each. Networks and key ids share them by hash, so that memory does not grow with
+/// the number of either.
 const BUCKETS: usize = 16 * 1024;
 
 /// A token bucket: `burst` attempts at once, then one per `interval`.
@@ -23,12 +23,12 @@ struct Rate {
     interval: Duration,
 }
 
-/// Of one key id from one network: enough for a person with typing errors, 14,400 guesses a day.
+/// Rate per key id and network: enough for a person with typing errors, and 14,400 guesses a day.
 const PER_KEY: Rate = Rate {
     burst: 10,
     interval: Duration::from_secs(6),
 };
-/// Of one network: an office behind one address.
+/// Rate per network: an office behind one address.
 const PER_NETWORK: Rate = Rate {
     burst: 60,
     interval: Duration::from_secs(1),
