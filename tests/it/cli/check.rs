@@ -187,7 +187,7 @@ async fn check_sees_the_present_state_of_a_served_file() {
     assert_eq!(check(&database, &[]), (0, vec![said]));
     store.append(&events, 602).await.unwrap();
     store.close().await;
-    assert_eq!(names(&database), ["test.db", "test.db.lock"]);
+    assert_eq!(names(&database), ["test.db", "test.db.run"]);
 }
 
 #[tokio::test]

@@ -107,14 +107,14 @@ async fn server_whose_file_is_taken_away_acknowledges_nothing_and_ends() {
                 let mut server = server(&database).await;
                 take(&database.file(name));
                 if busy {
-                    let told = server.call(append()).await;
-                    assert!(told.is_none_or(|told| told.0 == 500), "{name} {how}");
+                    let reply = server.call(append()).await;
+                    assert!(reply.is_none_or(|reply| reply.0 == 500), "{name} {how}");
                 }
                 let ready = async {
                     while server
                         .get("/readyz")
                         .await
-                        .is_some_and(|told| told.0 == 200)
+                        .is_some_and(|reply| reply.0 == 200)
                     {
                         tokio::time::sleep(Duration::from_millis(50)).await;
                     }
