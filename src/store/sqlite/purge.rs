@@ -1,15 +1,15 @@
-//! What is left of deleted flows: it goes a few rows at a time, between the writes that people wait for,
-//! and its space goes back to the file system. The database itself remembers what is left to do.
+//! Background purge of soft-deleted flows: small batches of rows between the writes of clients, then the free
+//! pages go back to the file system. The database itself says what is left to do, so a restart goes on.
 
 use sqlx::{Row, SqliteConnection};
 
 use crate::store::Error;
 
-/// Rows or pages of one step. A step holds the writer for a few milliseconds at most, also where each
+/// Rows or pages of one step. Bounds the time for which other writes wait to a few milliseconds, also where each
 /// event has the largest detail.
 const STEP: i64 = 100;
 
-/// Does one step in a transaction of its own; false once nothing is left.
+/// Does one step in a transaction of its own. Returns false once nothing is left.
 pub(super) async fn step(connection: &mut SqliteConnection) -> Result<bool, Error> {
     sqlx::query("BEGIN IMMEDIATE")
         .execute(&mut *connection)
@@ -70,8 +70,8 @@ async fn delete(connection: &mut SqliteConnection) -> Result<bool, Error> {
     }
 }
 
-/// Runs statements of which the last must find the row that an index has named. It stands only in the
-/// index if it does not, and would be found for ever.
+/// Runs statements of which the last must delete the row that an index named. If it finds none, the row is in the
+/// index only (corruption), and the purge would find it again for ever.
 async fn delete_all(
     connection: &mut SqliteConnection,
     statements: &[&'static str],
@@ -88,7 +88,7 @@ async fn delete_all(
     Ok(true)
 }
 
-/// Shrinks the file by some of its free pages; false once there are none.
+/// Shrinks the file by some of its free pages. Returns false once there are none.
 async fn give_back(connection: &mut SqliteConnection) -> Result<bool, Error> {
     let free: i64 = sqlx::query("PRAGMA freelist_count")
         .fetch_one(&mut *connection)

@@ -1,4 +1,4 @@
-//! Replays: nothing that was signed once is done twice.
+//! Replays: a signed request is accepted once.
 
 use super::{MINUTE, SECOND, append, both, calls, changed, create, history, start, task_token};
 use crate::support::{Call, NOW, Server};
@@ -18,7 +18,7 @@ async fn the_same_bytes_are_accepted_once() {
 }
 
 #[tokio::test]
-async fn a_replay_is_known_however_it_is_spelled() {
+async fn respelled_replay_is_refused() {
     let server = Server::with_execution().await;
     let call = history().query("Limit", "1").query("Input", " ");
     let call = call.nonce("a nonce/+é");
@@ -51,7 +51,7 @@ async fn a_replay_is_known_however_it_is_spelled() {
 }
 
 #[tokio::test]
-async fn a_replay_under_acs3_is_known_however_it_is_spelled() {
+async fn respelled_replay_under_acs3_is_refused() {
     let server = Server::with_execution().await;
     let call = history().acs3().query("Input", "步骤");
     assert_eq!(server.code(call.clone()).await, "OK");
@@ -69,7 +69,7 @@ async fn a_replay_under_acs3_is_known_however_it_is_spelled() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_64_identical_parallel_requests_one_is_accepted() {
+async fn one_of_64_identical_parallel_requests_is_accepted() {
     let server = std::sync::Arc::new(Server::with_execution().await);
     for call in both(&history()).into_iter().chain(both(&append())) {
         let request = call.bytes();
@@ -93,7 +93,7 @@ async fn of_64_identical_parallel_requests_one_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_nonce_is_each_keys_own() {
+async fn keys_do_not_share_nonces() {
     let server = Server::with_execution().await;
     let call = history().nonce("shared");
     for (id, secret) in [("testid", "testsecret"), ("reader", "reader-secret")] {
@@ -106,7 +106,7 @@ async fn a_nonce_is_each_keys_own() {
 }
 
 #[tokio::test]
-async fn a_nonce_is_used_for_both_schemes_and_every_action_and_time() {
+async fn nonce_is_used_for_both_schemes_and_every_action_and_time() {
     let server = Server::with_execution().await;
     let call = history().nonce("used");
     assert_eq!(server.code(call.clone()).await, "OK");
@@ -120,7 +120,7 @@ async fn a_nonce_is_used_for_both_schemes_and_every_action_and_time() {
 }
 
 #[tokio::test]
-async fn a_request_that_proves_nothing_uses_up_no_nonce() {
+async fn request_that_fails_authentication_uses_no_nonce() {
     let server = Server::with_execution().await;
     let call = history().nonce("precious");
     for (forgery, expected) in [
@@ -133,7 +133,7 @@ async fn a_request_that_proves_nothing_uses_up_no_nonce() {
 }
 
 #[tokio::test]
-async fn a_replay_is_never_accepted_as_long_as_its_time_would_be() {
+async fn replay_is_refused_as_long_as_its_signed_time_is_accepted() {
     let server = Server::with_execution().await;
     for call in both(&history().at(NOW + 15 * MINUTE)) {
         server.set_time(NOW);
@@ -152,7 +152,7 @@ async fn a_replay_is_never_accepted_as_long_as_its_time_would_be() {
 }
 
 #[tokio::test]
-async fn a_replayed_write_is_refused_after_a_restart() {
+async fn replayed_write_is_refused_after_a_restart() {
     for acs3 in [false, true] {
         let server = Server::with_execution().await;
         let token = task_token(&server).await;
@@ -178,7 +178,7 @@ async fn a_replayed_write_is_refused_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_write_that_was_refused_stays_refused_after_a_restart() {
+async fn replay_of_a_refused_write_is_refused_after_a_restart() {
     let server = Server::with_execution().await;
     let append_to = |flow: &str, execution: &str| {
         Call::new("AppendExecutionEvents")
@@ -199,7 +199,7 @@ async fn a_write_that_was_refused_stays_refused_after_a_restart() {
     for (call, expected) in &refused {
         assert_eq!(server.code(call.clone()).await, *expected);
     }
-    // What was missing is there now, so nothing but the nonce stands in a replay's way.
+    // What was missing is there now, so only the nonce refuses a replay.
     for call in [create("g"), start("g", "other"), start("f", "later")] {
         assert_eq!(server.code(call).await, "OK");
     }

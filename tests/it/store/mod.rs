@@ -86,11 +86,11 @@ suite! {
         what_is_appended_while_a_page_is_read_backwards_is_not_told_of
         what_was_answered_is_there_after_a_new_start;
     nonces:
-        a_nonce_serves_one_write_of_any_kind
-        a_refused_write_has_used_its_nonce
-        a_nonce_stays_used_after_a_new_start
-        a_nonce_that_is_refused_changes_nothing
-        of_many_writes_with_one_nonce_at_the_same_time_one_is_done
+        nonce_serves_one_write_of_any_kind
+        refused_write_has_used_its_nonce
+        nonce_stays_used_after_a_restart
+        write_with_a_used_nonce_changes_nothing
+        one_of_many_parallel_writes_with_one_nonce_is_done
         forgotten_nonce_is_refused_by_its_signed_time;
     together:
         many_appenders_on_one_execution_get_every_event_in_once

@@ -1,4 +1,4 @@
-//! A nonce is accepted once, whatever became of the write that had it.
+//! A nonce is accepted once, whatever the outcome of its write.
 
 use flowledger::{
     model::{NewEvent, Nonce},
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::support::test_store::{TestDatabase, append, at, event, flow, nonce, start};
 
-/// What each kind of write says to a nonce.
-async fn said(store: &dyn Store, nonce: Nonce) -> [Option<Refusal>; 7] {
+/// Outcome of each kind of write with this nonce.
+async fn outcomes(store: &dyn Store, nonce: Nonce) -> [Option<Refusal>; 7] {
     let nonce = Some(nonce);
     let append = append("f", "e", &[event("StepEntered")], None);
     [
@@ -40,7 +40,7 @@ async fn said(store: &dyn Store, nonce: Nonce) -> [Option<Refusal>; 7] {
 
 const ALL_USED: [Option<Refusal>; 7] = [const { Some(Refusal::NonceUsed) }; 7];
 
-pub async fn a_nonce_serves_one_write_of_any_kind(database: TestDatabase) {
+pub async fn nonce_serves_one_write_of_any_kind(database: TestDatabase) {
     let store = database.open().await.inner;
     let append = |events: &[NewEvent]| append("f", "e", events, None);
     store
@@ -81,11 +81,15 @@ pub async fn a_nonce_serves_one_write_of_any_kind(database: TestDatabase) {
         .unwrap()
         .unwrap();
     for used in 1..=7 {
-        assert_eq!(said(&*store, nonce(used)).await, ALL_USED, "nonce {used}");
+        assert_eq!(
+            outcomes(&*store, nonce(used)).await,
+            ALL_USED,
+            "nonce {used}"
+        );
     }
 }
 
-pub async fn a_refused_write_has_used_its_nonce(database: TestDatabase) {
+pub async fn refused_write_has_used_its_nonce(database: TestDatabase) {
     let store = database.with_execution().await.inner;
     let created = store.create_flow(flow("f"), Some(nonce(1))).await.unwrap();
     assert_eq!(created.unwrap_err(), Refusal::FlowAlreadyExists);
@@ -125,11 +129,15 @@ pub async fn a_refused_write_has_used_its_nonce(database: TestDatabase) {
         .unwrap();
     assert_eq!(deleted.unwrap_err(), Refusal::FlowNotExists);
     for used in 1..=7 {
-        assert_eq!(said(&*store, nonce(used)).await, ALL_USED, "nonce {used}");
+        assert_eq!(
+            outcomes(&*store, nonce(used)).await,
+            ALL_USED,
+            "nonce {used}"
+        );
     }
 }
 
-pub async fn a_nonce_stays_used_after_a_new_start(database: TestDatabase) {
+pub async fn nonce_stays_used_after_a_restart(database: TestDatabase) {
     let store = database.with_execution().await;
     let done = append("f", "e", &[event("StepEntered")], None);
     store
@@ -147,11 +155,15 @@ pub async fn a_nonce_stays_used_after_a_new_start(database: TestDatabase) {
     store.close().await;
     let store = database.open().await.inner;
     for used in 1..=2 {
-        assert_eq!(said(&*store, nonce(used)).await, ALL_USED, "nonce {used}");
+        assert_eq!(
+            outcomes(&*store, nonce(used)).await,
+            ALL_USED,
+            "nonce {used}"
+        );
     }
 }
 
-pub async fn a_nonce_that_is_refused_changes_nothing(database: TestDatabase) {
+pub async fn write_with_a_used_nonce_changes_nothing(database: TestDatabase) {
     let store = database.with_execution().await;
     store
         .inner
@@ -167,7 +179,7 @@ pub async fn a_nonce_that_is_refused_changes_nothing(database: TestDatabase) {
         .await
         .unwrap();
     assert_eq!(started.unwrap_err(), Refusal::NonceUsed);
-    said(&**inner, nonce(1)).await;
+    outcomes(&**inner, nonce(1)).await;
     assert_eq!(store.history("e").await.len(), 1);
     let new = append("f", "new", &[event("StepEntered")], None);
     let new = inner.append_execution_events(new, None).await.unwrap();
@@ -178,7 +190,7 @@ pub async fn a_nonce_that_is_refused_changes_nothing(database: TestDatabase) {
     );
 }
 
-pub async fn of_many_writes_with_one_nonce_at_the_same_time_one_is_done(database: TestDatabase) {
+pub async fn one_of_many_parallel_writes_with_one_nonce_is_done(database: TestDatabase) {
     let store = database.with_execution().await;
     let replays = (0..64).map(|_| {
         let store = store.inner.clone();

@@ -1,4 +1,4 @@
-//! The server as a process of its own, under watch, and a light client for it.
+//! The server as a process whose memory and sockets are observed, and a light client for it.
 
 use std::{fs, io, time::Duration};
 
@@ -14,7 +14,7 @@ use tokio::{
 use crate::{cli::Process, support::Call};
 
 const KEY: (&str, &str) = ("load", "load-secret");
-/// An honest client's patience; longer is a hang.
+/// Longest wait for an answer; more is a hang.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running server with flow `f`.
@@ -46,7 +46,7 @@ impl Served {
         Connection::open(self.process.address).await.unwrap()
     }
 
-    /// Starts an execution and appends so many events with details of so many bytes.
+    /// Starts an execution and appends `events` events with details of `detail_bytes` bytes.
     pub async fn fill(&self, execution: &str, events: i64, detail_bytes: usize) {
         let mut connection = self.connect().await;
         connection.ok(&start(execution)).await;
@@ -61,7 +61,7 @@ impl Served {
         }
     }
 
-    /// Anonymous memory, in MiB.
+    /// Anonymous memory of the server, in MiB.
     pub fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("RssAnon:"));
@@ -75,7 +75,7 @@ impl Served {
         kib / 1024
     }
 
-    /// Sockets that it has open, its listener among them.
+    /// Open sockets of the server, with its listener.
     pub fn sockets(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.process.id()))
             .unwrap()
@@ -84,13 +84,13 @@ impl Served {
             .count()
     }
 
-    /// What it logged: faults only.
+    /// The log, which has errors only.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 }
 
-/// A call by the server's key, signed now.
+/// A call with the server's access key, signed now.
 pub fn call(action: &str) -> Call {
     Call::new(action)
         .key(KEY.0, KEY.1)
@@ -128,13 +128,13 @@ pub fn page(execution: &str, first: i64, limit: i64) -> Call {
         .query("Limit", &limit.to_string())
 }
 
-/// An open connection, on which one call is made after the other.
+/// A keep-alive connection, for one call at a time.
 pub struct Connection {
     pub stream: TcpStream,
     bytes: Vec<u8>,
 }
 
-/// An answer, as far as a load looks at it.
+/// The parts of an answer that load tests look at.
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
@@ -153,14 +153,14 @@ impl Connection {
         })
     }
 
-    /// Makes one call. An answer that does not come in time panics: it hangs.
+    /// Makes one call. Panics if there is no answer in time.
     pub async fn ask(&mut self, call: &Call) -> io::Result<Reply> {
         timeout(PATIENCE, self.exchange(&call.bytes()))
             .await
             .unwrap_or_else(|_| panic!("no answer to {} for {PATIENCE:?}", call.action))
     }
 
-    /// Makes a call that must succeed; comes again when throttled.
+    /// Makes a call that must succeed; retries while it is throttled.
     pub async fn ok(&mut self, call: &Call) -> Value {
         let begun = Instant::now();
         loop {
@@ -212,12 +212,12 @@ impl Connection {
     }
 }
 
-/// A number from the environment.
+/// A number from an environment variable.
 pub fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// How long answers took.
+/// Latencies of answers.
 #[derive(Default)]
 pub struct Times(Vec<Duration>);
 
@@ -226,7 +226,7 @@ impl Times {
         self.0.push(time);
     }
 
-    /// The time that so many of a hundred stay below.
+    /// The latency at this percentile.
     pub fn percentile(&mut self, percent: usize) -> Duration {
         self.0.sort();
         self.0[(self.0.len() * percent / 100).min(self.0.len() - 1)]

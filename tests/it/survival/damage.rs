@@ -1,5 +1,5 @@
-//! A damaged file: bits turned over, bytes overwritten, pages emptied and exchanged, the end cut off.
-//! Whatever is answered then is what was written, or an error. `PROPTEST_CASES` says how many files.
+//! Corruption: bits are flipped, bytes overwritten, pages zeroed or swapped, or the file is truncated. Every answer
+//! is then what was written, or an error. `PROPTEST_CASES` sets the number of files.
 
 use std::{
     cell::RefCell,
@@ -29,21 +29,21 @@ use crate::{
 
 const PAGE_BYTES: usize = 4096;
 
-/// Longest time for a file: opened, read and checked. One that takes longer hangs.
+/// Longest time to open, read and check a file; more is a hang.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A place in the file: a table or an index, so that small ones are met as often as large ones, one of its
-/// pages, and a byte there that is not zero, so that something stands there.
+/// A place in the file: a table or an index (so that small ones are damaged as often as large ones), one of its
+/// pages, and a byte of the page that is not zero.
 type Spot = (Index, Index, Index);
 
 #[derive(Clone, Debug)]
 enum Damage {
-    /// A bit at each place is turned over.
+    /// Flips a bit at each place.
     Flip(Vec<(Spot, u8)>),
     Overwrite(Spot, Vec<u8>),
     Empty(Spot),
     Exchange(Spot, Spot),
-    /// The file ends here.
+    /// Truncates the file here.
     Cut(Spot),
 }
 
@@ -58,12 +58,12 @@ fn damage() -> impl Strategy<Value = Damage> {
     ]
 }
 
-/// A file that was closed in good order, and what was written to it.
+/// A database that was closed in good order, and what was written to it.
 struct Written {
     bytes: Vec<u8>,
     /// The pages of each table and index, counted from 0.
     trees: Vec<Vec<usize>>,
-    /// The events of each execution, as they must be answered.
+    /// The expected events of each execution.
     histories: BTreeMap<(&'static str, &'static str), Vec<Value>>,
 }
 
@@ -190,12 +190,12 @@ struct Counts {
     files_sound: usize,
     pages_right: usize,
     pages_refused: usize,
-    /// 404: damage may hide a name, and then nothing tells that it was ever there.
+    /// 404: damage may hide a name, which then looks as if it never existed.
     pages_not_found: usize,
 }
 
 impl Counts {
-    /// Opens a damaged file as a new start would, and reads all histories in pages of several sizes.
+    /// Opens a damaged file and reads all histories in pages of several sizes.
     async fn read_all(&mut self, written: &Written, damage: &Damage) -> Result<(), TestCaseError> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("test.db");
@@ -256,7 +256,7 @@ impl Counts {
     }
 }
 
-/// Panics on this thread, which the server runs on, and on threads of the database library.
+/// Number of panics on this thread, where the server runs, and on threads of the database library.
 fn panics() -> usize {
     static PANICS: AtomicUsize = AtomicUsize::new(0);
     static COUNTED: Once = Once::new();

@@ -1,5 +1,5 @@
-//! Many times more calls than can be answered: each is answered well or throttled, memory stays flat, and
-//! afterwards all is as before.
+//! Overload: with many times more calls than the server can answer, each is answered correctly or throttled,
+//! memory stays flat, and afterwards latency is as before.
 
 use std::{
     cell::Cell,
@@ -24,19 +24,19 @@ use crate::support::{
     test_store::{TestDatabase, event},
 };
 
-/// Executions that everybody reads, and their first events.
+/// Executions that all clients read, and their first events.
 const HOT: usize = 4;
 const HOT_EVENTS: i64 = 1000;
-/// A client that is throttled comes again after this: much sooner than it is told.
+/// Pause of a throttled client before its retry: much shorter than the server asks for.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How much more the last third may hold than the first: nonces fill their 32 MiB, the allocator breathes.
+/// Bound of memory growth from the first third of the run to the last: 32 MiB of nonces and the allocator.
 const GROWTH_MAX_MIB: u64 = 64;
-/// The same for a run of seconds, all in all.
+/// Bound of memory in a run of seconds.
 const MEMORY_MAX_MIB: u64 = 256;
-/// After the load, the first answer comes within this.
+/// Longest wait for the first answer after the load.
 const RECOVERY: Duration = Duration::from_secs(1);
 
-/// What came back, all clients together.
+/// Counts of the answers of all clients.
 #[derive(Default)]
 struct Tally {
     answered: AtomicU64,
@@ -47,7 +47,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Whether a call was answered; panics if it was answered as it must not be.
+    /// Counts an answer. Returns whether the call succeeded; panics on an answer that must not occur.
     fn count(&self, call: &Call, reply: &Reply) -> bool {
         let count = match reply.status {
             200 => &self.answered,
@@ -149,7 +149,7 @@ impl Client {
         own.len() - 1
     }
 
-    /// Appends where others do; most find that they came too late.
+    /// Appends to a shared execution; most appends conflict.
     async fn compete(&mut self) {
         let execution = self.hot();
         loop {
@@ -166,7 +166,7 @@ impl Client {
         }
     }
 
-    /// A connection for each call.
+    /// Opens a connection for each call.
     async fn come_and_go(&mut self) {
         let execution = self.hot();
         loop {
@@ -175,7 +175,7 @@ impl Client {
         }
     }
 
-    /// Large appends.
+    /// Makes large appends.
     async fn upload(&mut self) {
         let execution = format!("upload{}", self.number);
         while self.ask(&start(&execution)).await.is_none() {}
@@ -194,7 +194,7 @@ impl Client {
         }
     }
 
-    /// Asks for much, reads nothing, and goes.
+    /// Requests a large page, reads nothing, and hangs up.
     async fn not_read(&mut self) {
         loop {
             self.connection = self.served.connect().await;
@@ -205,13 +205,13 @@ impl Client {
     }
 }
 
-/// What the details of a batch tell about its place.
+/// Length of the details of a batch, derived from its first EventId.
 fn detail_bytes(first: i64) -> usize {
     usize::try_from(10 + first % 50).unwrap()
 }
 
-/// Every event that was acknowledged is there, in order, and nothing else but perhaps one batch whose answer
-/// was not awaited.
+/// Asserts that all acknowledged events are there in order, and nothing else except perhaps one batch whose
+/// answer was not awaited.
 async fn audit(served: &Served, execution: &str, next: i64) {
     let mut connection = served.connect().await;
     let mut first = 1;
@@ -232,7 +232,7 @@ async fn audit(served: &Served, execution: &str, next: i64) {
     assert!(first == next || first == next + 2, "{first}, not {next}");
 }
 
-/// How long an honest client's calls take.
+/// Measures the latency of a well-behaved client.
 async fn times(served: &Served) -> Times {
     let mut connection = served.connect().await;
     let mut times = Times::default();
@@ -296,7 +296,7 @@ async fn overloaded_server_answers_or_throttles_and_recovers() {
         tally.throttled.load(Relaxed),
         tally.conflicts.load(Relaxed),
     );
-    // Five seconds are no more than the beginning: memory is only being taken into use.
+    // A run of seconds is too short to compare: memory still grows to its normal size.
     let most = if whole {
         early + GROWTH_MAX_MIB
     } else {
@@ -315,7 +315,8 @@ async fn overloaded_server_answers_or_throttles_and_recovers() {
     assert_eq!(served.log(), "");
 }
 
-/// Who finds no place in the writer's queue is told so; reads do not notice, and what was queued is written.
+/// While the database is locked, writes beyond the queue are throttled, reads go on, and queued writes are done
+/// later.
 #[tokio::test]
 async fn reads_go_on_while_writes_stall() {
     let database = TestDatabase::sqlite();
@@ -323,7 +324,7 @@ async fn reads_go_on_while_writes_stall() {
     let other = rusqlite::Connection::open(database.file("test.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
 
-    // More than a transaction and the queue hold.
+    // More than one group and the queue hold.
     let refused = Cell::new(0);
     let appends = join_all((0..1400).map(async |_| {
         let appended = store.try_append(&[event("TaskStarted")], None).await;
