@@ -1,4 +1,4 @@
-//! `CreateFlow` of the CloudFlow API reference: stores a name and a definition, which an engine elsewhere runs.
+//! `CreateFlow` of the CloudFlow API reference: stores a name and a definition, which an external engine runs.
 
 use super::{Action, Answer, ApiError, Context, answer, describe_flow::Response, refused};
 use crate::{

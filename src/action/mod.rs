@@ -1,7 +1,7 @@
 //! The actions of the API. Each has one file, one variant of `Action` and one test file.
 //!
 //! `run` turns a verified call into one store call. It checks version, action, arguments, rights and existence, in
-//! this order. The store's refusals get their error codes here and nowhere else.
+//! this order. The store's refusals get their error codes only here.
 
 mod append_execution_events;
 mod create_flow;

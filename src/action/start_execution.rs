@@ -1,5 +1,5 @@
-//! `StartExecution` of the CloudFlow API reference: creates an execution with its event 1. An engine elsewhere runs
-//! it.
+//! `StartExecution` of the CloudFlow API reference: creates an execution with its event 1. An external engine
+//! runs it.
 
 use super::{
     Action, Answer, ApiError, Context, answer, describe_execution::Response, name, refused,

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{config::LogFormat, log::LogWriter};
 
-/// Longest wait for the last lines when the process ends: standard error may be a pipe that nobody reads.
+/// Longest wait for the last lines when the process ends: standard error may be a pipe without a reader.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The log of this process.

@@ -135,7 +135,7 @@ async fn serve(
     Ok(())
 }
 
-/// Prints a line from a thread of its own: standard output may be a pipe that is full or that nobody reads.
+/// Prints a line from a thread of its own: standard output may be a pipe that is full or has no reader.
 fn print_without_waiting(mut text: String) {
     text.push('\n');
     let print = move || drop(stdout().write_all(text.as_bytes()));

@@ -29,7 +29,7 @@ const _: () = assert!(
 /// What may follow `?` in a URL. Anything else would read or keep something other than the file.
 const PARAMETERS: [&str; 3] = ["", "mode=rwc", "mode=rw"];
 
-/// How long SQLite itself waits for a lock. Nobody else should hold one, except a person's shell.
+/// How long SQLite itself waits for a lock. Only an operator's shell should ever hold one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Parses a URL. Returns the options of every connection, which name the file.
@@ -57,8 +57,8 @@ pub(super) fn creates(url: &str) -> bool {
     !url.ends_with("?mode=rw")
 }
 
-/// Options of a connection that reads and leaves everything as it is. Without a write-ahead log nobody
-/// writes, and SQLite need not create its index beside the file to read it.
+/// Options of a connection that reads and leaves everything as it is. Without a write-ahead log no
+/// process writes, and SQLite need not create its index beside the file to read it.
 pub(super) fn read_only(options: &SqliteConnectOptions) -> SqliteConnectOptions {
     let options = options.clone().create_if_missing(false).read_only(true);
     let no_log = !has_log(&options);

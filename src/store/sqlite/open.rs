@@ -30,7 +30,7 @@ use crate::{
 /// Connections that read anything but histories, which have readers of their own. Such reads take microseconds
 /// and a core each; more would only wait for cores.
 const READERS: u32 = 4;
-/// Longest wait for a free reader, before the caller is told to come again.
+/// Longest wait for a free reader, before the request is refused as busy.
 const READER_WAIT: Duration = Duration::from_secs(1);
 /// No memory map of the database: a read error, or a file that somebody else made shorter, would be a signal
 /// (SIGBUS) that ends the process, and not an error. The index of the write-ahead log stays mapped; SQLite has
@@ -161,7 +161,7 @@ async fn log_damage(connection: &mut SqliteConnection, file: &Path) {
     }
 }
 
-/// Looks once more, now that nobody else has the file, and empties its log: what an earlier process could not
+/// Looks once more, now that no other process has the file, and empties its log: what an earlier process could not
 /// sync must not stay there, where no later sync reaches it.
 async fn recover(options: &SqliteConnectOptions) -> Result<(), String> {
     let say = |e| unreadable(&e);

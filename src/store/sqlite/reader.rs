@@ -24,7 +24,7 @@ use crate::store::{Error, HistoryPage, Outcome};
 
 /// Bound of the read queue (backpressure). More would wait longer than their clients do.
 const QUEUE_MAX: usize = 1024;
-/// Longest wait for a place in the queue, before the caller is told to come again.
+/// Longest wait for a place in the queue, before the request is refused as busy.
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
 /// Events of pages that are read together; a page that may have more is read alone. Bounds the wait for the
 /// last and the memory for all: as many of the largest details fill one page.

@@ -97,8 +97,8 @@ impl Wal {
         let paused = self.readers.pause().await;
         let whole = checkpoint(connection).await?;
         drop(paused);
-        // The next write starts the log anew, unless a reader of another process is in the way. Then waiting
-        // for readers at every write would help nobody.
+        // The next write starts the log from its beginning, unless a reader of another process is in the way. Then waiting
+        // for readers at every write would only delay writes.
         self.pause_at = PAUSE_PAGES + if whole { 0 } else { size.pages };
         if !whole {
             tracing::warn!(
@@ -123,7 +123,7 @@ async fn run(connection: &mut SqliteConnection, pragma: &'static str) -> Result<
     })
 }
 
-/// Moves what readers let it move; waits for nobody. Returns whether the database has everything now.
+/// Moves what readers let it move; never waits. Returns whether the database has everything now.
 pub(super) async fn checkpoint(connection: &mut SqliteConnection) -> Result<bool, Error> {
     let size = run(connection, "PRAGMA wal_checkpoint(PASSIVE)").await?;
     Ok(size.moved == size.pages)

@@ -40,7 +40,7 @@ use crate::{
 
 /// Bound of the write queue (backpressure). More would wait longer than their clients do.
 const QUEUE_MAX: usize = 1024;
-/// Longest wait for a place in the queue, before the caller is told to come again.
+/// Longest wait for a place in the queue, before the request is refused as busy.
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
 /// Writes of one transaction. Bounds what is rolled back, and how long the first one waits for the last.
 const GROUP_MAX: usize = 256;

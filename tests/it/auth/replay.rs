@@ -170,8 +170,8 @@ async fn replayed_write_is_refused_after_a_restart() {
         for call in &writes {
             let code = server.code(call.clone()).await;
             assert_eq!(code, "SignatureNonceUsed", "{}", call.action);
-            let anew = call.clone().nonce(&format!("{} anew", call.nonce));
-            let code = server.code(anew).await;
+            let renewed = call.clone().nonce(&format!("{} renewed", call.nonce));
+            let code = server.code(renewed).await;
             assert_ne!(code, "SignatureNonceUsed", "{}", call.action);
         }
     }

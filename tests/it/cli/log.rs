@@ -121,7 +121,7 @@ fn serves_with_stderr(stderr: impl Into<Stdio>) {
 }
 
 #[test]
-fn pipe_that_nobody_reads_as_standard_error_delays_no_answer_and_no_stop() {
+fn standard_error_pipe_without_reader_delays_no_answer_and_no_stop() {
     let (_unread, write) = io::pipe().unwrap();
     serves_with_stderr(write);
 }

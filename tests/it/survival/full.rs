@@ -66,20 +66,20 @@ impl Appender {
     }
 
     async fn append(&mut self) -> Reply {
-        let told = self.call(self.next_append()).await;
-        if told.0 == 200 {
+        let reply = self.call(self.next_append()).await;
+        if reply.0 == 200 {
             self.acknowledged += 2;
         }
-        told
+        reply
     }
 
     /// Appends until one is refused, and once more. Returns how many were acknowledged.
     async fn fill(&mut self) -> i64 {
         let before = self.acknowledged;
         let refused = loop {
-            let told = self.append().await;
-            if told.0 != 200 {
-                break told;
+            let reply = self.append().await;
+            if reply.0 != 200 {
+                break reply;
             }
         };
         for (status, text) in [refused, self.append().await] {
@@ -262,7 +262,7 @@ async fn aborted_file_system_loses_nothing() {
     assert!(run(&database, "mount", &["-o", "remount,abort", "disk"]));
     // Either the write or only its fsync is refused; after a failed fsync the server ends.
     let refused = appender.process.call(appender.next_append()).await;
-    assert!(refused.is_none_or(|told| told.0 == 500));
+    assert!(refused.is_none_or(|reply| reply.0 == 500));
     appender.process.kill().await;
     drop(disk);
     let disk = loop_mount().expect("as before");

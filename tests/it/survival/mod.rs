@@ -18,15 +18,15 @@ mod slow;
 mod stop;
 mod wal;
 
-/// Repetitions of a test: the value of the variable, or the default in CI or elsewhere.
-fn times(variable: &str, in_ci: u32, elsewhere: u32) -> u32 {
+/// Repetitions of a test: the value of the variable, or the default in CI or outside CI.
+fn times(variable: &str, in_ci: u32, outside_ci: u32) -> u32 {
     let given = std::env::var(variable).ok();
     given.map_or_else(
         || {
             if std::env::var_os("CI").is_some() {
                 in_ci
             } else {
-                elsewhere
+                outside_ci
             }
         },
         |times| times.parse().expect(variable),

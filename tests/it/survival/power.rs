@@ -134,7 +134,7 @@ async fn power_cut_loses_no_acknowledged_append() {
     for _ in 0..times("POWER_CYCLES", 20, 3) {
         let switch = disk.switch();
         let end = |server: Process| {
-            // A process without power answers nobody, so the server is frozen first. An fsync during the shutdown
+            // A process without power sends no answer, so the server is frozen first. An fsync during the shutdown
             // of ext4 may report success for data that is lost, also for a plain file.
             server.freeze();
             switch.cut();

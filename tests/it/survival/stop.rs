@@ -129,9 +129,9 @@ async fn stop_under_load_answers_every_request_sent_before_it() {
         let work = crash_run.work(address);
         sleep(crash_run.moment() + Duration::from_millis(100)).await;
 
-        let told = Instant::now();
+        let stopped_at = Instant::now();
         let (code, _) = tokio::task::block_in_place(|| server.stop("TERM"));
-        longest = longest.max(told.elapsed());
+        longest = longest.max(stopped_at.elapsed());
         assert_eq!(code, Some(0));
         let left = std::fs::metadata(&wal).map_or(0, |wal| wal.len());
         assert_eq!(left, 0, "bytes of the write-ahead log");
@@ -140,7 +140,7 @@ async fn stop_under_load_answers_every_request_sent_before_it() {
             unanswered.extend(reader);
             answered += answers;
         }
-        let accepted = unanswered.iter().filter(|sent| **sent < told).count();
+        let accepted = unanswered.iter().filter(|sent| **sent < stopped_at).count();
         assert_eq!(
             accepted, 0,
             "requests sent before the stop and not answered"

@@ -6,7 +6,7 @@ mod wording;
 
 use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
-use self::imports::{LEVELS, module, upward_names};
+use self::imports::{LEVELS, import_cycles, module, upward_names};
 use self::wording::banned_words;
 use crate::support::source::{self, Source};
 
@@ -171,6 +171,12 @@ fn module_imports_lower_levels_only() {
 }
 
 #[test]
+fn files_of_a_folder_do_not_import_each_other_in_cycles() {
+    let cycles = import_cycles(&source::files("src"));
+    assert!(cycles.is_empty(), "{}", cycles.join("\n"));
+}
+
+#[test]
 fn axum_and_sqlx_stay_in_their_modules() {
     check(&["src"], misplaced_crates);
 }
@@ -183,6 +189,24 @@ fn error_codes_are_written_in_one_table() {
 #[test]
 fn secrets_and_time_are_read_in_one_place_each() {
     check(&["src"], misplaced_secrets_and_time);
+}
+
+#[test]
+fn banned_words_do_not_come_back() {
+    check(&["src", "benches", "tests"], banned_words);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents = source::files_with("docs", "md");
+    for name in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "migrations/README.md",
+    ] {
+        let text = fs::read_to_string(root.join(name)).unwrap();
+        documents.push(Source::document(name, &text));
+    }
+    let faults: Vec<_> = documents.iter().flat_map(banned_words).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 #[test]

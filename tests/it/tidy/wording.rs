@@ -25,9 +25,8 @@ const BANNED: [(&str, &str); 15] = [
 ];
 
 /// Former names of types and constants, in code and documents as they are spelled.
-const FORMER_NAMES: [(&str, &str); 10] = [
+const FORMER_NAMES: [(&str, &str); 9] = [
     ("Deed", "Operation"),
-    ("Held", "Reply"),
     ("Hub", "Notifier"),
     ("LAST_CALL", "DRAIN_GRACE"),
     ("Misfit", "InvalidScheduleEventId"),
@@ -38,12 +37,20 @@ const FORMER_NAMES: [(&str, &str); 10] = [
     ("Wanted", "HistoryQuery"),
 ];
 
-/// Finds banned words: in a document everywhere, in Rust everywhere but in the literals of tests, which are data.
+/// Finds banned words: in a document everywhere, in Rust in comments, names and messages. Literals of one word and
+/// those of tests are data.
 pub fn banned_words(source: &Source) -> Vec<String> {
-    let text = match source.path.starts_with("tests/") && source.path.ends_with(".rs") {
+    let mut text = match source.path.ends_with(".rs") {
         true => format!("{}\n{}", source.comments, source.code),
         false => source.text.clone(),
     };
+    if !source.path.starts_with("tests/") {
+        let messages = source
+            .literals
+            .iter()
+            .filter(|literal| literal.contains(' '));
+        messages.for_each(|message| text = format!("{text}\n{message}"));
+    }
     let mut faults = Vec::new();
     for line in text.lines() {
         let spelled = format!(" {} ", words(line, true));
