@@ -1,11 +1,11 @@
-//! The vendor's command line and Terraform provider, by the requests they send: neither can be installed
-//! from a package registry, so their shapes are replayed here, in the order in which they come.
+//! The vendor's command line and Terraform provider, by the requests that they send. Neither can be installed from a
+//! package registry, so their requests are written here, in their order.
 
 use serde_json::{Value, json};
 
 use crate::support::{Call, Server};
 
-/// As Terraform's provider calls: RPC v1, `RegionId` signed along, `Format=json`.
+/// A call as Terraform's provider sends it: RPC v1, `RegionId` signed along, `Format=json`.
 fn terraform(action: &str) -> Call {
     Call::new(action)
         .query("RegionId", "cn-hangzhou")
@@ -14,8 +14,8 @@ fn terraform(action: &str) -> Call {
         .header("Accept-Encoding", "gzip")
 }
 
-/// What the provider takes for an error in a 200 answer.
-fn sound(answer: Value) -> Value {
+/// Checks that a 200 answer has no field that the provider takes for an error.
+fn without_error_fields(answer: Value) -> Value {
     assert!(
         answer.get("Code").is_none() && answer.get("Success").is_none(),
         "{answer}"
@@ -34,11 +34,11 @@ async fn terraform_makes_changes_and_destroys_a_flow() {
         .form("Name", "tf")
         .form("Type", "FDL")
         .form("RoleArn", "acs:ram::1:role/x");
-    assert_eq!(sound(server.ok(create).await)["Name"], "tf");
+    assert_eq!(without_error_fields(server.ok(create).await)["Name"], "tf");
 
-    // Each plan reads it; what differs from what was set would be planned as a change.
+    // Each plan reads the flow; a difference from the configuration would be planned as a change.
     let read = || terraform("DescribeFlow").query("Name", "tf");
-    let flow = sound(server.ok(read()).await);
+    let flow = without_error_fields(server.ok(read()).await);
     assert_eq!(
         (&flow["Definition"], &flow["Description"]),
         (&json!(definition), &json!("about\n"))
@@ -49,20 +49,20 @@ async fn terraform_makes_changes_and_destroys_a_flow() {
     );
     assert!(flow["Id"].is_string() && flow["LastModifiedTime"].is_string());
 
-    // What was taken away comes empty.
+    // Removed arguments are sent empty.
     let update = terraform("UpdateFlow")
         .form("Name", "tf")
         .form("Description", "")
         .form("RoleArn", "");
     server.ok(update).await;
-    let flow = sound(server.ok(read()).await);
+    let flow = without_error_fields(server.ok(read()).await);
     assert_eq!(
         (&flow["Description"], flow.get("RoleArn")),
         (&json!(""), None)
     );
     assert_eq!(flow["Definition"], definition);
 
-    // Destroyed by GET; then a 404 means "gone", and a second destroy is fine with FlowNotExists.
+    // Destroy sends a GET. Then a 404 means that the flow is gone, and a second destroy accepts FlowNotExists.
     server.ok(terraform("DeleteFlow").query("Name", "tf")).await;
     assert_eq!(server.refused(read()).await.0, 404);
     assert_eq!(
@@ -92,7 +92,7 @@ async fn terraform_starts_and_stops_an_execution_and_its_data_sources_list() {
             .query("FlowName", "tf")
             .query("ExecutionName", "run")
     };
-    let execution = sound(server.ok(read()).await);
+    let execution = without_error_fields(server.ok(read()).await);
     assert_eq!(
         execution["Status"], "Running",
         "it waits while it is Starting"
@@ -105,7 +105,7 @@ async fn terraform_starts_and_stops_an_execution_and_its_data_sources_list() {
         (list().query("Status", "Running"), 1),
         (list().query("Status", "Stopped"), 0),
     ] {
-        let page = sound(server.ok(call).await);
+        let page = without_error_fields(server.ok(call).await);
         assert_eq!(
             (
                 page["Executions"].as_array().unwrap().len(),
@@ -114,7 +114,7 @@ async fn terraform_starts_and_stops_an_execution_and_its_data_sources_list() {
             (expected, None)
         );
     }
-    let flows = sound(server.ok(terraform("ListFlows")).await);
+    let flows = without_error_fields(server.ok(terraform("ListFlows")).await);
     assert_eq!(
         (
             flows["Flows"].as_array().unwrap().len(),
@@ -127,8 +127,11 @@ async fn terraform_starts_and_stops_an_execution_and_its_data_sources_list() {
         .form("FlowName", "tf")
         .form("ExecutionName", "run");
     server.ok(stop).await;
-    assert_eq!(sound(server.ok(read()).await)["Status"], "Stopped");
-    // Schedules end at once, with an error and not with "gone".
+    assert_eq!(
+        without_error_fields(server.ok(read()).await)["Status"],
+        "Stopped"
+    );
+    // Schedules are not supported: an error, but no 404, which would mean that they are gone.
     assert_eq!(
         server
             .refused(terraform("CreateSchedule").form("FlowName", "tf"))
@@ -138,7 +141,7 @@ async fn terraform_starts_and_stops_an_execution_and_its_data_sources_list() {
     );
 }
 
-/// As the command line calls: everything common in the query, an empty `SignatureType`, and a form content
+/// A call as the command line sends it: all common parameters in the query, an empty `SignatureType`, and a form content
 /// type on every request.
 fn command_line(action: &str) -> Call {
     Call::new(action)
@@ -149,7 +152,7 @@ fn command_line(action: &str) -> Call {
         .header("Accept-Encoding", "identity")
 }
 
-/// With a form content type though there is no body.
+/// Adds a form's content type although there is no body.
 fn bodiless(call: Call) -> Call {
     call.header("Content-Type", "application/x-www-form-urlencoded")
 }
