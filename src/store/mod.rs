@@ -1,4 +1,5 @@
-//! Where histories are kept. `Store` is the contract; `open` picks the backend by the URL's scheme.
+//! Persistence of flows, executions and events. `Store` is the contract; `open` selects the backend by the URL's
+//! scheme. Nothing outside this module knows the database.
 
 mod checksum;
 pub mod notify;
@@ -17,12 +18,12 @@ use crate::model::{Execution, Flow, Name, Nonce, Timestamp, task_token::TaskKey}
 
 /// A store of flows, executions and events.
 ///
-/// One method is one transaction. A write answers after its transaction has reached the disk, and its
-/// outcome does not depend on whether somebody still waits for the answer. What a write answers is in
-/// every read that begins later. An error of a write means *unknown*: it may have happened, repeat it.
+/// One method is one transaction. A write answers after its transaction is synced to the disk. A cancelled call
+/// does not cancel its write. Reads that begin after a write has answered see it. An error of a write means
+/// *unknown*: it may have been committed, so the caller should retry it.
 ///
-/// EventIds of an execution are 1, 2, 3 … without a gap. A batch is stored whole or not at all. What is
-/// read is checked against its checksum; a damaged event is an error, never an answer.
+/// EventIds of an execution are 1, 2, 3 … without a gap. A batch is stored whole or not at all. Every event that is
+/// read is verified against its checksum; a damaged event is an error, never an answer.
 ///
 /// A write with a nonce that an earlier write had is refused, whatever the earlier one's outcome, also
 /// after a restart. A nonce is forgotten after the 31 minutes of running time for which a signature may be
@@ -40,7 +41,8 @@ pub trait Store: Send + Sync {
         query: &HistoryQuery,
     ) -> Outcome<HistoryPage>;
 
-    /// Appends a batch; one that stands there already answers its ids again.
+    /// Appends a batch and returns its EventIds. Idempotent with an expected EventId: a batch that equals the
+    /// stored events returns their EventIds again.
     async fn append_execution_events(
         &self,
         append: AppendRequest,
@@ -50,54 +52,64 @@ pub trait Store: Send + Sync {
     /// Subscribes to an execution: the subscription is notified of every append that commits from now on.
     fn subscribe(&self, flow: &Name, execution: &Name) -> Subscription;
 
+    /// Creates a flow.
     async fn create_flow(&self, flow: Flow, nonce: Option<Nonce>) -> Outcome<Flow>;
 
+    /// Returns a flow with its current definition.
     async fn describe_flow(&self, name: &Name) -> Outcome<Flow>;
 
+    /// Changes a flow. Executions keep the definition that they started with.
     async fn update_flow(&self, change: FlowChange, nonce: Option<Nonce>) -> Outcome<Flow>;
 
-    /// From now on the flow, its executions and its events are not to be found, also when a flow of the
-    /// same name is created. Their rows go later, a few at a time.
+    /// Deletes a flow, its executions and their events (soft delete): reads no longer find them, even if a flow of
+    /// the same name is created. A background purge removes their rows in small batches.
     async fn delete_flow(&self, deletion: FlowDeletion, nonce: Option<Nonce>) -> Outcome<()>;
 
-    /// Flows by name, from `from` on: those of the resource group, if one is given, that `visible` lets
-    /// through.
+    /// Lists flows by name, by keyset pagination: those of the resource group, if one is given, for which
+    /// `visible` returns true.
     async fn list_flows(
         &self,
         list: ListFlows,
         visible: Visible<'_>,
     ) -> Result<Listed<Flow, Name>, Error>;
 
-    /// Starts an execution, with event 1. One of the same name that still runs is answered as it is.
+    /// Starts an execution with event 1. Idempotent: an execution of this name that still runs is returned as it
+    /// is.
     async fn start_execution(
         &self,
         start: StartExecution,
         nonce: Option<Nonce>,
     ) -> Outcome<Execution>;
 
+    /// Returns an execution.
     async fn describe_execution(&self, flow: &Name, execution: &Name) -> Outcome<Execution>;
 
-    /// Ends an execution with an `ExecutionStopped` event of this detail.
+    /// Ends an execution with an `ExecutionStopped` event and returns it.
     async fn stop_execution(&self, stop: StopExecution, nonce: Option<Nonce>)
     -> Outcome<Execution>;
 
-    /// Executions of a flow, the newest first. A page may be short and still have a next one.
+    /// Lists executions of a flow, newest first, by keyset pagination. A page may be short, or empty, and have a
+    /// next one.
     async fn list_executions(&self, list: ListExecutions) -> Outcome<Listed<Execution, Position>>;
 
-    /// Appends the end of a task that was submitted; answers its EventId.
+    /// Appends the end of a submitted task and returns its EventId.
     async fn report_task(&self, report: ReportTask, nonce: Option<Nonce>) -> Outcome<i64>;
 
     /// Returns the key that signs task tokens; it is part of the database.
     fn task_key(&self) -> &TaskKey;
 
-    /// Whether reads and writes can be served now; the fault if not.
+    /// Checks whether reads and writes can be served now.
+    ///
+    /// # Errors
+    ///
+    /// Why they cannot.
     async fn ready(&self) -> Result<(), Error>;
 
-    /// Waits until the store can promise nothing any more (a sync failed, a task panicked), and says why.
-    /// The process must end then: what the disk holds is known only after a new start.
+    /// Waits until the store has failed (a sync failed, a task panicked), and returns why. Fail-stop: the process
+    /// must end, because only a restart can tell what the disk contains.
     async fn failed(&self) -> String;
 
-    /// Finishes what was asked for and closes in good order. Later calls answer `Error::Unavailable`.
+    /// Finishes the queued requests and closes the database. Later calls return `Error::Unavailable`.
     async fn close(&self);
 }
 

@@ -9,9 +9,9 @@ use super::{
 /// Scan limit: events that one filtered page may read. Bounds its cost where few events match; the page is
 /// then short and has a `next`. The bytes of a page are a scan limit too.
 const FILTER_WINDOW: i64 = 10_000;
-/// Events of one slice, and bytes after which it ends early: some milliseconds of one core, and of memory beyond
-/// the page itself.
+/// Events of one slice: some milliseconds of one core.
 const SLICE_EVENTS: i64 = 256;
+/// Bytes of JSON after which a slice ends early. Bounds the memory of a scan beyond its page.
 pub(super) const SLICE_MAX_BYTES: i64 = 1024 * 1024;
 
 /// The state of one scan between its slices.

@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use crate::model::{Name, Timestamp, event::Batch};
 
-/// An error, an expected refusal, or the answer.
+/// An error, an expected refusal, or the result.
 pub type Outcome<T> = Result<Result<T, Refusal>, Error>;
 
-/// Why a store did not do what was asked, though nothing is broken. Nothing was written.
+/// Why the store refused a request although nothing is broken. The request has written nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     FlowNotExists,
@@ -17,7 +17,7 @@ pub enum Refusal {
     ExecutionNotExists,
     ExecutionAlreadyExists,
     ExecutionAlreadyCompleted,
-    /// The batch expects another place than the end of the history, and does not stand at that place.
+    /// The expected EventId is not the next one, and the stored events from it on differ from the batch.
     Conflict {
         /// The EventId that an append would get now.
         next_event_id: i64,
@@ -32,29 +32,29 @@ pub enum Refusal {
     SignedTooEarly(Timestamp),
 }
 
-/// A fault of the store itself.
+/// An error of the store itself.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// Too much to do; the same call may go through a moment later.
+    /// Overload; a retry may succeed.
     #[error("the store is busy: {0}")]
     Busy(String),
-    /// There is no room on the disk, or the store is closing.
+    /// The disk is full, or the store is closing.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// The disk failed. After a write that met it, the store has `failed`.
+    /// The disk failed. After a failed write the store has `failed`.
     #[error("the disk failed: {0}")]
     Io(String),
-    /// The disk did not take what was written: it failed too, unless it may only be read now.
+    /// A write to the disk failed. The store has `failed` too, unless the file system is read-only.
     #[error("the disk takes no writes: {0}")]
     Unwritten(String),
-    /// What was read is not what was written.
+    /// Corruption: a row that was read is not what was written.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
     #[error("{0}")]
     Other(String),
 }
 
-/// What `start_execution` needs.
+/// The request of `start_execution`.
 #[derive(Clone, Debug)]
 pub struct StartExecution {
     pub flow: Name,
@@ -63,17 +63,17 @@ pub struct StartExecution {
     pub at: Timestamp,
 }
 
-/// What `append_execution_events` needs.
+/// The request of `append_execution_events`.
 #[derive(Clone, Debug)]
 pub struct AppendRequest {
     pub flow: Name,
     pub execution: Name,
     pub batch: Batch,
-    /// The time of events that bring none.
+    /// The time of events that have none.
     pub at: Timestamp,
 }
 
-/// The EventIds that a batch has, and its flow's id.
+/// The EventIds of an appended batch, and the id of its flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
     pub first: i64,
@@ -81,27 +81,27 @@ pub struct Appended {
     pub flow_id: String,
 }
 
-/// What `update_flow` needs; what is `None` stays as it is.
+/// The request of `update_flow`; a field that is `None` stays as it is.
 #[derive(Clone, Debug)]
 pub struct FlowChange {
     pub name: Name,
     pub definition: Option<String>,
     pub description: Option<String>,
     pub kind: Option<String>,
-    /// Empty: none any more.
+    /// An empty text removes the role.
     pub role_arn: Option<String>,
     pub environment: Option<String>,
     pub at: Timestamp,
 }
 
-/// What `delete_flow` needs.
+/// The request of `delete_flow`.
 #[derive(Clone, Debug)]
 pub struct FlowDeletion {
     pub name: Name,
     pub at: Timestamp,
 }
 
-/// What `list_flows` needs.
+/// The request of `list_flows`.
 #[derive(Clone, Debug)]
 pub struct ListFlows {
     pub from: Option<Name>,
@@ -112,30 +112,30 @@ pub struct ListFlows {
 /// Whether the caller may see a flow.
 pub type Visible<'a> = &'a (dyn Fn(&Name) -> bool + Sync);
 
-/// Some of a list, and where the rest begins, if there is more.
+/// A page of a list, and the key with which the next page begins.
 #[derive(Clone, Debug)]
 pub struct Listed<T, P> {
     pub items: Vec<T>,
     pub next: Option<P>,
 }
 
-/// What `list_executions` needs.
+/// The request of `list_executions`.
 #[derive(Clone, Debug)]
 pub struct ListExecutions {
     pub flow: Name,
     pub from: Option<Position>,
     pub limit: usize,
-    /// In the vendor's words.
+    /// A status by the vendor's name.
     pub status: Option<&'static str>,
-    /// Bounds of the start, inclusive.
+    /// Bounds of the start time, inclusive.
     pub started_from: Option<Timestamp>,
     pub started_to: Option<Timestamp>,
     pub prefix: Option<String>,
-    /// Leave input, output and definition empty.
+    /// Leaves input, output, environment and definition empty.
     pub metadata_only: bool,
 }
 
-/// The place of an execution among those of its flow, the newest first.
+/// The key of an execution in the list of its flow, newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     pub started_at: i64,
@@ -143,7 +143,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// Reads what `Display` wrote; any other spelling is None.
+    /// Parses what `Display` wrote. Returns None for any other spelling.
     pub fn parse(text: &str) -> Option<Self> {
         let (started_at, id) = text.split_once('.')?;
         let position = Position {
@@ -160,7 +160,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// What `stop_execution` needs.
+/// The request of `stop_execution`.
 #[derive(Clone, Debug)]
 pub struct StopExecution {
     pub flow: Name,
@@ -169,7 +169,7 @@ pub struct StopExecution {
     pub at: Timestamp,
 }
 
-/// What `report_task` needs: the submitted event, and how its task ended.
+/// The request of `report_task`: the submitted event, and how its task ended.
 #[derive(Clone, Debug)]
 pub struct ReportTask {
     pub flow: Name,
@@ -300,7 +300,7 @@ impl HistoryPage {
     }
 }
 
-/// Bytes of one page of a history or a list; a page with more ends early. Keeps an answer's memory bounded.
+/// Bytes of one page of a history or a list, after which the page ends early. Bounds the memory of an answer.
 pub const PAGE_MAX_BYTES: i64 = 16 * 1024 * 1024 - 1024;
 
 /// Returns the bytes of a text as a JSON string, without the quotes around it.
@@ -313,24 +313,24 @@ pub(super) fn json_bytes(text: &str) -> usize {
     text.len() + text.bytes().map(escape).sum::<usize>()
 }
 
-/// Whether so many bytes are more than one page may have.
+/// Whether a page of this many bytes is too large.
 pub fn exceeds_page(bytes: usize) -> bool {
     i64::try_from(bytes).map_or(true, |bytes| bytes > PAGE_MAX_BYTES)
 }
 
-/// What a check has looked at, and what is wrong with it.
+/// The result of a check: numbers of checked rows, and the damage found.
 #[derive(Debug, Default)]
 pub struct CheckReport {
     pub flows: u64,
     pub executions: u64,
     pub events: u64,
-    /// A line each; what it names comes first.
+    /// One line for each damage; it begins with the name of the damaged object.
     pub faults: Vec<String>,
     /// Faults beyond `FAULTS_MAX`.
     pub more_faults: u64,
 }
 
-/// Faults that a check names. Who has more needs a copy of the file and no list.
+/// Lines of damage in a report. With more, the file should be restored from a backup.
 const FAULTS_MAX: usize = 1000;
 
 impl CheckReport {
@@ -343,5 +343,5 @@ impl CheckReport {
     }
 }
 
-/// Hears how many events have been looked at, of how many.
+/// Called with the number of checked events and the total.
 pub type Progress<'a> = dyn FnMut(u64, u64) + Send + 'a;

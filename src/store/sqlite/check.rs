@@ -1,4 +1,4 @@
-//! Looking for damage: in a sample at every start, in everything on demand. Nothing is changed.
+//! Checks for corruption: of a sample at every start, of everything on demand. It changes nothing.
 
 use serde::Deserialize;
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteRow};
@@ -17,18 +17,20 @@ use crate::{
     },
 };
 
-/// Executions of a sample: some milliseconds, however large the file is.
+/// Executions of a sample: takes some milliseconds, however large the file is.
 const SAMPLE: i64 = 16;
-/// Events that a sample reads of each, the last ones.
+/// Events that a sample reads of each execution, from its end.
 const SAMPLE_EVENTS: i64 = 100;
 /// Events read together. Bounds the memory for those with the largest details to 100 MB.
 const BATCH: i64 = 256;
-/// Events of one execution that cannot be read, after which the rest of it is not tried: where its history
-/// ends may be damaged too.
+/// Unreadable events of one execution, after which its rest is skipped: its last EventId may be damaged too.
 const UNREADABLE_MAX: usize = 1000;
 
-/// Checks the file that `url` names, beside a running server or not. The fault is one line that says why
-/// there can be no check.
+/// Checks the file that `url` names, with or without a running server.
+///
+/// # Errors
+///
+/// One line that says why the file cannot be checked.
 pub(in crate::store) async fn check(
     url: &str,
     quick: bool,
@@ -52,14 +54,14 @@ pub(in crate::store) async fn check(
             checked.fault(error.to_string());
         }
         let _ = connection.close().await;
-        // Else a server has begun to write to a file that was read as if nobody did.
+        // Otherwise a server has begun to write while the file was read without a lock.
         if !(unlogged && file::has_log(&options)) {
             return Ok(checked);
         }
     }
 }
 
-/// What is wrong with a sample of the histories.
+/// Returns the damage in a sample of the histories.
 pub(super) async fn sample(connection: &mut SqliteConnection) -> Vec<String> {
     let progress = &mut |_, _| {};
     let mut check = Check::new(connection, progress);
@@ -73,7 +75,7 @@ struct Check<'a, 'b> {
     connection: &'a mut SqliteConnection,
     checked: CheckReport,
     progress: &'a mut Progress<'b>,
-    /// Events that there are, roughly.
+    /// Approximate number of events.
     total: u64,
 }
 
@@ -87,7 +89,7 @@ impl<'a, 'b> Check<'a, 'b> {
         }
     }
 
-    /// Reads the ends of some histories as callers do; their executions are spread evenly over all.
+    /// Reads the last events of some executions, which are spread evenly over all, the way callers do.
     async fn sample(&mut self) -> Result<(), Error> {
         let (low, high): (Option<i64>, Option<i64>) = sqlx::query_as(
             "SELECT (SELECT min(id) FROM executions), (SELECT max(id) FROM executions)",
@@ -117,7 +119,7 @@ impl<'a, 'b> Check<'a, 'b> {
         Ok(())
     }
 
-    /// The last page of an execution of which `row` has the names and the last EventId.
+    /// Reads the last page of an execution; `row` has the names and the last EventId.
     async fn end(&mut self, row: &SqliteRow) -> Result<(), Error> {
         let last: i64 = row.try_get(3)?;
         let first = last.saturating_sub(SAMPLE_EVENTS - 1).max(1);
@@ -145,7 +147,8 @@ impl<'a, 'b> Check<'a, 'b> {
         self.flows().await?;
         let mut next = Some(i64::MIN);
         while let Some(from) = next {
-            // A row and its events as of one moment, but no longer: the log of a running server grows meanwhile.
+            // One snapshot for a row and its events. A longer one would keep a running server from shortening its
+            // write-ahead log.
             sqlx::query("BEGIN").execute(&mut *self.connection).await?;
             let done = self.execution(from).await;
             sqlx::query("COMMIT").execute(&mut *self.connection).await?;
@@ -154,7 +157,7 @@ impl<'a, 'b> Check<'a, 'b> {
         self.orphans().await
     }
 
-    /// Pages, indexes against their tables, references.
+    /// Checks pages, indexes against their tables, and foreign keys.
     async fn structure(&mut self) -> Result<(), Error> {
         let faults = sqlx::query_scalar::<_, String>("PRAGMA integrity_check(1000)");
         for fault in faults.fetch_all(&mut *self.connection).await? {
@@ -190,7 +193,7 @@ impl<'a, 'b> Check<'a, 'b> {
         Ok(())
     }
 
-    /// Checks the first execution from this id on; answers where the next one may be.
+    /// Checks the first execution from this id on. Returns the id from which to look for the next one.
     async fn execution(&mut self, from: i64) -> Result<Option<i64>, Error> {
         let row = sqlx::query(EXECUTION)
             .bind(from)
@@ -209,7 +212,7 @@ impl<'a, 'b> Check<'a, 'b> {
         Ok(id.checked_add(1))
     }
 
-    /// Every event, and what the execution's row says of them.
+    /// Checks every event of an execution, and its row against them.
     async fn history(&mut self, execution: &Execution) {
         let read = self.events(execution).await;
         let (path, last) = (&execution.path, execution.last_event_id);
@@ -278,7 +281,7 @@ impl<'a, 'b> Check<'a, 'b> {
         }
     }
 
-    /// A line of `EVENTS`.
+    /// Checks a line of `EVENTS`.
     fn event(&mut self, execution: &Execution, line: &[u8], read: &mut Read) {
         let path = &execution.path;
         let mut parts = line.splitn(3, |byte| *byte == b' ');
@@ -343,7 +346,7 @@ impl<'a, 'b> Check<'a, 'b> {
     }
 }
 
-/// The id of a row that was sought from an id on. Damage may lead back, again and again.
+/// Returns the id of a row that was searched from an id on. A damaged index may lead to a lower id, for ever.
 fn ascending(row: &SqliteRow, from: i64) -> Result<i64, Error> {
     let id = row.try_get(0)?;
     if id < from {
@@ -360,7 +363,7 @@ const EXECUTION: &str = "
     FROM executions x LEFT JOIN flows f ON f.id = x.flow LEFT JOIN definitions d ON d.id = x.definition
     WHERE x.id >= ?1 ORDER BY x.id LIMIT 1";
 
-/// A line for each event, in one row, because each row costs more than an event.
+/// Returns a line for each event, all in one row, because an sqlx row costs more than an event.
 const EVENTS: &str = "
     SELECT CAST(group_concat(line, char(10)) AS BLOB)
     FROM (
@@ -370,7 +373,7 @@ const EVENTS: &str = "
         ORDER BY event_id LIMIT ?4
     )";
 
-/// Executions that are missing, though something has their id.
+/// Executions without a row, though other rows have their id.
 const ORPHANS: [(&str, &str); 2] = [
     (
         // Skips from the first event of one execution to that of the next, by the index.
@@ -393,11 +396,11 @@ const ORPHANS: [(&str, &str); 2] = [
     ),
 ];
 
-/// What the rows of an execution, its flow and its definition say.
+/// An execution as its row, its flow and its definition describe it.
 struct Execution {
     flow: i64,
     id: i64,
-    /// `FLOW/EXECUTION`, as people are told.
+    /// `FLOW/EXECUTION`, for messages.
     path: String,
     status: Status,
     last_event_id: i64,
@@ -406,12 +409,12 @@ struct Execution {
     stopped_at: Option<i64>,
     input: String,
     output: Option<String>,
-    /// Whether it has a definition, one of its flow.
+    /// Whether its definition exists and belongs to its flow.
     defined: bool,
 }
 
 impl Execution {
-    /// A row of `EXECUTION`; None if its flow is deleted.
+    /// Reads a row of `EXECUTION`. Returns None if its flow is deleted.
     fn at(row: &SqliteRow) -> Result<Option<Self>, Error> {
         if row.try_get(3)? {
             return Ok(None);
@@ -431,7 +434,7 @@ impl Execution {
         }))
     }
 
-    /// What stands here and in the events as well, and whether it is the same.
+    /// Compares the values that both the row and the events contain.
     fn compared(&self, read: &Read) -> [(&'static str, bool); 7] {
         let (start, end) = (event_in(&read.start), event_in(&read.end));
         let ends = end.as_ref().and_then(NewEvent::ends);
@@ -460,14 +463,14 @@ impl Execution {
     }
 }
 
-/// How far an execution's events have been read.
+/// The events of an execution that have been read.
 #[derive(Default)]
 struct Read {
     last: i64,
     bytes: i64,
-    /// Whether each was there and as it was written.
+    /// Whether each one was present and undamaged.
     whole: bool,
-    /// JSON of the first and the last.
+    /// JSON of the first and the last event.
     start: Vec<u8>,
     end: Vec<u8>,
 }

@@ -1,4 +1,5 @@
-//! The store in one SQLite file: a pool of readers and one writer task.
+//! The store in one SQLite file: reader tasks for histories, a pool of readers for other reads, and one writer task.
+//! Each operation has a file named like its action.
 
 mod append_execution_events;
 mod check;
@@ -56,7 +57,7 @@ pub struct Sqlite {
     writer: Writer,
     notifier: Notifier,
     task_key: TaskKey,
-    /// Held as long as the store is open; a second process finds it taken.
+    /// Locked while the store is open, so that a second process cannot open it.
     lock: lock::Lock,
 }
 
@@ -187,7 +188,7 @@ impl Store for Sqlite {
     }
 }
 
-/// What SQLite says, in the store's terms.
+/// Classifies SQLite's errors.
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let message = error.to_string();
@@ -218,7 +219,7 @@ const SQLITE_FULL: u32 = 13;
 const SQLITE_CANTOPEN: u32 = 14;
 const SQLITE_NOTADB: u32 = 26;
 
-/// The result code's first byte; the rest says more of the same.
+/// Returns the primary result code, the first byte of the extended one.
 fn primary_code(error: &sqlx::Error) -> Option<u32> {
     code(error).map(|code| code & 0xff)
 }

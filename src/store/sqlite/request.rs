@@ -1,4 +1,4 @@
-//! A write on its way through the writer.
+//! Requests in the queues of the writer and the readers.
 
 use tokio::sync::oneshot;
 
@@ -7,17 +7,17 @@ use crate::{
     store::{Error, Outcome, Refusal},
 };
 
-/// What is asked, what came out, and who waits for it.
+/// A queued command, its outcome, and the channel to the caller.
 pub(super) struct Request<C, T> {
     pub command: C,
     pub nonce: Option<Nonce>,
-    /// An error here is of this request alone; its neighbours in the transaction go on.
+    /// An error here concerns this request only; the others of its transaction are still committed.
     pub outcome: Option<Outcome<T>>,
     reply: Option<oneshot::Sender<Outcome<T>>>,
 }
 
 impl<C, T> Request<C, T> {
-    /// A request, and where its outcome will come.
+    /// Returns a request and the channel that receives its outcome.
     pub(super) fn new(command: C, nonce: Option<Nonce>) -> (Self, oneshot::Receiver<Outcome<T>>) {
         let (reply, answer) = oneshot::channel();
         let request = Request {
@@ -29,7 +29,7 @@ impl<C, T> Request<C, T> {
         (request, answer)
     }
 
-    /// A request that is part of another one, which has the nonce.
+    /// Returns a request that is part of another one, which has the nonce.
     pub(super) fn nested(command: C) -> Self {
         Request {
             command,
@@ -39,17 +39,21 @@ impl<C, T> Request<C, T> {
         }
     }
 
-    /// Whether whoever asked still waits.
+    /// Whether the caller still waits; false after a request was cancelled.
     pub(super) fn is_awaited(&self) -> bool {
         self.reply.as_ref().is_some_and(|reply| !reply.is_closed())
     }
 
-    /// Whether something was written, once it is committed.
+    /// Whether the command succeeded, so that its write counts once it is committed.
     pub(super) fn succeeded(&self) -> bool {
         matches!(self.outcome, Some(Ok(Ok(_))))
     }
 
-    /// Takes what came of it. What is damaged is of this request alone; any other error undoes all.
+    /// Records the outcome.
+    ///
+    /// # Errors
+    ///
+    /// An error that must roll back the whole transaction: any but `Error::Corrupt`.
     pub(super) fn record(&mut self, result: Outcome<T>) -> Result<(), Error> {
         match result {
             Ok(_) | Err(Error::Corrupt(_)) => self.outcome = Some(result),
@@ -65,7 +69,7 @@ impl<C, T> Request<C, T> {
         }
     }
 
-    /// Tells whoever asked, who may be gone.
+    /// Sends the outcome to the caller, unless it has cancelled the request.
     pub(super) fn answer(self, committed: &Result<(), Error>) {
         let undone = || Error::Other("the write was not reached".to_owned());
         let outcome = committed

@@ -1,4 +1,4 @@
-//! Domain types out of rows.
+//! Reads domain types from rows.
 
 use sqlx::{Row, sqlite::SqliteRow};
 

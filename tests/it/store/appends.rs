@@ -94,18 +94,18 @@ pub async fn a_batch_is_as_large_as_the_limits_allow(database: TestDatabase) {
 
 pub async fn a_refused_batch_leaves_nothing(database: TestDatabase) {
     let store = database.with_execution().await;
-    let misfit = NewEvent {
+    let invalid = NewEvent {
         schedule_event_id: Some(4),
         ..event("C")
     };
-    let batch = [event("A"), event("B"), misfit.clone()];
+    let batch = [event("A"), event("B"), invalid.clone()];
     assert_eq!(
         store.append(&batch, None).await,
         Err(Refusal::InvalidScheduleEventId(2))
     );
     let end = NewEvent {
         event_type: "ExecutionFailed".to_owned(),
-        ..misfit
+        ..invalid
     };
     let batch = [event("A"), event("B"), end];
     assert_eq!(

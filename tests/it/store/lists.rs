@@ -314,7 +314,7 @@ pub async fn executions_are_chosen_by_status_time_and_prefix(database: TestDatab
         status: Some("Failed"),
         ..started(Some(2000), Some(3000))
     };
-    let nobody = ListExecutions {
+    let unmatched = ListExecutions {
         prefix: Some("E".to_owned()),
         ..all_executions("f")
     };
@@ -340,7 +340,7 @@ pub async fn executions_are_chosen_by_status_time_and_prefix(database: TestDatab
         (started(Some(1000), Some(1000)), vec!["e03", "e02"]),
         (started(Some(1001), Some(1999)), vec![]),
         (late, vec!["e07", "e05"]),
-        (nobody, vec![]),
+        (unmatched, vec![]),
         (wild, vec![]),
     ];
     for (list, expected) in cases {

@@ -74,17 +74,17 @@ suite! {
         a_report_is_for_the_very_flow_that_submitted
         of_many_reports_at_the_same_time_one_counts
         task_tokens_hold_as_long_as_the_database_lives
-        whoever_waits_hears_of_every_growth_of_his_execution
-        whoever_waits_for_the_end_hears_of_an_end_or_a_deletion;
+        subscription_is_notified_of_every_append
+        subscription_ends_with_the_execution_or_the_flow;
     pages:
-        a_page_has_as_many_events_as_asked_for_and_says_where_the_next_begins
+        page_has_limit_events_and_the_start_of_the_next
         a_page_beyond_the_end_is_empty
         a_page_that_ends_with_the_history_is_the_last
         a_read_sees_every_write_that_was_answered
         filtered_page_stops_at_its_byte_limit
         backward_page_of_the_largest_events_is_complete
-        what_is_appended_while_a_page_is_read_backwards_is_not_told_of
-        what_was_answered_is_there_after_a_new_start;
+        backward_page_leaves_out_events_appended_while_it_is_read
+        acknowledged_events_survive_a_restart;
     nonces:
         nonce_serves_one_write_of_any_kind
         refused_write_has_used_its_nonce

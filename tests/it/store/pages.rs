@@ -27,9 +27,7 @@ fn ids(page: &HistoryPage) -> Vec<i64> {
         .collect()
 }
 
-pub async fn a_page_has_as_many_events_as_asked_for_and_says_where_the_next_begins(
-    database: TestDatabase,
-) {
+pub async fn page_has_limit_events_and_the_start_of_the_next(database: TestDatabase) {
     let store = ten_events(&database).await;
     for (first, limit, held, next) in [
         (1, 1, vec![1], Some(2)),
@@ -137,10 +135,8 @@ pub async fn backward_page_of_the_largest_events_is_complete(database: TestDatab
     assert_eq!(page.next, None);
 }
 
-/// Read backwards, a page takes two looks: at the end, and at what is before it.
-pub async fn what_is_appended_while_a_page_is_read_backwards_is_not_told_of(
-    database: TestDatabase,
-) {
+/// A backward page takes two reads: of the last EventId, and of the events before it.
+pub async fn backward_page_leaves_out_events_appended_while_it_is_read(database: TestDatabase) {
     let store = ten_events(&database).await;
     let (flow, execution) = (name("f"), name("e"));
     let newest = HistoryQuery {
@@ -160,7 +156,7 @@ pub async fn what_is_appended_while_a_page_is_read_backwards_is_not_told_of(
     assert_eq!(ids(&page)[0], page.last_event_id);
 }
 
-pub async fn what_was_answered_is_there_after_a_new_start(database: TestDatabase) {
+pub async fn acknowledged_events_survive_a_restart(database: TestDatabase) {
     let store = database.with_execution().await;
     store
         .append(&[detailed("StepEntered", "步骤")], 2)

@@ -131,7 +131,7 @@ pub async fn a_report_is_for_the_very_flow_that_submitted(database: TestDatabase
     let store = database.with_execution().await;
     store.append(&[event("TaskSubmitted")], 2).await.unwrap();
     let gone = Err(Refusal::FlowNotExists);
-    let elsewhere = [
+    let other_tasks = [
         ReportTask {
             flow_id: "00000000-0000-0000-0000-000000000009".to_owned(),
             ..report("e", 2)
@@ -143,8 +143,8 @@ pub async fn a_report_is_for_the_very_flow_that_submitted(database: TestDatabase
         report("nope", 2),
         report("e", 3),
     ];
-    for elsewhere in elsewhere {
-        let refused = store.inner.report_task(elsewhere, None).await.unwrap();
+    for report in other_tasks {
+        let refused = store.inner.report_task(report, None).await.unwrap();
         assert_eq!(refused, gone);
     }
     let deletion = FlowDeletion {
@@ -211,7 +211,7 @@ async fn news(changes: &mut Subscription) -> bool {
         .is_ok()
 }
 
-pub async fn whoever_waits_hears_of_every_growth_of_his_execution(database: TestDatabase) {
+pub async fn subscription_is_notified_of_every_append(database: TestDatabase) {
     let store = database.with_execution().await;
     store.start("other").await.unwrap();
     let mut changes = store.inner.subscribe(&name("f"), &name("e"));
@@ -272,7 +272,7 @@ pub async fn whoever_waits_hears_of_every_growth_of_his_execution(database: Test
     );
 }
 
-pub async fn whoever_waits_for_the_end_hears_of_an_end_or_a_deletion(database: TestDatabase) {
+pub async fn subscription_ends_with_the_execution_or_the_flow(database: TestDatabase) {
     let store = database.with_execution().await;
     store.start("stopped").await.unwrap();
     store.start("deleted").await.unwrap();

@@ -87,8 +87,11 @@ async fn what_names_no_file_to_be_kept_is_refused_and_makes_none() {
     }
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
     assert_eq!(fs::read_dir(".").unwrap().count(), before);
-    let elsewhere = refusal(&format!("sqlite://{}no/folder/x.db", folder.display())).await;
-    assert!(elsewhere.contains("no/folder/x.db: "), "{elsewhere}");
+    let in_absent_folder = refusal(&format!("sqlite://{}no/folder/x.db", folder.display())).await;
+    assert!(
+        in_absent_folder.contains("no/folder/x.db: "),
+        "{in_absent_folder}"
+    );
     assert!(refusal("mysql://host/db").await.contains("'mysql'"));
     assert!(refusal("flowledger.db").await.contains("sqlite://FILE"));
 }
@@ -126,12 +129,12 @@ async fn a_file_that_somebody_else_writes_at_this_moment_is_refused_and_left_as_
 #[tokio::test]
 async fn a_log_that_somebody_else_left_is_left_as_it_was() {
     let database = TestDatabase::sqlite();
-    let elsewhere = TestDatabase::sqlite();
-    let mut other = connect(&elsewhere.file("test.db")).await;
+    let source = TestDatabase::sqlite();
+    let mut other = connect(&source.file("test.db")).await;
     let sql = "PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)";
     sqlx::raw_sql(sql).execute(&mut other).await.unwrap();
     for file in ["test.db", "test.db-wal"] {
-        fs::copy(elsewhere.file(file), database.file(file)).unwrap(); // as if it had been killed
+        fs::copy(source.file(file), database.file(file)).unwrap(); // as if it had been killed
     }
     let before = files(&database.file(""));
     let refusal = refusal(&database.url).await;

@@ -14,7 +14,7 @@ pub async fn connect(file: &Path) -> SqliteConnection {
     options.create_if_missing(true).connect().await.unwrap()
 }
 
-/// Runs SQL on a file that nobody has open; answers how many rows it changed.
+/// Runs SQL on a closed database. Returns how many rows it changed.
 pub async fn run_on(file: &Path, sql: &'static str) -> u64 {
     let mut connection = connect(file).await;
     let done = sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
