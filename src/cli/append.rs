@@ -84,6 +84,10 @@ struct Batch {
     first_line: usize,
 }
 
+/// Appends standard input batch by batch and prints how many events were appended.
+///
+/// # Errors
+/// One line for the user: a line is no event, the server refuses a batch, or output fails.
 pub async fn run(args: AppendArgs) -> Result<(), String> {
     let client = connect(&args.connect).await?;
     let target = Target {

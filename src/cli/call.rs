@@ -43,6 +43,10 @@ fn parameter(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Sends the request and prints the answer. Returns failure if that is an error answer.
+///
+/// # Errors
+/// One line for the user: there is no answer, or output fails.
 pub async fn run(args: CallArgs) -> Result<ExitCode, String> {
     let client = connect(&args.connect).await?;
     let parameters = args.parameters.iter();

@@ -35,6 +35,10 @@ pub struct CheckArgs {
     quick: bool,
 }
 
+/// Checks the database and prints what is damaged. Returns failure if anything is.
+///
+/// # Errors
+/// One line for the user: the database cannot be checked, or output fails.
 pub async fn run(args: CheckArgs) -> Result<ExitCode, String> {
     let bar = ProgressBar::new_spinner().with_message("pages and indexes"); // draws on a terminal only
     bar.enable_steady_tick(SPINNER_INTERVAL);

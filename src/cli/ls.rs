@@ -54,6 +54,10 @@ pub struct LsArgs {
     connect: ConnectArgs,
 }
 
+/// Prints the list.
+///
+/// # Errors
+/// One line for the user: the server refuses a page, or output fails.
 pub async fn run(args: LsArgs) -> Result<(), String> {
     let client = connect(&args.connect).await?;
     let table = std::io::stdout().is_terminal();

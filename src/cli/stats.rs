@@ -49,6 +49,10 @@ pub struct StatsArgs {
     connect: ConnectArgs,
 }
 
+/// Reads the timelines of the executions, adds their steps up and prints them.
+///
+/// # Errors
+/// One line for the user: the server refuses a page, or output fails.
 pub async fn run(args: StatsArgs) -> Result<(), String> {
     let client = connect(&args.connect).await?;
     let status = args.status.as_deref();

@@ -48,6 +48,10 @@ pub struct TailArgs {
     connect: ConnectArgs,
 }
 
+/// Prints events until the execution ends. Returns success if it succeeded, or if the reader of the output left.
+///
+/// # Errors
+/// One line for the user: the server refuses a page, or output fails.
 pub async fn run(args: TailArgs) -> Result<ExitCode, String> {
     let client = connect(&args.connect).await?;
     let (flow, name) = (args.flow.as_str(), args.execution.as_str());

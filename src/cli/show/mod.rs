@@ -50,6 +50,10 @@ pub struct ShowArgs {
     connect: ConnectArgs,
 }
 
+/// Reads the whole history and prints the execution in the chosen form.
+///
+/// # Errors
+/// One line for the user: the server refuses a page, or output fails.
 pub async fn run(args: ShowArgs) -> Result<(), String> {
     let client = connect(&args.connect).await?;
     let (flow, name) = (&args.flow, &args.execution);
