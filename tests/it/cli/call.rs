@@ -58,9 +58,9 @@ async fn values_may_have_any_characters_or_come_from_files() {
         (&flow["Definition"], &flow["Description"]),
         (&json!(definition), &json!("a=b c+d&e"))
     );
-    let missing = run(&server, &["call", "CreateFlow", "Definition=@/nowhere"]).await;
+    let missing = run(&server, &["call", "CreateFlow", "Definition=@/missing"]).await;
     assert!(
-        missing.code == 2 && missing.err.contains("/nowhere: No such file"),
+        missing.code == 2 && missing.err.contains("/missing: No such file"),
         "{}",
         missing.err
     );

@@ -32,7 +32,7 @@ fn every_request_is_one_log_line_without_secrets_queries_or_control_characters()
             .query("Note", "in-the-query")
             .bytes(),
     );
-    server.send(b"GET /nowhere?Note=in-the-query HTTP/1.1\r\nHost: x\r\n\r\n");
+    server.send(b"GET /unknown?Note=in-the-query HTTP/1.1\r\nHost: x\r\n\r\n");
     server.stop("TERM");
     let log = fs::read_to_string(folder.path().join("log")).unwrap();
     let lines: Vec<serde_json::Value> = log
