@@ -24,7 +24,7 @@ fn conflict(next_event_id: i64) -> Result<Appended, Refusal> {
     Err(Refusal::Conflict { next_event_id })
 }
 
-pub async fn what_an_event_leaves_out_it_gets_from_its_place(database: TestDatabase) {
+pub async fn append_fills_in_missing_fields(database: TestDatabase) {
     let store = database.with_execution().await;
     assert_eq!(
         store.append(&[event("A"), event("B")], None).await,
@@ -36,7 +36,7 @@ pub async fn what_an_event_leaves_out_it_gets_from_its_place(database: TestDatab
     );
 }
 
-pub async fn what_an_event_brings_is_kept_byte_for_byte(database: TestDatabase) {
+pub async fn append_keeps_given_fields_byte_for_byte(database: TestDatabase) {
     let store = database.with_execution().await;
     let brought = NewEvent {
         event_type: "StepEntered".to_owned(),
@@ -55,7 +55,7 @@ pub async fn what_an_event_brings_is_kept_byte_for_byte(database: TestDatabase) 
     );
 }
 
-pub async fn ids_follow_on_without_a_gap(database: TestDatabase) {
+pub async fn event_ids_are_consecutive(database: TestDatabase) {
     let store = database.with_execution().await;
     assert_eq!(store.append(&[event("A")], None).await, ids(2, 2));
     assert_eq!(
@@ -75,7 +75,7 @@ pub async fn ids_follow_on_without_a_gap(database: TestDatabase) {
     assert_eq!(found, (1..=7).collect::<Vec<_>>());
 }
 
-pub async fn a_batch_is_as_large_as_the_limits_allow(database: TestDatabase) {
+pub async fn batch_of_the_greatest_size_is_appended(database: TestDatabase) {
     let store = database.with_execution().await;
     let many = vec![event("A"); BATCH_MAX_EVENTS];
     assert_eq!(store.append(&many, None).await, ids(2, 1001));
@@ -92,7 +92,7 @@ pub async fn a_batch_is_as_large_as_the_limits_allow(database: TestDatabase) {
     assert_eq!(history[1001]["EventDetail"], large[0].event_detail);
 }
 
-pub async fn a_refused_batch_leaves_nothing(database: TestDatabase) {
+pub async fn refused_batch_writes_nothing(database: TestDatabase) {
     let store = database.with_execution().await;
     let invalid = NewEvent {
         schedule_event_id: Some(4),
@@ -117,7 +117,7 @@ pub async fn a_refused_batch_leaves_nothing(database: TestDatabase) {
     assert_eq!(store.append(&[event("D")], None).await, ids(2, 2));
 }
 
-pub async fn an_event_that_another_event_of_its_batch_caused_fits(database: TestDatabase) {
+pub async fn schedule_event_id_may_name_an_event_of_the_same_batch(database: TestDatabase) {
     let store = database.with_execution().await;
     let caused = NewEvent {
         schedule_event_id: Some(2),
@@ -127,7 +127,7 @@ pub async fn an_event_that_another_event_of_its_batch_caused_fits(database: Test
     assert_eq!(store.history("e").await[2]["ScheduleEventId"], 2);
 }
 
-pub async fn an_expected_id_fits_at_the_end_only(database: TestDatabase) {
+pub async fn append_with_wrong_expected_event_id_returns_conflict(database: TestDatabase) {
     let store = database.with_execution().await;
     for beyond in [3, 1000, i64::MAX - 1, i64::MAX] {
         assert_eq!(store.append(&[event("A")], beyond).await, conflict(2));
@@ -148,7 +148,7 @@ pub async fn an_expected_id_fits_at_the_end_only(database: TestDatabase) {
     assert_eq!(store.append(&[event("A")], 4).await, ids(4, 4));
 }
 
-pub async fn the_same_events_again_answer_the_same_ids(database: TestDatabase) {
+pub async fn retry_with_expected_event_id_is_idempotent(database: TestDatabase) {
     let store = database.with_execution().await;
     let full = NewEvent {
         time: Some(at(3)),
@@ -182,7 +182,7 @@ pub async fn the_same_events_again_answer_the_same_ids(database: TestDatabase) {
     );
 }
 
-pub async fn a_repeat_matches_whatever_time_its_events_got(database: TestDatabase) {
+pub async fn retry_matches_events_that_got_a_default_time(database: TestDatabase) {
     let store = database.with_execution().await;
     store.append(&[event("A")], 2).await.unwrap();
     let mut again = append("f", "e", &[event("A")], 2);
@@ -209,7 +209,7 @@ pub async fn a_repeat_matches_whatever_time_its_events_got(database: TestDatabas
     assert_eq!(store.append(&[timed], 2).await, conflict(3), "another time");
 }
 
-pub async fn other_events_at_a_taken_place_conflict(database: TestDatabase) {
+pub async fn different_events_at_a_taken_event_id_return_conflict(database: TestDatabase) {
     let store = database.with_execution().await;
     let stored = NewEvent {
         time: Some(at(0)),
@@ -270,7 +270,7 @@ pub async fn other_events_at_a_taken_place_conflict(database: TestDatabase) {
     assert_eq!(store.append(&[event("A"), stored], 2).await, ids(2, 3));
 }
 
-pub async fn an_overlap_half_way_conflicts(database: TestDatabase) {
+pub async fn partial_overlap_returns_conflict(database: TestDatabase) {
     let store = database.with_execution().await;
     let batch = [event("A"), event("B"), event("C")];
     store.append(&batch[..2], 2).await.unwrap();
@@ -363,7 +363,7 @@ pub async fn a_detail_without_a_readable_output_gives_none(database: TestDatabas
     }
 }
 
-pub async fn nothing_follows_the_end_but_a_repeat_is_answered(database: TestDatabase) {
+pub async fn finished_execution_takes_retries_but_no_new_events(database: TestDatabase) {
     let store = database.with_execution().await;
     let batch = [
         event("A"),

@@ -16,7 +16,7 @@ pub async fn a_flow_is_described_as_it_was_created(database: TestDatabase) {
     assert_eq!(format!("{described:?}"), expected);
 }
 
-pub async fn what_a_flow_may_lack_stays_lacking(database: TestDatabase) {
+pub async fn optional_fields_of_a_flow_stay_absent(database: TestDatabase) {
     let store = database.open().await.inner;
     let bare = Flow {
         description: String::new(),
@@ -35,7 +35,7 @@ pub async fn what_a_flow_may_lack_stays_lacking(database: TestDatabase) {
     assert_eq!(format!("{described:?}"), format!("{bare:?}"));
 }
 
-pub async fn a_taken_name_is_refused_and_its_flow_stays_as_it_is(database: TestDatabase) {
+pub async fn create_flow_refuses_a_taken_name(database: TestDatabase) {
     let store = database.open().await.inner;
     store.create_flow(flow("f"), None).await.unwrap().unwrap();
     let other = Flow {
@@ -93,7 +93,7 @@ pub async fn an_execution_starts_with_one_event_and_is_described_as_started(
     assert_eq!(page.next, None);
 }
 
-pub async fn starting_a_running_name_again_answers_the_first_one(database: TestDatabase) {
+pub async fn starting_a_running_execution_again_is_idempotent(database: TestDatabase) {
     let store = database.with_execution().await;
     store.append(&[event("StepEntered")], None).await.unwrap();
     let again = StartExecution {
@@ -150,7 +150,7 @@ pub async fn names_differ_by_case_and_executions_by_flow(database: TestDatabase)
     assert_eq!(appended.unwrap().unwrap().first, 2);
 }
 
-pub async fn whatever_is_missing_is_named(database: TestDatabase) {
+pub async fn refusal_names_what_does_not_exist(database: TestDatabase) {
     let store = database.with_execution().await.inner;
     let query = HistoryQuery::range(1, 1);
     let described = store.describe_flow(&name("nope")).await.unwrap();

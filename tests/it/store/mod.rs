@@ -29,35 +29,35 @@ macro_rules! suite {
 suite! {
     flows:
         a_flow_is_described_as_it_was_created
-        what_a_flow_may_lack_stays_lacking
-        a_taken_name_is_refused_and_its_flow_stays_as_it_is
+        optional_fields_of_a_flow_stay_absent
+        create_flow_refuses_a_taken_name
         an_execution_starts_with_one_event_and_is_described_as_started
-        starting_a_running_name_again_answers_the_first_one
+        starting_a_running_execution_again_is_idempotent
         starting_the_name_of_an_ended_execution_is_refused
         names_differ_by_case_and_executions_by_flow
-        whatever_is_missing_is_named;
+        refusal_names_what_does_not_exist;
     appends:
-        what_an_event_leaves_out_it_gets_from_its_place
-        what_an_event_brings_is_kept_byte_for_byte
-        ids_follow_on_without_a_gap
-        a_batch_is_as_large_as_the_limits_allow
-        a_refused_batch_leaves_nothing
-        an_event_that_another_event_of_its_batch_caused_fits
-        an_expected_id_fits_at_the_end_only
-        the_same_events_again_answer_the_same_ids
-        a_repeat_matches_whatever_time_its_events_got
-        other_events_at_a_taken_place_conflict
-        an_overlap_half_way_conflicts
+        append_fills_in_missing_fields
+        append_keeps_given_fields_byte_for_byte
+        event_ids_are_consecutive
+        batch_of_the_greatest_size_is_appended
+        refused_batch_writes_nothing
+        schedule_event_id_may_name_an_event_of_the_same_batch
+        append_with_wrong_expected_event_id_returns_conflict
+        retry_with_expected_event_id_is_idempotent
+        retry_matches_events_that_got_a_default_time
+        different_events_at_a_taken_event_id_return_conflict
+        partial_overlap_returns_conflict
         an_ending_event_sets_status_time_and_output
         an_output_is_spelled_as_its_detail_spells_it
         a_detail_without_a_readable_output_gives_none
-        nothing_follows_the_end_but_a_repeat_is_answered;
+        finished_execution_takes_retries_but_no_new_events;
     upkeep:
-        a_change_concerns_what_it_names_and_nothing_else
-        an_empty_description_or_role_is_none_any_more
+        update_flow_changes_only_the_given_fields
+        empty_text_removes_description_or_role
         an_execution_keeps_the_definition_and_environment_it_started_with
-        a_deleted_flow_is_gone_with_all_it_had
-        a_flow_that_takes_a_deleted_ones_name_has_nothing_of_it;
+        deleted_flow_is_not_found_nor_its_executions
+        new_flow_with_the_name_of_a_deleted_one_is_empty;
     lists:
         flows_are_listed_by_name_each_once
         flows_are_listed_as_they_are_described
@@ -71,16 +71,16 @@ suite! {
         a_stop_is_an_event_that_ends_the_execution
         a_reported_task_ends_once
         a_task_that_its_engine_ended_cannot_be_reported
-        a_report_is_for_the_very_flow_that_submitted
-        of_many_reports_at_the_same_time_one_counts
-        task_tokens_hold_as_long_as_the_database_lives
+        report_is_refused_for_another_flow_id_or_task
+        one_of_many_parallel_reports_succeeds
+        task_key_survives_a_restart
         subscription_is_notified_of_every_append
         subscription_ends_with_the_execution_or_the_flow;
     pages:
         page_has_limit_events_and_the_start_of_the_next
         a_page_beyond_the_end_is_empty
         a_page_that_ends_with_the_history_is_the_last
-        a_read_sees_every_write_that_was_answered
+        read_sees_every_acknowledged_write
         filtered_page_stops_at_its_byte_limit
         backward_page_of_the_largest_events_is_complete
         backward_page_leaves_out_events_appended_while_it_is_read
@@ -94,10 +94,10 @@ suite! {
         forgotten_nonce_is_refused_by_its_signed_time;
     together:
         many_appenders_on_one_execution_get_every_event_in_once
-        the_same_append_many_times_at_once_is_done_once
+        parallel_retries_append_once
         many_executions_grow_at_the_same_time
-        a_caller_that_goes_away_changes_nothing
-        closing_finishes_what_was_asked_for
-        closing_while_others_write_keeps_what_was_answered_and_nothing_else
-        after_closing_every_call_is_unavailable;
+        cancelled_request_does_not_cancel_its_write
+        close_finishes_queued_requests
+        close_during_writes_keeps_exactly_the_acknowledged_events
+        calls_after_close_return_unavailable;
 }

@@ -68,7 +68,7 @@ pub async fn a_page_that_ends_with_the_history_is_the_last(database: TestDatabas
     }
 }
 
-pub async fn a_read_sees_every_write_that_was_answered(database: TestDatabase) {
+pub async fn read_sees_every_acknowledged_write(database: TestDatabase) {
     let store = database.with_execution().await;
     for id in 2..40 {
         store.append(&[event("StepEntered")], id).await.unwrap();

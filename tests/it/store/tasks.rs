@@ -127,7 +127,7 @@ pub async fn a_task_that_its_engine_ended_cannot_be_reported(database: TestDatab
     assert_eq!(store.history("e").await.len(), 9);
 }
 
-pub async fn a_report_is_for_the_very_flow_that_submitted(database: TestDatabase) {
+pub async fn report_is_refused_for_another_flow_id_or_task(database: TestDatabase) {
     let store = database.with_execution().await;
     store.append(&[event("TaskSubmitted")], 2).await.unwrap();
     let gone = Err(Refusal::FlowNotExists);
@@ -161,7 +161,7 @@ pub async fn a_report_is_for_the_very_flow_that_submitted(database: TestDatabase
     assert_eq!(refused, gone);
 }
 
-pub async fn of_many_reports_at_the_same_time_one_counts(database: TestDatabase) {
+pub async fn one_of_many_parallel_reports_succeeds(database: TestDatabase) {
     let store = database.with_execution().await;
     store.append(&[event("TaskSubmitted")], 2).await.unwrap();
     let reports = (0..16).map(|number| {
@@ -191,7 +191,7 @@ pub async fn of_many_reports_at_the_same_time_one_counts(database: TestDatabase)
     assert_eq!(store.history("e").await.len(), 3);
 }
 
-pub async fn task_tokens_hold_as_long_as_the_database_lives(database: TestDatabase) {
+pub async fn task_key_survives_a_restart(database: TestDatabase) {
     let token = TaskToken {
         flow_id: flow("f").id,
         flow: "f".to_owned(),

@@ -99,7 +99,7 @@ pub async fn many_executions_grow_at_the_same_time(database: TestDatabase) {
     }
 }
 
-pub async fn the_same_append_many_times_at_once_is_done_once(database: TestDatabase) {
+pub async fn parallel_retries_append_once(database: TestDatabase) {
     let store = database.with_execution().await;
     let batch = [event("A"), event("B")];
     let appends = (0..32).map(|number| {
@@ -132,7 +132,7 @@ pub async fn the_same_append_many_times_at_once_is_done_once(database: TestDatab
     assert_eq!([&history[1]["Type"], &history[2]["Type"]], types);
 }
 
-pub async fn a_caller_that_goes_away_changes_nothing(database: TestDatabase) {
+pub async fn cancelled_request_does_not_cancel_its_write(database: TestDatabase) {
     let store = database.with_execution().await;
     let batch = vec![event("A"), event("B")];
     for caller in 0..20 {
@@ -168,7 +168,7 @@ pub async fn a_caller_that_goes_away_changes_nothing(database: TestDatabase) {
     }
 }
 
-pub async fn closing_finishes_what_was_asked_for(database: TestDatabase) {
+pub async fn close_finishes_queued_requests(database: TestDatabase) {
     let store = database.with_execution().await;
     let appends: Vec<_> = (2..42)
         .map(|id| {
@@ -186,9 +186,7 @@ pub async fn closing_finishes_what_was_asked_for(database: TestDatabase) {
     assert_eq!(database.open().await.history("e").await.len(), 41);
 }
 
-pub async fn closing_while_others_write_keeps_what_was_answered_and_nothing_else(
-    database: TestDatabase,
-) {
+pub async fn close_during_writes_keeps_exactly_the_acknowledged_events(database: TestDatabase) {
     let store = database.with_execution().await;
     let writers = (0..8).map(|writer| {
         let store = Arc::clone(&store.inner);
@@ -220,7 +218,7 @@ pub async fn closing_while_others_write_keeps_what_was_answered_and_nothing_else
     assert_eq!((2..).zip(details).collect::<Vec<_>>(), answered);
 }
 
-pub async fn after_closing_every_call_is_unavailable(database: TestDatabase) {
+pub async fn calls_after_close_return_unavailable(database: TestDatabase) {
     let store = database.with_execution().await.inner;
     store.close().await;
     store.close().await; // once more does no harm

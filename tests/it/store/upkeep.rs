@@ -49,7 +49,7 @@ async fn updated(store: &dyn Store, change: FlowChange) -> Flow {
     described
 }
 
-pub async fn a_change_concerns_what_it_names_and_nothing_else(database: TestDatabase) {
+pub async fn update_flow_changes_only_the_given_fields(database: TestDatabase) {
     let store = database.with_execution().await.inner;
     let text = || Some("neu: 步骤".to_owned());
     let mut expected = Flow {
@@ -107,7 +107,7 @@ pub async fn a_change_concerns_what_it_names_and_nothing_else(database: TestData
     );
 }
 
-pub async fn an_empty_description_or_role_is_none_any_more(database: TestDatabase) {
+pub async fn empty_text_removes_description_or_role(database: TestDatabase) {
     let store = database.with_execution().await.inner;
     let empty = FlowChange {
         description: Some(String::new()),
@@ -177,7 +177,7 @@ async fn said(store: &dyn Store) -> Vec<Option<Refusal>> {
     ]
 }
 
-pub async fn a_deleted_flow_is_gone_with_all_it_had(database: TestDatabase) {
+pub async fn deleted_flow_is_not_found_nor_its_executions(database: TestDatabase) {
     let store = database.with_execution().await;
     store.append(&[event("TaskSubmitted")], 2).await.unwrap();
     store
@@ -192,7 +192,7 @@ pub async fn a_deleted_flow_is_gone_with_all_it_had(database: TestDatabase) {
     assert_eq!(said(&*database.open().await.inner).await, gone);
 }
 
-pub async fn a_flow_that_takes_a_deleted_ones_name_has_nothing_of_it(database: TestDatabase) {
+pub async fn new_flow_with_the_name_of_a_deleted_one_is_empty(database: TestDatabase) {
     let store = database.with_execution().await;
     let neighbour = TestStore {
         inner: store.inner.clone(),

@@ -132,7 +132,7 @@ async fn a_damaged_event_is_an_error_and_never_a_page() {
 }
 
 #[tokio::test]
-async fn an_end_that_is_not_the_end_is_an_error() {
+async fn wrong_last_event_id_is_an_error() {
     for sql in [
         "UPDATE executions SET last_event_id = 4 WHERE id = 1",
         "UPDATE executions SET last_event_id = 4, history_bytes = -1 WHERE id = 1",
@@ -165,7 +165,7 @@ async fn an_end_that_is_not_the_end_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_name_that_leads_to_the_history_of_another_is_an_error() {
+async fn index_entry_that_leads_to_another_name_is_an_error() {
     let database = TestDatabase::sqlite();
     let store = database.open().await;
     for flow_name in ["flow-one", "flow-two", "flow-three"] {
@@ -291,7 +291,7 @@ async fn a_name_that_leads_to_the_history_of_another_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_repeat_that_meets_a_damaged_event_is_an_error_and_writes_nothing() {
+async fn retry_that_meets_a_damaged_event_is_an_error() {
     for (damage, sql) in DAMAGES {
         if damage == "no first event" {
             continue; // a repeat of what follows it does not meet it
@@ -360,7 +360,7 @@ async fn bytes_that_rot_on_the_disk_are_noticed() {
 }
 
 #[tokio::test]
-async fn who_meets_damage_does_not_drag_his_neighbours_along() {
+async fn write_that_meets_damage_does_not_fail_its_group() {
     let database = TestDatabase::sqlite();
     let store = written(&database).await;
     store.close().await;
@@ -395,7 +395,7 @@ async fn who_meets_damage_does_not_drag_his_neighbours_along() {
 
 /// What no look-up foresees fails within the one statement that all of a group share.
 #[tokio::test]
-async fn a_write_that_fails_does_not_drag_its_neighbours_along() {
+async fn failing_write_does_not_fail_its_group() {
     let database = TestDatabase::sqlite();
     let store = written(&database).await;
     store.close().await;
@@ -420,7 +420,7 @@ async fn a_write_that_fails_does_not_drag_its_neighbours_along() {
 }
 
 #[tokio::test]
-async fn a_read_that_meets_damage_does_not_drag_its_neighbours_along() {
+async fn read_that_meets_damage_does_not_fail_its_group() {
     // The sum of two such checksums is too large for the statement: all pages that share it fail at first.
     for sql in [
         "UPDATE events SET checksum = 0 WHERE execution = 1",

@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_shell_that_holds_the_file_delays_writes_but_no_reads() {
+async fn foreign_write_lock_delays_writes_but_not_reads() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     let mut shell = connect(&database.file("test.db")).await;
@@ -84,7 +84,7 @@ async fn a_page_ends_before_its_bytes_pass_the_limit() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_fails_leaves_nothing_and_the_next_one_works() {
+async fn failed_transaction_writes_nothing_and_the_next_one_works() {
     let foreign_key = "x INTEGER REFERENCES flows DEFERRABLE INITIALLY DEFERRED";
     for poison in [
         "SELECT RAISE(ABORT, '')",
@@ -137,7 +137,7 @@ fn transactions(log: &[u8]) -> usize {
 }
 
 #[tokio::test]
-async fn the_log_is_moved_into_the_database_before_it_is_long() {
+async fn checkpoint_bounds_the_write_ahead_log() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     let wide = vec![detailed("StepEntered", &"x".repeat(64 * 1024)); 10];
@@ -150,7 +150,7 @@ async fn the_log_is_moved_into_the_database_before_it_is_long() {
 }
 
 #[tokio::test]
-async fn waiting_appends_share_a_transaction() {
+async fn queued_appends_share_a_transaction() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     let log = database.file("test.db-wal");
@@ -186,7 +186,7 @@ async fn waiting_appends_share_a_transaction() {
 }
 
 #[tokio::test]
-async fn a_rare_prefix_is_found_behind_many_others_in_short_pages() {
+async fn list_with_a_rare_prefix_stops_at_the_scan_limit() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     let mut connection = connect(&database.file("test.db")).await;
@@ -272,7 +272,7 @@ async fn comes_to(database: &TestDatabase, expected: [i64; 6]) {
 }
 
 #[tokio::test]
-async fn a_deleted_flows_rows_go_also_after_a_new_start_and_give_their_space_back() {
+async fn purge_continues_after_a_restart_and_frees_space() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     store
