@@ -46,12 +46,14 @@ pub(super) struct Incarnation {
 
 /// An id that no database has, while it is not known.
 const UNKNOWN: &str = "00000000000000000000000000000000";
+/// Every run file begins with this.
+const PREFIX: &str = "flowledger run ";
 /// Bytes of a run file are few; a longer file is not ours.
 const READ_MAX_BYTES: u64 = 256;
 
 impl Record {
     fn parse(text: &str) -> Option<Self> {
-        let mut words = text.strip_prefix("flowledger run ")?.split_whitespace();
+        let mut words = text.strip_prefix(PREFIX)?.split_whitespace();
         let record = Record {
             stopped: words.next()? == "stopped",
             id: words.next()?.to_owned(),
@@ -62,13 +64,31 @@ impl Record {
 
     fn text(&self) -> String {
         let state = if self.stopped { "stopped" } else { "running" };
-        format!("flowledger run {state} {} {:020}\n", self.id, self.minute)
+        let facts = format!("{state} {} {:020}", self.id, self.minute);
+        // A torn write may mix two ids; the checksum tells it from the id of another database.
+        let checksum = crc32fast::hash(facts.as_bytes());
+        format!("{PREFIX}{facts} {checksum:08x}\n")
     }
 }
 
 impl RunFile {
     /// Opens the run file of a database, wherever a link to it leads, or creates it.
-    pub(super) fn open(database: &Path) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// What to tell the operator, also where a file of this name belongs to another program.
+    pub(super) fn open(database: &Path) -> Result<Self, String> {
+        let read = RunFile::read(database);
+        let (file, path, bytes) = read.map_err(|e| format!("its run file cannot be read: {e}"))?;
+        if !bytes.is_empty() && !bytes.starts_with(PREFIX.as_bytes()) {
+            let path = path.display();
+            return Err(format!("{path} belongs to another program; rename it"));
+        }
+        let record = str::from_utf8(&bytes).ok().and_then(Record::parse);
+        Ok(RunFile { file, path, record })
+    }
+
+    fn read(database: &Path) -> io::Result<(File, PathBuf, Vec<u8>)> {
         let path = with_suffix(&database.canonicalize()?, ".run");
         let mut file = OpenOptions::new()
             .read(true)
@@ -77,13 +97,11 @@ impl RunFile {
             .truncate(false)
             .mode(MODE)
             .open(&path)?;
-        let mut text = String::new();
-        let read = Read::by_ref(&mut file).take(READ_MAX_BYTES);
-        let record = { read }
-            .read_to_string(&mut text)
-            .ok()
-            .and_then(|_| Record::parse(&text));
-        Ok(RunFile { file, path, record })
+        let mut bytes = Vec::new();
+        Read::by_ref(&mut file)
+            .take(READ_MAX_BYTES)
+            .read_to_end(&mut bytes)?;
+        Ok((file, path, bytes))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -101,6 +119,12 @@ impl RunFile {
             stopped: false,
             ..record
         })?;
+        self.sync()
+    }
+
+    /// Remembers which database this is and how old its file is, without its log.
+    pub(super) fn remember_durably(&self, incarnation: &Incarnation) -> io::Result<()> {
+        self.write(&incarnation.record(false))?;
         self.sync()
     }
 
@@ -165,6 +189,12 @@ impl RunFile {
         ))
     }
 
+    /// Returns whether the run file is of this incarnation.
+    pub(super) fn knows(&self, incarnation: &Incarnation) -> bool {
+        let record = self.record.as_ref();
+        record.is_some_and(|record| record.id == incarnation.id)
+    }
+
     /// Begins a run of the server. A database that does not fit to the run file gets a new incarnation.
     pub(super) async fn begin(
         &self,
@@ -172,14 +202,14 @@ impl RunFile {
         now: Timestamp,
     ) -> Result<Incarnation, sqlx::Error> {
         let found = Incarnation::read(connection).await?;
-        let known = self
-            .record
-            .as_ref()
-            .is_some_and(|record| record.id == found.id && record.minute <= found.minute);
+        let record = self.record.as_ref();
+        let known =
+            self.knows(&found) && record.is_some_and(|record| record.minute <= found.minute);
         let unknown = |record: &Record| record.id == UNKNOWN;
-        let new = found.minute == 0 && self.record.as_ref().is_none_or(unknown);
+        let new = found.minute == 0 && record.is_none_or(unknown);
         if new {
-            self.remember(&found); // or a start that ends here would leave what looks like a copy
+            // Or a start that ends here, also by a power cut, would leave what looks like a copy.
+            self.remember_durably(&found).map_err(sqlx::Error::Io)?;
         }
         let mut transaction = connection.begin().await?;
         if !(known || new) {
@@ -258,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn record_reads_what_it_wrote_and_nothing_else() {
+    fn record_reads_what_it_wrote_and_no_torn_write() {
         for stopped in [false, true] {
             let record = Record {
                 stopped,
@@ -266,9 +296,14 @@ mod tests {
                 minute: 7,
             };
             let text = record.text();
-            assert_eq!(text.len(), 77, "{text}");
-            assert_eq!(Record::parse(&text), Some(record));
-            for other in ["", &text[..76], &text.replace('7', "x"), "content"] {
+            assert_eq!(text.len(), 86, "{text}");
+            assert_eq!(Record::parse(&text), Some(record.clone()));
+            let other_id = Record {
+                id: UNKNOWN.to_owned(),
+                ..record
+            };
+            let torn = format!("{}{}", &text[..38], &other_id.text()[38..]);
+            for other in ["", &text[..85], &torn, &text.replace('7', "x"), "content"] {
                 assert_eq!(Record::parse(other), None, "{other}");
             }
         }

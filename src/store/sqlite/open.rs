@@ -67,7 +67,7 @@ async fn open(
         verdict?;
     }
     let in_run_file = |e| format!("its run file cannot be written: {e}");
-    let run_file = RunFile::open(file).map_err(in_run_file)?;
+    let run_file = RunFile::open(file)?;
     run_file.check_log(options).await?;
     run_file.mark_running().map_err(in_run_file)?;
     recover(options).await?;
@@ -84,7 +84,10 @@ async fn open(
     // What the run file says must hold for the database without its log.
     let whole = wal::checkpoint(&mut connection).await;
     if whole.map_err(|e| e.to_string())? {
-        run_file.remember(&incarnation);
+        let remembered = run_file.remember_durably(&incarnation);
+        remembered.map_err(in_run_file)?;
+    } else if !run_file.knows(&incarnation) {
+        return Err("another process reads it; stop that one, then start again".to_owned());
     }
     let task_key = sqlx::query_scalar("SELECT key FROM task_key")
         .fetch_one(&mut connection)

@@ -180,11 +180,20 @@ async fn a_newer_schema_is_refused_and_left_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_lock_file_that_is_somebody_elses_keeps_its_content() {
+async fn a_run_file_of_another_program_is_refused_and_keeps_its_content() {
     let database = TestDatabase::sqlite();
-    fs::write(database.file("test.db.lock"), "content").unwrap();
-    database.open().await.close().await;
-    assert_eq!(fs::read(database.file("test.db.lock")).unwrap(), b"content");
+    for content in ["content", "flowledger", "\u{feff}"] {
+        fs::write(database.file("test.db.run"), content).unwrap();
+        let refusal = refusal(&database.url).await;
+        assert!(
+            refusal.ends_with("test.db.run belongs to another program; rename it"),
+            "{refusal}"
+        );
+        assert_eq!(
+            fs::read_to_string(database.file("test.db.run")).unwrap(),
+            content
+        );
+    }
 }
 
 #[tokio::test]
