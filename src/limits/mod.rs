@@ -208,9 +208,10 @@ impl Limiter {
     }
 
     fn try_acquire_many(&self, client: &ClientId, count: u32) -> Option<Permit> {
+        let count = count.min(self.share_size(client));
         let mut permit = Permit(Vec::with_capacity(3));
         for share in self.shares_of(client) {
-            let acquired = Arc::clone(&share.free).try_acquire_many_owned(count.min(share.size));
+            let acquired = Arc::clone(&share.free).try_acquire_many_owned(count);
             permit.0.push((acquired.ok()?, share));
         }
         Some(permit)
@@ -223,6 +224,7 @@ impl Limiter {
         if let Some(permit) = self.try_acquire_many(client, count) {
             return Some(permit);
         }
+        let count = count.min(self.share_size(client));
         let acquire = async {
             let mut permit = Permit(Vec::with_capacity(3));
             for share in self.shares_of(client) {
@@ -257,6 +259,20 @@ impl Limiter {
             .chain([Arc::clone(&self.total)])
     }
 
+    /// Returns the permits of the client's smallest share: no request gets more.
+    fn share_size(&self, client: &ClientId) -> u32 {
+        let network = Holder::Network(client.network);
+        self.size_of(&client.key.clone().map_or(network, Holder::Key))
+    }
+
+    fn size_of(&self, holder: &Holder) -> u32 {
+        let total = self.total.size;
+        match holder {
+            Holder::Key(_) => total / 2,
+            Holder::Network(_) => total - total / 4,
+        }
+    }
+
     /// Returns the share of `holder`. Shares without a permit or a waiting request are removed before the
     /// table would grow, so it is bounded by the number of requests in flight.
     fn share(&self, holder: Holder) -> Arc<Share> {
@@ -267,12 +283,7 @@ impl Limiter {
         if shares.len() == shares.capacity() {
             shares.retain(|_, share| Arc::strong_count(share) > 1);
         }
-        let total = self.total.size;
-        let size = match holder {
-            Holder::Key(_) => total / 2,
-            Holder::Network(_) => total - total / 4,
-        };
-        let share = Arc::new(Share::new(size));
+        let share = Arc::new(Share::new(self.size_of(&holder)));
         shares.insert(holder, Arc::clone(&share));
         share
     }
@@ -287,11 +298,11 @@ impl Share {
         }
     }
 
-    /// Waits in turn. A request for more than the whole share gets all of it.
+    /// Waits in turn.
     async fn acquire(&self, count: u32) -> Option<OwnedSemaphorePermit> {
         let _waiting = Waiting::new(&self.waiting);
         let free = Arc::clone(&self.free);
-        free.acquire_many_owned(count.min(self.size)).await.ok()
+        free.acquire_many_owned(count).await.ok()
     }
 
     fn is_contended(&self) -> bool {
