@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     action::{self, Action, Context},
-    auth::{self, Caller, Role},
-    limits::{BudgetedBytes, ClientId, PeerAddr, Permit, SMALL_BYTES},
+    auth::{self, Role},
+    limits::{BudgetedBytes, ClientId, Limits, PeerAddr, Permit, SMALL_BYTES},
     wire::{
         error::{ApiError, Code, ErrorBody, shortened},
         params::{BodyKind, Params},
@@ -88,7 +88,7 @@ async fn call(
     }
     let peer = PeerAddr::of(&parts.extensions);
     let anonymous = ClientId::anonymous(peer);
-    let (bytes, _permit) = body::read(body, &app.limits.uploads, &anonymous).await?;
+    let (bytes, upload) = body::read(body, &app.limits.uploads, &anonymous).await?;
     let kind = if bytes.is_empty() {
         None
     } else {
@@ -108,7 +108,36 @@ async fn call(
     log.action = logged(Some(caller.action()));
     log.key_id = caller.key_id().to_owned();
     let client = ClientId::with_key(peer, caller.key_id());
-    run(app, &caller, &params, client).await
+    let context = Context {
+        caller: &caller,
+        authenticator: &app.authenticator,
+        params: &params,
+        store: &*app.store,
+        clock: &app.clock,
+        limits: &app.limits,
+        client: &client,
+        stopping: app.stopping.subscribe(),
+    };
+    let (answer, permit) = match Action::parse(caller.action()).filter(|action| is_write(*action)) {
+        Some(action) => write(context, action).await?,
+        // A long poll must not keep the memory of its body from others.
+        None => tokio::select! {
+            answered = read(context) => answered?,
+            () = revoked(upload.as_ref()) => return Err(ApiError::throttled()),
+        },
+    };
+    Ok(Reply {
+        answer,
+        permit,
+        client,
+    })
+}
+
+async fn revoked(permit: Option<&Permit>) {
+    match permit {
+        Some(permit) => permit.revoked().await,
+        None => std::future::pending().await,
+    }
 }
 
 fn is_write(action: Action) -> bool {
@@ -124,66 +153,44 @@ fn repeats_texts(action: Action) -> bool {
     )
 }
 
-/// Runs the action, and finds memory for its answer.
-async fn run(
-    app: &App,
-    caller: &Caller,
-    params: &Params<'_>,
-    client: ClientId,
-) -> Result<Reply, ApiError> {
-    let run = || {
-        action::run(Context {
-            caller,
-            authenticator: &app.authenticator,
-            params,
-            store: &*app.store,
-            clock: &app.clock,
-            limits: &app.limits,
-            client: &client,
-            stopping: app.stopping.subscribe(),
-        })
-    };
-    let answers = &app.limits.answers;
-    let action = Action::parse(caller.action());
-    if action.is_some_and(is_write) {
-        let write = app.limits.writes.acquire(&client).await;
-        let _write = write.ok_or_else(ApiError::throttled)?;
-        let mut permit = None;
-        if action.is_some_and(repeats_texts) {
-            let reserved = answers.acquire(&client, WRITE_ANSWER_BYTES).await;
-            permit = Some(reserved.ok_or_else(ApiError::throttled)?);
-        }
-        let answer = run().await?;
-        if let Some(permit) = &mut permit {
-            let missing = answer.len().saturating_sub(WRITE_ANSWER_BYTES);
-            answers.top_up(permit, missing);
-        }
-        permit = permit.filter(|_| answer.len() > SMALL_BYTES);
-        return Ok(Reply {
-            answer,
-            permit,
-            client,
-        });
+/// Runs a write. Once it is done its answer cannot be refused, so it takes all permits before.
+async fn write(context: Context<'_>, action: Action) -> Result<(Answer, Option<Permit>), ApiError> {
+    let Limits {
+        writes, answers, ..
+    } = context.limits;
+    let client = context.client;
+    let queued = writes.acquire(client).await;
+    let _queued = queued.ok_or_else(ApiError::throttled)?;
+    if !repeats_texts(action) {
+        return Ok((action::run(context).await?, None));
     }
+    let reserved = answers.acquire(client, WRITE_ANSWER_BYTES).await;
+    let mut permit = reserved.ok_or_else(ApiError::throttled)?;
+    let answer = action::run(context).await?;
+    let missing = answer.len().saturating_sub(WRITE_ANSWER_BYTES);
+    answers.top_up(&mut permit, missing);
+    let is_large = answer.len() > SMALL_BYTES;
+    Ok((answer, is_large.then_some(permit)))
+}
+
+/// Runs a read until there is memory for its answer.
+async fn read(context: Context<'_>) -> Result<(Answer, Option<Permit>), ApiError> {
+    let answers = &context.limits.answers;
     let mut permit = None;
     loop {
-        let answer = run().await?;
+        let answer = action::run(context.clone()).await?;
         let bytes = answer.len();
         if bytes > SMALL_BYTES && permit.is_none() {
-            permit = answers.try_acquire(&client, bytes);
+            permit = answers.try_acquire(context.client, bytes);
             if permit.is_none() {
-                // No hold-and-wait: the answer is dropped before its memory is queued for, and made again.
+                // No hold-and-wait: the answer is dropped before its memory is queued for, and read again.
                 drop(answer);
-                let acquired = answers.acquire(&client, bytes).await;
+                let acquired = answers.acquire(context.client, bytes).await;
                 permit = Some(acquired.ok_or_else(ApiError::throttled)?);
                 continue;
             }
         }
-        return Ok(Reply {
-            answer,
-            permit,
-            client,
-        });
+        return Ok((answer, permit));
     }
 }
 

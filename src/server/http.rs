@@ -31,15 +31,13 @@ use tower::ServiceExt;
 
 use super::{
     App, HEALTH_PATHS, api, router,
-    timeouts::{ConnectionState, TimeoutStream},
+    timeouts::{ConnectionState, HEAD_MAX_BYTES, TimeoutStream},
 };
 use crate::limits::{ClientId, PeerAddr, Permit};
 
-/// Bytes of a request's head that are read before it is refused: its line of at most 64 KiB, and the fields.
-const HEAD_MAX_BYTES: usize = 80 * 1024;
 /// Header fields of a request.
 const HEADERS_MAX: usize = 100;
-/// From the begin of a shutdown to the last connection that is accepted, and the last request that is read
+/// From the beginning of a shutdown to the last connection that is accepted, and the last request that is read
 /// from open connections: what clients sent before may still be in a socket's buffer, and is answered.
 const DRAIN_GRACE: Duration = Duration::from_millis(100);
 /// Longest wait for requests in flight after that; the process is to be gone after five seconds.
@@ -130,12 +128,12 @@ struct Connection {
     server: Arc<Server>,
     peer: PeerAddr,
     state: Arc<ConnectionState>,
-    /// One of a served connection, or of a pending one.
+    /// Of `connections`, or of `pending_connections` until it is admitted.
     permit: Mutex<Permit>,
 }
 
 impl Connection {
-    /// Answers a request; this is where all answers pass.
+    /// Answers a request. All answers of the server pass here.
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response, Infallible> {
         if !self.state.begin_request() {
             return std::future::pending().await;
@@ -166,7 +164,7 @@ impl Connection {
         Ok(response)
     }
 
-    /// Gives a pending connection a place among those that are served, or answers false: there is none.
+    /// Gives a pending connection a place among those that are served; returns false if there is none.
     async fn admit(&self) -> bool {
         if self.state.is_admitted() {
             return true;
@@ -206,7 +204,8 @@ impl Connections {
         let states = open.iter().filter_map(Weak::upgrade);
         let idle = states.filter_map(|state| {
             let in_scope = network.is_none_or(|network| state.client().network() == network);
-            let since = state.idle_since().filter(|_| in_scope)?;
+            let frees_place = in_scope && state.is_admitted();
+            let since = state.idle_since().filter(|_| frees_place)?;
             Some((since, state))
         });
         if let Some((_, state)) = idle.min_by_key(|(since, _)| *since) {

@@ -44,8 +44,9 @@ const CONTENTION_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes of one read. hyper doubles its buffer whenever a read fills it, up to the largest head, and keeps it
 /// while the connection is idle; a read of one byte less than the buffer never does.
 const READ_MAX_BYTES: u64 = SMALL_BYTES as u64 - 1;
-/// Bytes that count for a head above `SMALL_BYTES`: hyper's buffer for the largest.
-pub const LARGE_HEAD_BYTES: usize = 80 * 1024;
+/// Bytes of a request's head that are read before it is refused: its line of at most 64 KiB, and the fields.
+/// So large is hyper's buffer for a head above `SMALL_BYTES`, at most.
+pub const HEAD_MAX_BYTES: usize = 80 * 1024;
 
 /// What a connection is doing.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,20 +84,20 @@ impl ConnectionState {
         }
     }
 
-    /// A request's head is complete. Answers false if the connection is being closed: then it must not be
-    /// worked on.
+    /// Notes that a request's head is complete. Returns false if the connection is being closed: the request
+    /// must not be worked on then.
     pub fn begin_request(&self) -> bool {
         self.enter(Activity::InFlight)
     }
 
-    /// The head of an answer is complete; `client` is charged for its body.
+    /// Notes that an answer begins, for whose body `client` is charged.
     pub fn begin_answer(&self, client: Option<ClientId>) {
         if let Some(client) = client {
             *self.client.lock().expect("no panic holds this lock") = client;
         }
     }
 
-    /// The answer is complete, though not yet written.
+    /// Notes that the answer is known as a whole, though not yet written.
     pub fn end_request(&self) {
         self.enter(Activity::Transferring);
     }
@@ -120,6 +121,7 @@ impl ConnectionState {
         self.large_head.load(Relaxed)
     }
 
+    /// Returns since when the connection is idle, if it is.
     pub fn idle_since(&self) -> Option<Instant> {
         match *self.activity() {
             Activity::Idle(since) => Some(since),
@@ -141,7 +143,7 @@ impl ConnectionState {
         self.close.notified().await;
     }
 
-    /// Everything is written, and no part of another request has come.
+    /// Notes that everything is written, and no part of another request has come.
     fn set_idle(&self, since: Instant) {
         let mut activity = self.activity();
         if *activity == Activity::Transferring {
@@ -153,7 +155,7 @@ impl ConnectionState {
         *self.activity() == Activity::InFlight
     }
 
-    /// Answers false if the connection is being closed.
+    /// Changes the activity; returns false if the connection is being closed.
     fn enter(&self, next: Activity) -> bool {
         let mut activity = self.activity();
         let open = *activity != Activity::Closing;
@@ -212,7 +214,7 @@ impl TimeoutStream {
         let is_large = self.head.is_some_and(|(_, bytes)| bytes > SMALL_BYTES);
         if is_large && self.head_permit.is_none() {
             let uploads = &self.limits.uploads;
-            self.head_permit = uploads.try_acquire(&self.state.client(), LARGE_HEAD_BYTES);
+            self.head_permit = uploads.try_acquire(&self.state.client(), HEAD_MAX_BYTES);
             self.state.large_head.store(true, Relaxed);
             if self.head_permit.is_none() {
                 return Err(io::ErrorKind::OutOfMemory.into());
