@@ -164,7 +164,6 @@ impl<W: Write> Output<W> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 mod tests {
     use std::io::{BufRead, BufReader};
 

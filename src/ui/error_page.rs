@@ -84,7 +84,7 @@ impl PageError {
             429 => "Too many requests",
             500 => "Internal server error",
             503 => "Service unavailable",
-            500.. => "Server error",
+            501.. => "Server error",
             _ => "Bad request",
         }
     }

@@ -85,7 +85,7 @@ impl SecretKey {
 
 /// Returns the SHA-256 of `bytes` in lower-case hex.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex(Sha256::digest(bytes))
 }
 
 /// The encoded form of one byte, padded to seven bytes, and its length in the last.

@@ -229,7 +229,7 @@ fn wrong_usage_ends_with_2_and_failure_with_1_and_one_line() {
         (
             &["--database-url", "sqlite://no/such/folder.db"],
             &[],
-            "cannot be made",
+            "cannot be opened",
         ),
         (
             &["--keys", "missing.toml"],

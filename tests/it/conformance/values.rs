@@ -184,7 +184,7 @@ impl Values {
             sent["Type"] = nth(list("types"), id);
             let text = nth(list("texts"), id / 4);
             let long = list("step names").get(id.to_string());
-            if id % 5 != 0 {
+            if !id.is_multiple_of(5) {
                 sent["StepName"] = long.cloned().unwrap_or(nth(list("texts"), id));
             }
             match (list("details").get(id.to_string()), id % 4) {
@@ -200,10 +200,10 @@ impl Values {
                 (_, 1) => sent["ScheduleEventId"] = json!(0),
                 _ => {}
             }
-            if id % 2 == 0 {
+            if id.is_multiple_of(2) {
                 sent["Time"] = nth(list("times"), id / 2)[0].clone();
             }
-            if id % 7 == 0 {
+            if id.is_multiple_of(7) {
                 sent["EventId"] = json!(id);
             }
         }

@@ -374,7 +374,7 @@ async fn run(rounds: Vec<Round>) -> Result<usize, TestCaseError> {
         }
         for read in round.reads {
             let expected = [before.expected(&read), model.expected(&read)];
-            let shown = read.from_store(Arc::clone(&store)).await;
+            let shown = read.run(Arc::clone(&store)).await;
             prop_assert!(expected.contains(&shown), "{shown} is none of {expected:?}");
             steps += 1;
         }
@@ -391,7 +391,7 @@ async fn run(rounds: Vec<Round>) -> Result<usize, TestCaseError> {
     }
     for read in all_reads() {
         let expected = model.expected(&read);
-        prop_assert_eq!(read.from_store(Arc::clone(&store)).await, expected);
+        prop_assert_eq!(read.run(Arc::clone(&store)).await, expected);
     }
     store.close().await;
     Ok(steps)

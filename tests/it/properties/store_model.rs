@@ -64,7 +64,7 @@ impl Write {
 }
 
 impl Read {
-    pub async fn from_store(self, store: Arc<dyn Store>) -> String {
+    pub async fn run(self, store: Arc<dyn Store>) -> String {
         match self {
             Read::Flow(flow) => answer_text(store.describe_flow(&flow).await),
             Read::Execution(flow, name) => {

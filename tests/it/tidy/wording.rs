@@ -72,7 +72,7 @@ pub fn banned_words(source: &Source) -> Vec<String> {
 
 /// The words of a line, with one blank between them. A name in snake case is one word or several.
 fn words(line: &str, whole_names: bool) -> String {
-    let between = |c: char| !c.is_alphanumeric() && !(whole_names && c == '_');
+    let between = |c: char| !(c.is_alphanumeric() || whole_names && c == '_');
     let words: Vec<_> = line
         .split(between)
         .filter(|word| !word.is_empty())

@@ -180,9 +180,12 @@ async fn stream_without_events_stays_open_for_hours() {
     }
     assert_eq!(begun.elapsed().as_secs(), 2 * 60 * 60);
     tokio::time::resume();
-    server
-        .append(&json!([event(5, "StepEntered", "pay", &json!({}))]))
-        .await;
+    let now = NOW + 2 * 60 * 60 * 1000;
+    server.set_time(now);
+    let events = json!([event(5, "StepEntered", "pay", &json!({}))]);
+    let append = Call::new("AppendExecutionEvents").at(now);
+    let append = append.form("FlowName", "f").form("ExecutionName", "e");
+    server.ok(append.form("Events", &events.to_string())).await;
     stream.event("news").await;
 }
 

@@ -282,7 +282,8 @@ fn headers() -> Vec<Row> {
     rows.push(raw(get("GET / HTTP/1.1", &many(3000)), 431, ""));
     let long = |length: usize| format!("X: {}\r\n", "x".repeat(length));
     rows.push(raw(get("GET / HTTP/1.1", &long(70_000)), 400, UNSIGNED));
-    for length in [90_000, 100_000, 500_000] {
+    // The server reads at most 16 KiB beyond the limit of 80 KiB.
+    for length in [100_000, 500_000] {
         rows.push(raw(get("GET / HTTP/1.1", &long(length)), 431, ""));
     }
     rows.push(raw(
