@@ -29,9 +29,9 @@ use crate::{
 const RETRY_AFTER_MILLIS: &str = "1000";
 /// The same in seconds, as HTTP says it.
 const RETRY_AFTER_SECONDS: &str = "1";
-/// Bytes that are reserved for the answer of a write that repeats stored texts, before it runs: a write that
-/// is done cannot be refused any more. Larger answers take what is left. 64 such writes of one key run at the
-/// same time, and their answers may have about 1 MiB each.
+/// Answer memory, in bytes, that a write which repeats stored texts reserves before it runs, because a committed
+/// write cannot be refused. A larger answer takes what is free on top. One key can run 64 such writes at the same
+/// time, with answers of about 1 MiB each.
 const WRITE_ANSWER_BYTES: usize = 256 * 1024;
 
 /// Answers one request.
