@@ -51,3 +51,32 @@ fn budgeted(bytes: Bytes, answers: &MemoryBudget, client: &ClientId) -> Option<B
     let permit = answers.try_acquire(client, bytes.len())?;
     Some(Bytes::from_owner(BudgetedBytes::new(bytes, permit)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, net::Ipv4Addr};
+
+    use futures_util::stream;
+
+    use super::*;
+    use crate::limits::PeerAddr;
+
+    #[tokio::test]
+    async fn stream_is_broken_off_when_there_is_no_memory_for_an_event() {
+        let limits = Arc::new(Limits::with_connections(16));
+        let client = ClientId::with_key(PeerAddr((Ipv4Addr::LOCALHOST, 1).into()), "key");
+        let sent = async |bytes| {
+            let event = Bytes::from(vec![b'x'; bytes]);
+            let events = stream::iter([Ok::<_, Infallible>(event)]);
+            let response = Response::new(Body::from_stream(events));
+            let charged = charge(response, &limits, client.clone()).await;
+            charged.expect("a stream").into_body().collect().await
+        };
+        let share = limits.answers.try_acquire(&client, 16 << 20);
+        assert!(share.is_some());
+        assert!(sent(SMALL_BYTES).await.is_ok());
+        assert!(sent(SMALL_BYTES + 1).await.is_err());
+        drop(share);
+        assert!(sent(SMALL_BYTES + 1).await.is_ok());
+    }
+}

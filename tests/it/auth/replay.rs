@@ -246,6 +246,23 @@ async fn stepped_clock_expires_no_nonce() {
 }
 
 #[tokio::test]
+async fn stepped_clock_expires_no_nonce_of_a_read() {
+    for hours in [2, -2] {
+        let server = Server::with_execution().await;
+        let request = history().bytes();
+        assert_eq!(server.code_of(&request).await, "OK");
+        let stepped = NOW + hours * 60 * MINUTE;
+        server.set_time(stepped);
+        for _ in 0..120 {
+            assert_eq!(server.code(history().at(stepped)).await, "OK");
+        }
+        server.set_time(NOW);
+        assert_eq!(server.code(history()).await, "OK", "true time goes on");
+        assert_eq!(server.code_of(&request).await, "SignatureNonceUsed");
+    }
+}
+
+#[tokio::test]
 async fn write_signed_ahead_expires_no_nonce_of_a_later_write() {
     for (clock, signed) in [(0, 15), (120, 120), (120, 135)] {
         let server = Server::with_execution().await;

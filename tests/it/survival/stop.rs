@@ -53,18 +53,20 @@ async fn read(address: SocketAddr, keeps: bool) -> (Vec<Instant>, usize) {
     (unanswered, answered)
 }
 
-/// Waits for the end of an execution (long poll). The shutdown ends the wait with the current status.
-async fn wait(address: SocketAddr) {
+/// Sends a long poll for the end of an execution. The shutdown ends the wait with the current status.
+async fn wait(address: SocketAddr) -> impl Future<Output = ()> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let wait = about("DescribeExecution").query("WaitTimeSeconds", "60");
     stream.write_all(&wait.bytes()).await.unwrap();
-    let answer = Answer::read(&mut stream).await;
-    assert_eq!(answer.json["Status"], "Running", "{}", answer.text);
-    assert_eq!(answer.header("connection"), Some("close"));
+    async move {
+        let answer = Answer::read(&mut stream).await;
+        assert_eq!(answer.json["Status"], "Running", "{}", answer.text);
+        assert_eq!(answer.header("connection"), Some("close"));
+    }
 }
 
-/// Follows an execution by server-sent events. The shutdown ends the stream in good order.
-async fn follow(address: SocketAddr) {
+/// Begins to follow an execution by server-sent events. The shutdown ends the stream in good order.
+async fn follow(address: SocketAddr) -> impl Future<Output = ()> {
     let form = "key_id=testid&secret=testsecret";
     let mut stream = TcpStream::connect(address).await.unwrap();
     let sign_in = request("POST", "/ui/sign-in", &[OURS], form);
@@ -84,13 +86,15 @@ async fn follow(address: SocketAddr) {
         "",
     );
     stream.write_all(live.as_bytes()).await.unwrap();
-    let mut text = Vec::new();
-    stream.read_to_end(&mut text).await.unwrap();
-    assert!(
-        text.ends_with(b"\r\n0\r\n\r\n"),
-        "{}",
-        String::from_utf8_lossy(&text)
-    );
+    async move {
+        let mut text = Vec::new();
+        stream.read_to_end(&mut text).await.unwrap();
+        assert!(
+            text.ends_with(b"\r\n0\r\n\r\n"),
+            "{}",
+            String::from_utf8_lossy(&text)
+        );
+    }
 }
 
 /// Sends a request without its last byte.
@@ -116,8 +120,9 @@ async fn stop_under_load_answers_every_request_sent_before_it() {
         let address = server.address;
         let mut others = JoinSet::new();
         for n in 0..4 {
-            others.spawn(wait(address));
-            others.spawn(follow(address));
+            // They send their requests before the load begins, however busy the machine is.
+            others.spawn(wait(address).await);
+            others.spawn(follow(address).await);
             if n == 0 && stop == 0 {
                 others.spawn(send_incomplete_request(address));
             }
