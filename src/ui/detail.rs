@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn json_stands_on_lines_and_keeps_its_spelling() {
+    fn json_is_shown_one_value_per_line_in_its_spelling() {
         let text = r#" {"b":1.50e3,"a":[true,null,{}],"b":"x\"<y>","empty":[ ] } "#;
         let expected = "{\n  <span class=\"k\">&quot;b&quot;</span>: <span class=\"n\">1.50e3</span>,\n  \
             <span class=\"k\">&quot;a&quot;</span>: [\n    <span class=\"n\">true</span>,\n    \
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_text() {
+    fn text_that_is_not_json_is_shown_unchanged() {
         for text in ["", "{", "a <b>", "{}{}", "'x'"] {
             assert!(!Detail::of(text).is_json, "{text}");
         }

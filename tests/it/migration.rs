@@ -130,7 +130,7 @@ fn kept(migration: &str) -> PathBuf {
 
 #[tokio::test]
 #[ignore = "run once for each new migration: makes the database that is kept of its schema"]
-async fn a_database_of_each_schema_is_made() {
+async fn fixture_database_of_each_schema_is_written() {
     for (newest, (age, _)) in RELEASED.iter().enumerate() {
         if kept(age).exists() {
             continue;
@@ -158,15 +158,15 @@ async fn a_database_of_each_schema_is_made() {
 }
 
 #[tokio::test]
-async fn a_database_of_any_age_is_served_with_its_rows() {
+async fn database_of_every_schema_is_migrated_and_served_with_its_rows() {
     for (level, (age, _)) in (1..).zip(RELEASED) {
         let database = TestDatabase::sqlite();
         fs::copy(kept(age), database.file("test.db")).expect(age);
         let mut connection = connect(&database.file("test.db")).await;
         assert_eq!(user_version(&mut connection).await, level, "{age}");
         connection.close().await.unwrap();
-        its_rows_are_served(&database).await;
-        its_executions_go_on(&database, level).await;
+        assert_old_rows_are_served(&database).await;
+        assert_old_executions_accept_writes(&database, level).await;
         let mut connection = connect(&database.file("test.db")).await;
         let newest = i64::try_from(RELEASED.len()).unwrap();
         assert_eq!(user_version(&mut connection).await, newest, "from {age}");
@@ -177,7 +177,7 @@ async fn a_database_of_any_age_is_served_with_its_rows() {
     }
 }
 
-pub async fn its_rows_are_served(database: &TestDatabase) {
+pub async fn assert_old_rows_are_served(database: &TestDatabase) {
     let store = database.open().await;
     let f = store
         .inner
@@ -247,7 +247,7 @@ async fn database_of_a_development_build_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_left_before_its_first_migration_is_opened() {
+async fn file_without_an_applied_migration_is_opened() {
     let database = TestDatabase::sqlite();
     let mut connection = connect(&database.file("test.db")).await;
     migrate(&mut connection, "").await;
@@ -256,7 +256,7 @@ async fn a_file_that_was_left_before_its_first_migration_is_opened() {
 }
 
 /// They were written by a program that knew the schema of this level.
-async fn its_executions_go_on(database: &TestDatabase, level: i64) {
+async fn assert_old_executions_accept_writes(database: &TestDatabase, level: i64) {
     let store = database.open().await;
     assert_eq!(store.history("tasks").await.len(), 4);
     for (submitted, reported) in [(2, Err(Refusal::TaskAlreadyCompleted(2))), (4, Ok(5))] {
@@ -325,7 +325,7 @@ fn released_migrations_never_change() {
 }
 
 #[test]
-fn migrations_are_numbered_without_a_gap_and_say_their_number() {
+fn migrations_have_consecutive_numbers_and_set_user_version() {
     for (number, name) in (1..).zip(names("sqlite")) {
         let text = fs::read_to_string(folder("sqlite").join(&name)).unwrap();
         assert!(

@@ -158,7 +158,7 @@ fn bodiless(call: Call) -> Call {
 }
 
 #[tokio::test]
-async fn the_command_line_appends_by_get_and_pages_until_there_is_no_token() {
+async fn vendor_command_line_appends_by_get_and_pages_until_there_is_no_token() {
     let server = Server::start().await;
     server
         .ok(command_line("CreateFlow")

@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn record_reads_what_it_wrote_and_no_torn_write() {
+    fn written_record_is_parsed_and_a_torn_write_is_refused() {
         for stopped in [false, true] {
             let record = Record {
                 stopped,

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn expired_nonces_go_in_small_steps_and_no_others() {
+    async fn only_expired_nonces_are_removed_in_small_steps() {
         let opened = SqliteConnection::connect("sqlite::memory:").await;
         let connection = &mut opened.expect("a connection");
         MIGRATIONS.run(&mut *connection).await.expect("the schema");

@@ -196,7 +196,7 @@ mod tests {
     use crate::{model::Name, store::types::EventRange};
 
     #[tokio::test]
-    async fn panic_of_a_reader_is_reported_and_its_end_is_not() {
+    async fn panic_of_a_reader_is_reported_and_a_normal_end_is_not() {
         for panics in [false, true] {
             let panicked = Arc::new(Notify::new());
             let alarm = Alarm(Arc::clone(&panicked));

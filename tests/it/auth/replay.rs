@@ -4,7 +4,7 @@ use super::{MINUTE, SECOND, append, both, calls, changed, create, history, start
 use crate::support::{Call, NOW, Server};
 
 #[tokio::test]
-async fn the_same_bytes_are_accepted_once() {
+async fn same_bytes_are_accepted_once() {
     let server = Server::with_execution().await;
     for call in both(&history()) {
         let request = call.bytes();

@@ -112,7 +112,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn any_parameters_mean_the_same_however_they_are_spelled(
+    fn parameters_decode_to_the_same_values_in_any_spelling(
         pairs in pairs(), in_query in 0..12_usize, style in style(),
     ) {
         let in_query = in_query.min(pairs.len());
@@ -175,7 +175,7 @@ proptest! {
     }
 
     #[test]
-    fn empty_values_are_forgotten_wherever_they_are_and_nothing_else_is(
+    fn only_empty_values_are_removed_wherever_they_are(
         pairs in pairs(), in_query in 0..12_usize, style in style(),
     ) {
         let in_query = in_query.min(pairs.len());

@@ -49,7 +49,7 @@ fn classic_java_signs_no_host_under_acs3_and_orders_its_authorization_its_own_wa
 }
 
 #[test]
-fn every_other_client_signs_its_host_under_acs3_and_it_must_be_that() {
+fn other_clients_sign_their_host_under_acs3_and_it_must_match() {
     for recorded in super::acs3() {
         if recorded.file.starts_with("java-classic") {
             continue;
@@ -65,7 +65,7 @@ fn every_other_client_signs_its_host_under_acs3_and_it_must_be_that() {
 }
 
 #[tokio::test]
-async fn an_action_in_the_query_beside_acs3_must_be_the_one_in_the_header() {
+async fn action_in_the_query_beside_acs3_must_equal_the_one_in_the_header() {
     let server = Server::with_execution().await;
     let call = || history().acs3();
     let same = call()
@@ -142,14 +142,14 @@ async fn node_posts_everything_in_the_body_to_a_bare_slash() {
 }
 
 #[tokio::test]
-async fn the_command_line_sends_a_form_body_by_get() {
+async fn vendor_command_line_sends_a_form_body_by_get() {
     let server = Server::start().await;
     let created = server.ok(create_flow().method("GET")).await;
     assert_eq!(created["Name"], "new");
 }
 
 #[tokio::test]
-async fn the_command_line_posts_an_empty_body_with_everything_in_the_query() {
+async fn vendor_command_line_posts_an_empty_body_with_everything_in_the_query() {
     let server = Server::with_execution().await;
     let call = history().method("POST").header("Content-Type", FORM);
     assert!(
@@ -162,14 +162,14 @@ async fn the_command_line_posts_an_empty_body_with_everything_in_the_query() {
 }
 
 #[tokio::test]
-async fn the_command_line_names_a_form_type_on_a_get_without_a_body() {
+async fn vendor_command_line_sends_a_form_type_on_a_get_without_a_body() {
     let server = Server::with_execution().await;
     let page = server.ok(history().header("Content-Type", FORM)).await;
     assert_eq!(page["Events"][0]["Type"], "ExecutionStarted");
 }
 
 #[tokio::test]
-async fn the_command_line_appends_by_get_with_everything_in_the_query() {
+async fn vendor_command_line_appends_by_get_with_everything_in_the_query() {
     let server = Server::with_execution().await;
     let appended = server
         .ok(append("步骤 *~+/%&=").query("ExpectedEventId", "2"))
@@ -183,7 +183,7 @@ async fn the_command_line_appends_by_get_with_everything_in_the_query() {
 }
 
 #[tokio::test]
-async fn a_typescript_client_posts_its_form_in_chunks() {
+async fn typescript_client_posts_its_form_in_chunks() {
     for call in [create_flow(), create_flow().acs3()] {
         let server = Server::start().await;
         let request = String::from_utf8(call.bytes()).unwrap();
@@ -203,7 +203,7 @@ async fn a_typescript_client_posts_its_form_in_chunks() {
 }
 
 #[tokio::test]
-async fn node_lets_create_schedules_own_signature_version_through() {
+async fn create_schedule_may_have_a_signature_version_of_its_own() {
     let server = Server::start().await;
     for (action, expected) in [
         ("CreateSchedule", "ActionNotSupported"), // answered only after the signature is verified
@@ -241,7 +241,7 @@ async fn node_lets_create_schedules_own_signature_version_through() {
 }
 
 #[tokio::test]
-async fn an_unsigned_action_header_beside_rpc_v1_means_nothing() {
+async fn unsigned_action_header_beside_rpc_v1_is_ignored() {
     let server = Server::with_execution().await;
     let plain = server.ok(history()).await;
     let call = history()
@@ -255,7 +255,7 @@ async fn an_unsigned_action_header_beside_rpc_v1_means_nothing() {
 }
 
 #[tokio::test]
-async fn another_authorization_beside_rpc_v1_means_nothing() {
+async fn other_authorization_beside_rpc_v1_is_ignored() {
     let server = Server::with_execution().await;
     for value in ["Basic dGVzdA==", "Bearer t", "acs testid:c2ln"] {
         server.ok(history().header("Authorization", value)).await;
@@ -263,7 +263,7 @@ async fn another_authorization_beside_rpc_v1_means_nothing() {
 }
 
 #[tokio::test]
-async fn an_unknown_parameter_is_signed_and_then_ignored() {
+async fn unknown_parameter_is_signed_and_then_ignored() {
     let server = Server::with_execution().await;
     for call in [history(), history().acs3()] {
         server

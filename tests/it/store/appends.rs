@@ -75,7 +75,7 @@ pub async fn event_ids_are_consecutive(database: TestDatabase) {
     assert_eq!(found, (1..=7).collect::<Vec<_>>());
 }
 
-pub async fn batch_of_the_greatest_size_is_appended(database: TestDatabase) {
+pub async fn batch_of_maximum_size_is_appended(database: TestDatabase) {
     let store = database.with_execution().await;
     let many = vec![event("A"); BATCH_MAX_EVENTS];
     assert_eq!(store.append(&many, None).await, ids(2, 1001));
@@ -280,7 +280,7 @@ pub async fn partial_overlap_returns_conflict(database: TestDatabase) {
     assert_eq!(store.append(&batch[2..], 4).await, ids(4, 4));
 }
 
-pub async fn an_ending_event_sets_status_time_and_output(database: TestDatabase) {
+pub async fn ending_event_sets_status_stop_time_and_output(database: TestDatabase) {
     let store = database.with_execution().await;
     for (event_type, status) in [
         ("ExecutionSucceeded", Status::Succeeded),
@@ -316,7 +316,7 @@ pub async fn an_ending_event_sets_status_time_and_output(database: TestDatabase)
     );
 }
 
-pub async fn an_output_is_spelled_as_its_detail_spells_it(database: TestDatabase) {
+pub async fn output_is_copied_byte_for_byte_from_the_event_detail(database: TestDatabase) {
     let store = database.with_execution().await;
     let outputs = [
         "{ \"b\" : 1.0, \"a\":[ ],\n\t\"步\": \"\\u6b65\\ud800 \u{7f}\u{2028}\" }",
@@ -340,7 +340,7 @@ pub async fn an_output_is_spelled_as_its_detail_spells_it(database: TestDatabase
     }
 }
 
-pub async fn a_detail_without_a_readable_output_gives_none(database: TestDatabase) {
+pub async fn event_detail_without_a_valid_output_gives_no_output(database: TestDatabase) {
     let store = database.with_execution().await;
     let details = [
         "{}",
@@ -363,7 +363,7 @@ pub async fn a_detail_without_a_readable_output_gives_none(database: TestDatabas
     }
 }
 
-pub async fn finished_execution_takes_retries_but_no_new_events(database: TestDatabase) {
+pub async fn finished_execution_accepts_retries_but_no_new_events(database: TestDatabase) {
     let store = database.with_execution().await;
     let batch = [
         event("A"),

@@ -7,7 +7,7 @@ use flowledger::{
 
 use crate::support::test_store::{TestDatabase, append, at, event, flow, name, start};
 
-pub async fn a_flow_is_described_as_it_was_created(database: TestDatabase) {
+pub async fn describe_flow_returns_the_flow_as_created(database: TestDatabase) {
     let store = database.open().await.inner;
     let created = store.create_flow(flow("f"), None).await.unwrap().unwrap();
     let described = store.describe_flow(&name("f")).await.unwrap().unwrap();
@@ -49,9 +49,7 @@ pub async fn create_flow_refuses_a_taken_name(database: TestDatabase) {
     assert_eq!(format!("{described:?}"), format!("{:?}", flow("f")));
 }
 
-pub async fn an_execution_starts_with_one_event_and_is_described_as_started(
-    database: TestDatabase,
-) {
+pub async fn started_execution_has_one_event_and_is_described_as_started(database: TestDatabase) {
     let store = database.open().await;
     store
         .inner
@@ -112,7 +110,9 @@ pub async fn starting_a_running_execution_again_is_idempotent(database: TestData
     assert_eq!(store.history("e").await.len(), 2, "nothing was written");
 }
 
-pub async fn starting_the_name_of_an_ended_execution_is_refused(database: TestDatabase) {
+pub async fn starting_an_execution_with_the_name_of_an_ended_one_is_refused(
+    database: TestDatabase,
+) {
     let store = database.with_execution().await;
     store
         .append(&[event("ExecutionFailed")], None)
@@ -122,7 +122,7 @@ pub async fn starting_the_name_of_an_ended_execution_is_refused(database: TestDa
     assert_eq!(store.history("e").await.len(), 2, "nothing was written");
 }
 
-pub async fn names_differ_by_case_and_executions_by_flow(database: TestDatabase) {
+pub async fn names_are_case_sensitive_and_execution_names_belong_to_a_flow(database: TestDatabase) {
     let store = database.with_execution().await;
     store
         .inner
@@ -150,7 +150,7 @@ pub async fn names_differ_by_case_and_executions_by_flow(database: TestDatabase)
     assert_eq!(appended.unwrap().unwrap().first, 2);
 }
 
-pub async fn refusal_names_what_does_not_exist(database: TestDatabase) {
+pub async fn refusal_says_whether_flow_or_execution_is_missing(database: TestDatabase) {
     let store = database.with_execution().await.inner;
     let query = HistoryQuery::range(1, 1);
     let described = store.describe_flow(&name("nope")).await.unwrap();

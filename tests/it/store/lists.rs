@@ -103,7 +103,7 @@ pub async fn flows_are_listed_as_they_are_described(database: TestDatabase) {
 }
 
 /// More hidden flows than one slice of the scan holds.
-pub async fn hidden_flows_are_passed_over_whatever_their_number(database: TestDatabase) {
+pub async fn list_flows_skips_any_number_of_hidden_flows(database: TestDatabase) {
     let store = database.open().await.inner;
     let created = (0..600).map(|number| store.create_flow(flow(&format!("f{number:03}")), None));
     for created in futures_util::future::join_all(created).await {
@@ -286,7 +286,7 @@ pub async fn executions_are_listed_as_they_are_described(database: TestDatabase)
     }
 }
 
-pub async fn executions_are_chosen_by_status_time_and_prefix(database: TestDatabase) {
+pub async fn executions_are_filtered_by_status_time_and_prefix(database: TestDatabase) {
     let store = ten_executions(&database).await;
     for number in 100..103 {
         store.start(&format!("other-{number}")).await.unwrap();
@@ -358,7 +358,9 @@ pub async fn executions_are_chosen_by_status_time_and_prefix(database: TestDatab
     }
 }
 
-pub async fn a_list_of_nothing_is_empty_and_of_no_flow_refused(database: TestDatabase) {
+pub async fn list_without_matches_is_empty_and_list_of_a_missing_flow_is_refused(
+    database: TestDatabase,
+) {
     let store = database.open().await;
     store
         .inner

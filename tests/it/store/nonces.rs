@@ -40,7 +40,7 @@ async fn outcomes(store: &dyn Store, nonce: Nonce) -> [Option<Refusal>; 7] {
 
 const ALL_USED: [Option<Refusal>; 7] = [const { Some(Refusal::NonceUsed) }; 7];
 
-pub async fn nonce_serves_one_write_of_any_kind(database: TestDatabase) {
+pub async fn nonce_is_accepted_for_one_write_of_any_kind(database: TestDatabase) {
     let store = database.open().await.inner;
     let append = |events: &[NewEvent]| append("f", "e", events, None);
     store
@@ -89,7 +89,7 @@ pub async fn nonce_serves_one_write_of_any_kind(database: TestDatabase) {
     }
 }
 
-pub async fn refused_write_has_used_its_nonce(database: TestDatabase) {
+pub async fn refused_write_uses_its_nonce(database: TestDatabase) {
     let store = database.with_execution().await.inner;
     let created = store.create_flow(flow("f"), Some(nonce(1))).await.unwrap();
     assert_eq!(created.unwrap_err(), Refusal::FlowAlreadyExists);
@@ -190,7 +190,7 @@ pub async fn write_with_a_used_nonce_changes_nothing(database: TestDatabase) {
     );
 }
 
-pub async fn one_of_many_parallel_writes_with_one_nonce_is_done(database: TestDatabase) {
+pub async fn one_of_many_parallel_writes_with_the_same_nonce_succeeds(database: TestDatabase) {
     let store = database.with_execution().await;
     let replays = (0..64).map(|_| {
         let store = store.inner.clone();

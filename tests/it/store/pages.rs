@@ -27,7 +27,7 @@ fn ids(page: &HistoryPage) -> Vec<i64> {
         .collect()
 }
 
-pub async fn page_has_limit_events_and_the_start_of_the_next(database: TestDatabase) {
+pub async fn page_has_limit_events_and_the_event_id_of_the_next_page(database: TestDatabase) {
     let store = ten_events(&database).await;
     for (first, limit, held, next) in [
         (1, 1, vec![1], Some(2)),
@@ -47,7 +47,7 @@ pub async fn page_has_limit_events_and_the_start_of_the_next(database: TestDatab
     }
 }
 
-pub async fn a_page_beyond_the_end_is_empty(database: TestDatabase) {
+pub async fn page_beyond_the_end_is_empty(database: TestDatabase) {
     let store = ten_events(&database).await;
     for first in [11, 12, 1_000_000, i64::MAX - 1, i64::MAX] {
         for limit in [1, 1000] {
@@ -57,7 +57,7 @@ pub async fn a_page_beyond_the_end_is_empty(database: TestDatabase) {
     }
 }
 
-pub async fn a_page_that_ends_with_the_history_is_the_last(database: TestDatabase) {
+pub async fn page_that_ends_with_the_last_event_has_no_next_page(database: TestDatabase) {
     let store = ten_events(&database).await;
     for (first, limit) in [(1, 10), (10, 1), (6, 5)] {
         assert_eq!(store.page(first, limit).await.next, None);

@@ -33,7 +33,7 @@ pub fn report(execution: &str, submitted: i64) -> ReportTask {
     }
 }
 
-pub async fn a_stop_is_an_event_that_ends_the_execution(database: TestDatabase) {
+pub async fn stop_execution_appends_an_event_that_ends_the_execution(database: TestDatabase) {
     let store = database.with_execution().await;
     let stopped = store
         .inner
@@ -64,7 +64,7 @@ pub async fn a_stop_is_an_event_that_ends_the_execution(database: TestDatabase) 
     assert_eq!(store.history("e").await.len(), 2);
 }
 
-pub async fn a_reported_task_ends_once(database: TestDatabase) {
+pub async fn task_can_be_reported_once(database: TestDatabase) {
     let store = database.with_execution().await;
     let submitted = NewEvent {
         step_name: "步骤\n".to_owned(),
@@ -100,7 +100,7 @@ pub async fn a_reported_task_ends_once(database: TestDatabase) {
     assert_eq!(store.history("e").await.len(), 7);
 }
 
-pub async fn a_task_that_its_engine_ended_cannot_be_reported(database: TestDatabase) {
+pub async fn task_that_its_engine_ended_cannot_be_reported(database: TestDatabase) {
     let store = database.with_execution().await;
     for (submitted, event_type) in [(2, "TaskSucceeded"), (4, "TaskFailed"), (6, "TaskTimedOut")] {
         let pair = [event("TaskSubmitted"), event(event_type)];

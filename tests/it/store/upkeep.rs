@@ -118,7 +118,7 @@ pub async fn empty_text_removes_description_or_role(database: TestDatabase) {
     assert_eq!((flow.description.as_str(), flow.role_arn), ("", None));
 }
 
-pub async fn an_execution_keeps_the_definition_and_environment_it_started_with(
+pub async fn execution_keeps_the_definition_and_environment_it_started_with(
     database: TestDatabase,
 ) {
     let store = database.with_execution().await;
@@ -177,7 +177,7 @@ async fn said(store: &dyn Store) -> Vec<Option<Refusal>> {
     ]
 }
 
-pub async fn deleted_flow_is_not_found_nor_its_executions(database: TestDatabase) {
+pub async fn deleted_flow_and_its_executions_are_not_found(database: TestDatabase) {
     let store = database.with_execution().await;
     store.append(&[event("TaskSubmitted")], 2).await.unwrap();
     store

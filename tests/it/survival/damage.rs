@@ -275,7 +275,7 @@ fn panics() -> usize {
 }
 
 #[test]
-fn damaged_file_is_read_as_it_was_written_or_not_at_all() {
+fn read_of_a_damaged_file_returns_what_was_written_or_an_error() {
     let runtime = runtime();
     let written = runtime.block_on(written());
     let counts = RefCell::new(Counts::default());

@@ -283,7 +283,7 @@ async fn audit(origin: &Origin, database: &TestDatabase, acknowledged: usize) {
     assert!(after.unwrap().is_ok());
     store.close().await;
     if origin.running > 0 {
-        migration::its_rows_are_served(database).await;
+        migration::assert_old_rows_are_served(database).await;
     }
     let mut connection = connect(&database.file("test.db")).await;
     let level = migration::user_version(&mut connection).await;

@@ -273,7 +273,7 @@ async fn aborted_file_system_loses_nothing() {
 }
 
 #[tokio::test]
-async fn purge_that_was_refused_goes_on_by_itself() {
+async fn refused_purge_is_retried_without_a_restart() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     store.append(&vec![event("A"); 250], 2).await.unwrap();

@@ -55,7 +55,7 @@ fn mutated(inputs: &[Vec<u8>], numbers: &mut Numbers) -> Vec<u8> {
 }
 
 #[test]
-fn every_target_holds_on_its_inputs_and_mutations_of_them() {
+fn every_fuzz_target_passes_on_its_inputs_and_their_mutations() {
     let threads: Vec<_> = targets::TARGETS
         .map(|(name, target)| {
             std::thread::spawn(move || {

@@ -99,7 +99,7 @@ const TAKINGS: [Taking; 4] = [
 ];
 
 #[tokio::test]
-async fn server_whose_file_is_taken_away_acknowledges_nothing_and_ends() {
+async fn server_whose_file_is_removed_acknowledges_nothing_and_exits() {
     for (how, take) in TAKINGS {
         for name in ["test.db", "test.db-wal", "test.db-shm"] {
             for busy in [true, false] {

@@ -87,7 +87,7 @@ async fn pages(store: &TestStore) -> Vec<(i64, i64, Result<HistoryPage, Error>)>
 }
 
 #[tokio::test]
-async fn a_damaged_event_is_an_error_and_never_a_page() {
+async fn page_with_a_damaged_event_is_an_error() {
     for (damage, sql) in DAMAGES {
         let database = TestDatabase::sqlite();
         let store = written(&database).await;
@@ -324,7 +324,7 @@ async fn retry_that_meets_a_damaged_event_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_report_of_a_task_whose_event_is_damaged_is_an_error() {
+async fn report_of_a_task_with_a_damaged_event_is_an_error() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     store.append(&[event("TaskSubmitted")], 2).await.unwrap();
@@ -338,7 +338,7 @@ async fn a_report_of_a_task_whose_event_is_damaged_is_an_error() {
 }
 
 #[tokio::test]
-async fn bytes_that_rot_on_the_disk_are_noticed() {
+async fn bit_flip_on_disk_is_detected() {
     let database = TestDatabase::sqlite();
     written(&database).await.close().await;
     let file = database.file("test.db");

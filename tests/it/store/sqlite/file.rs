@@ -34,7 +34,7 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn the_file_name_may_hold_anything_and_come_with_a_mode() {
+async fn url_accepts_any_file_name_and_a_mode() {
     let database = TestDatabase::sqlite();
     let folder = database.file("");
     let folder = folder.to_str().unwrap();
@@ -59,7 +59,7 @@ async fn the_file_name_may_hold_anything_and_come_with_a_mode() {
 }
 
 #[tokio::test]
-async fn what_names_no_file_to_be_kept_is_refused_and_makes_none() {
+async fn url_without_a_persistent_file_is_refused_and_creates_none() {
     let database = TestDatabase::sqlite();
     let folder = database.file("");
     let before = fs::read_dir(".").unwrap().count();
@@ -97,7 +97,7 @@ async fn what_names_no_file_to_be_kept_is_refused_and_makes_none() {
 }
 
 #[tokio::test]
-async fn a_file_of_somebody_else_is_refused_and_left_as_it_was() {
+async fn file_of_another_program_is_refused_and_unchanged() {
     for sql in [
         "CREATE TABLE t (x)",
         "PRAGMA application_id = 7",
@@ -114,7 +114,7 @@ async fn a_file_of_somebody_else_is_refused_and_left_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_file_that_somebody_else_writes_at_this_moment_is_refused_and_left_as_it_was() {
+async fn file_that_another_program_is_writing_is_refused_and_unchanged() {
     let database = TestDatabase::sqlite();
     let mut other = connect(&database.file("test.db")).await;
     let sql = "PRAGMA journal_mode = WAL; CREATE TABLE t (x); BEGIN; INSERT INTO t VALUES (1)";
@@ -127,7 +127,7 @@ async fn a_file_that_somebody_else_writes_at_this_moment_is_refused_and_left_as_
 }
 
 #[tokio::test]
-async fn a_log_that_somebody_else_left_is_left_as_it_was() {
+async fn write_ahead_log_of_another_program_is_unchanged() {
     let database = TestDatabase::sqlite();
     let source = TestDatabase::sqlite();
     let mut other = connect(&source.file("test.db")).await;
@@ -143,7 +143,7 @@ async fn a_log_that_somebody_else_left_is_left_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused_and_left_as_it_was() {
+async fn file_that_is_not_a_database_is_refused_and_unchanged() {
     for text in [
         "flows:\n",
         "SQLite format 3\0 it says, but it is not",
@@ -165,7 +165,7 @@ async fn a_file_that_is_no_database_is_refused_and_left_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused_and_left_as_it_was() {
+async fn newer_schema_is_refused_and_unchanged() {
     let database = TestDatabase::sqlite();
     database.with_execution().await.close().await;
     run_on(&database.file("test.db"), "PRAGMA user_version = 999").await;
@@ -180,7 +180,7 @@ async fn a_newer_schema_is_refused_and_left_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_run_file_of_another_program_is_refused_and_keeps_its_content() {
+async fn run_file_of_another_program_is_refused_and_unchanged() {
     let database = TestDatabase::sqlite();
     for content in ["content", "flowledger", "\u{feff}"] {
         fs::write(database.file("test.db.run"), content).unwrap();
@@ -197,7 +197,7 @@ async fn a_run_file_of_another_program_is_refused_and_keeps_its_content() {
 }
 
 #[tokio::test]
-async fn a_file_is_open_once_by_whatever_name() {
+async fn file_is_opened_once_by_any_of_its_names() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     std::os::unix::fs::symlink(database.file("test.db"), database.file("link.db")).unwrap();
@@ -212,7 +212,7 @@ async fn a_file_is_open_once_by_whatever_name() {
 }
 
 #[tokio::test]
-async fn a_second_process_says_so_and_exits() {
+async fn second_process_on_the_same_file_reports_it_and_exits() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     let mut second = Command::new(env!("CARGO_BIN_EXE_flowledger"))
@@ -244,7 +244,7 @@ async fn a_second_process_says_so_and_exits() {
 }
 
 #[tokio::test]
-async fn a_closed_store_is_one_file() {
+async fn closed_store_leaves_a_single_file() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     store
@@ -263,7 +263,7 @@ async fn a_closed_store_is_one_file() {
 }
 
 #[tokio::test]
-async fn what_was_answered_is_in_a_copy_of_the_files_at_that_moment() {
+async fn acknowledged_events_are_in_a_copy_of_the_open_files() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     for id in 2..10 {

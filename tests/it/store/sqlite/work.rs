@@ -39,7 +39,7 @@ async fn foreign_write_lock_delays_writes_but_not_reads() {
 }
 
 #[tokio::test]
-async fn a_page_ends_before_its_bytes_pass_the_limit() {
+async fn page_stays_within_its_byte_limit() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     let escaped = detailed("StepEntered", &"\u{1}".repeat(64 * 1024)); // 384 KiB of JSON
@@ -304,7 +304,7 @@ async fn purge_continues_after_a_restart_and_frees_space() {
 }
 
 #[tokio::test]
-async fn the_bytes_of_a_history_are_those_of_its_page() {
+async fn history_bytes_counts_the_json_of_all_events() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     let batch = [detailed("A", "步骤"), event("B")];
@@ -321,7 +321,7 @@ async fn the_bytes_of_a_history_are_those_of_its_page() {
 }
 
 #[tokio::test]
-async fn people_read_histories_as_a_table() {
+async fn readable_events_view_shows_histories_as_a_table() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     store

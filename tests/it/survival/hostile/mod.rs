@@ -235,7 +235,7 @@ fn faults(address: SocketAddr, classes: &[Vec<Row>]) -> Vec<String> {
 }
 
 #[test]
-fn every_hostile_request_gets_its_one_answer_and_the_server_serves_on() {
+fn every_hostile_request_gets_its_expected_answer_and_the_server_keeps_serving() {
     let classes = classes();
     let rows = || classes.iter().flatten();
     let distinct: BTreeSet<_> = rows()

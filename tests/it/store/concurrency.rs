@@ -34,7 +34,7 @@ async fn append_at_the_end(store: &dyn Store, execution: &str, event: NewEvent) 
     }
 }
 
-pub async fn many_appenders_on_one_execution_get_every_event_in_once(database: TestDatabase) {
+pub async fn concurrent_appends_to_one_execution_store_every_event_once(database: TestDatabase) {
     let store = database.with_execution().await;
     let appenders = (0..32).map(|appender| {
         let store = Arc::clone(&store.inner);
@@ -63,7 +63,7 @@ pub async fn many_appenders_on_one_execution_get_every_event_in_once(database: T
     assert_eq!(details.len(), 32 * 3);
 }
 
-pub async fn many_executions_grow_at_the_same_time(database: TestDatabase) {
+pub async fn concurrent_appends_to_many_executions_keep_their_order(database: TestDatabase) {
     let store = database.with_execution().await;
     let engines = (0..32).map(|engine| {
         let store = Arc::clone(&store.inner);
