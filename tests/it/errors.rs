@@ -469,7 +469,7 @@ async fn message_names_the_place_of_broken_percent_encoding() {
     assert_eq!(message, "Parameter error. The body must be UTF-8.");
 }
 
-// Our own fault
+// Internal errors
 
 #[tokio::test]
 async fn closed_store_is_an_internal_error_without_details() {

@@ -1,4 +1,5 @@
-//! One hostile key or address uses up whatever it can; health checks and the requests of others are served.
+//! Shares of one caller: a hostile key or address exhausts its own limits, while health checks and the requests of
+//! other callers are served.
 //!
 //! Clients have the addresses 127.0.0.2, 127.0.0.3 and so on, all of which are this machine.
 
@@ -74,7 +75,7 @@ fn describe(key: &str) -> Call {
         .key(key, &format!("{key}-secret"))
 }
 
-/// Waits until something holds that the server does in the background.
+/// Polls a condition that the server fulfils in the background, for 30 s at most.
 async fn until(holds: impl Fn() -> bool) {
     let poll = async {
         while !holds() {

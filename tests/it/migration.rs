@@ -1,5 +1,5 @@
-//! Migrations: a database of any age climbs to the newest schema with its rows, and no released file of
-//! `migrations/` ever changes.
+//! Migrations: a database of every older schema is migrated to the newest one and keeps its rows, and a released file
+//! of `migrations/` never changes.
 
 use std::{
     fs,
@@ -41,8 +41,8 @@ pub const RELEASED: [(&str, &str); 3] = [
     ),
 ];
 
-/// Rows as they were written under 0001: a flow with all fields and one with as few as possible, an
-/// execution that has ended, one that runs, and one of two tasks of which the first is over.
+/// Rows of schema 0001: a flow with all fields and one with only the required ones; an execution that has ended, one
+/// that runs, and one with two tasks of which the first has ended.
 const ROWS: &str = r#"
 INSERT INTO flows VALUES
     (5, 'f', '0fd6b2c1-0000-4000-8000-000000000001', 'about', 'FDL', 'acs:ram::1:role/r', 'Express',
@@ -65,7 +65,7 @@ INSERT INTO events VALUES
     (5, 9, 4, '{"Type":"TaskSubmitted","EventId":4,"Time":"2026-01-01T00:00:00.007Z","ScheduleEventId":3,"EventDetail":"{}","StepName":"t"}', 1908920975);
 "#;
 
-/// What was written to the tables and columns that each migration brought.
+/// Rows for the tables and columns that each migration added.
 const NEWER_ROWS: [&str; 3] = [
     "",
     "INSERT INTO nonces VALUES (1795348800000, x'07070707070707070707070707070707', 0)",
@@ -87,7 +87,7 @@ fn names(backend: &str) -> Vec<String> {
     names
 }
 
-/// Applies the migrations up to this one, as the program of that time did.
+/// Applies the migrations up to `newest`, as the binary of that schema did.
 async fn migrate(connection: &mut SqliteConnection, newest: &str) {
     let applied = tempfile::tempdir().unwrap();
     for name in names("sqlite")
@@ -104,7 +104,7 @@ async fn migrate(connection: &mut SqliteConnection, newest: &str) {
         .unwrap();
 }
 
-/// A database of this age, with rows that are as old as can be.
+/// Creates a database whose rows were written under schema 0001, migrated up to migration `age`.
 pub async fn make(database: &TestDatabase, age: &str) {
     let mut connection = connect(&database.file("test.db")).await;
     migrate(&mut connection, RELEASED[0].0).await;
@@ -120,8 +120,8 @@ pub async fn user_version(connection: &mut SqliteConnection) -> i64 {
         .unwrap()
 }
 
-/// The database of this schema that is kept.
-fn kept(migration: &str) -> PathBuf {
+/// Returns the path of the fixture database of this schema.
+fn fixture(migration: &str) -> PathBuf {
     let name = migration.replace(".sql", ".db");
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures/databases")
@@ -129,14 +129,14 @@ fn kept(migration: &str) -> PathBuf {
 }
 
 #[tokio::test]
-#[ignore = "run once for each new migration: makes the database that is kept of its schema"]
+#[ignore = "run once for each new migration: writes the fixture database of its schema"]
 async fn fixture_database_of_each_schema_is_written() {
     for (newest, (age, _)) in RELEASED.iter().enumerate() {
-        if kept(age).exists() {
+        if fixture(age).exists() {
             continue;
         }
         let options = SqliteConnectOptions::new()
-            .filename(kept(age))
+            .filename(fixture(age))
             .create_if_missing(true);
         let options = options.auto_vacuum(SqliteAutoVacuum::Incremental);
         let mut connection = options
@@ -161,7 +161,7 @@ async fn fixture_database_of_each_schema_is_written() {
 async fn database_of_every_schema_is_migrated_and_served_with_its_rows() {
     for (level, (age, _)) in (1..).zip(RELEASED) {
         let database = TestDatabase::sqlite();
-        fs::copy(kept(age), database.file("test.db")).expect(age);
+        fs::copy(fixture(age), database.file("test.db")).expect(age);
         let mut connection = connect(&database.file("test.db")).await;
         assert_eq!(user_version(&mut connection).await, level, "{age}");
         connection.close().await.unwrap();
@@ -242,7 +242,7 @@ async fn database_of_a_development_build_is_refused() {
     }
     assert!(
         fs::read(database.file("test.db")).unwrap() == before,
-        "it is left as it was"
+        "the file is unchanged"
     );
 }
 
@@ -255,7 +255,7 @@ async fn file_without_an_applied_migration_is_opened() {
     database.with_execution().await.close().await;
 }
 
-/// They were written by a program that knew the schema of this level.
+/// Asserts that executions written under schema `level` accept reports, appends and starts.
 async fn assert_old_executions_accept_writes(database: &TestDatabase, level: i64) {
     let store = database.open().await;
     assert_eq!(store.history("tasks").await.len(), 4);
@@ -372,7 +372,7 @@ fn every_backend_has_the_same_migrations() {
             assert_eq!(
                 names(&backend),
                 names("sqlite"),
-                "{backend} and sqlite are twins"
+                "{backend} and sqlite have the same migrations"
             );
         }
     }

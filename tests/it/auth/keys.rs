@@ -249,12 +249,12 @@ async fn long_poll_of_a_key_that_expires_meanwhile_is_refused() {
 }
 
 #[tokio::test]
-async fn long_poll_of_a_key_that_stays_outlives_a_replacement_of_keys() {
+async fn long_poll_survives_a_reload_that_keeps_its_key() {
     for action in ["GetExecutionHistory", "DescribeExecution"] {
         let server: Arc<Server> = Server::with_execution().await.into();
         let poll = parked(&server, action).await;
         server.use_keys(KEYS);
-        // A key that may do more still may do this.
+        // A role with more rights includes this right, so the long poll must go on.
         server.use_keys(&KEYS.replace("role = \"reader\"", "role = \"writer\""));
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert!(!poll.is_finished(), "{action}");

@@ -199,7 +199,7 @@ async fn replay_of_a_refused_write_is_refused_after_a_restart() {
     for (call, expected) in &refused {
         assert_eq!(server.code(call.clone()).await, *expected);
     }
-    // What was missing is there now, so only the nonce refuses a replay.
+    // The missing flows and executions exist now, so only the nonce can refuse a replay.
     for call in [create("g"), start("g", "other"), start("f", "later")] {
         assert_eq!(server.code(call).await, "OK");
     }

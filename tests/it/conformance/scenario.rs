@@ -98,7 +98,7 @@ impl<'a> Scenario<'a> {
         }
     }
 
-    /// The values for each time that the step is done; None: those that there are.
+    /// Returns the values for each repetition of the step; one None for a step that is not repeated.
     fn each(&self, step: &Value) -> Vec<Option<Values>> {
         let with = |bound: &Map<String, Value>| {
             let mut values = self.values.clone();
@@ -190,7 +190,7 @@ impl<'a> Scenario<'a> {
         called
     }
 
-    /// Checks what came of a call.
+    /// Checks the outcome of a call.
     fn check_outcome(&mut self, step: &Value, (outcome, took): Called) {
         match (outcome, step.get("error")) {
             (Ok(answer), None) => {

@@ -206,7 +206,7 @@ async fn typescript_client_posts_its_form_in_chunks() {
 async fn create_schedule_may_have_a_signature_version_of_its_own() {
     let server = Server::start().await;
     for (action, expected) in [
-        ("CreateSchedule", "ActionNotSupported"), // answered only after the signature is verified
+        ("CreateSchedule", "ActionNotSupported"), // this answer shows that the signature was accepted
         ("CreateFlow", "InvalidArgument"),
     ] {
         let time = crate::support::call::seconds(crate::support::NOW);

@@ -1,4 +1,4 @@
-//! Appending: what is stored, what is refused, what a repeat answers, what the end sets.
+//! Appends: stored fields, refused batches, idempotent retries, and what an ending event changes.
 
 use flowledger::{
     model::{
@@ -166,19 +166,19 @@ pub async fn retry_with_expected_event_id_is_idempotent(database: TestDatabase) 
         assert_eq!(
             store.append(&batch[1..], None).await,
             ids(3, 4),
-            "by the id inside"
+            "the event's own EventId implies the expected one"
         );
         assert_eq!(
             store.append(&batch[..2], 2).await,
             ids(2, 3),
-            "a part of them"
+            "a retry of the first events only"
         );
     }
     assert_eq!(store.page(1, 10).await, before, "nothing was written");
     assert_eq!(
         store.append(&batch[..1], None).await,
         ids(6, 6),
-        "no id, no repeat"
+        "without an expected EventId it is a new append"
     );
 }
 
@@ -200,7 +200,7 @@ pub async fn retry_matches_events_that_got_a_default_time(database: TestDatabase
     assert_eq!(
         store.append(&[timed], 2).await,
         ids(2, 2),
-        "the time that it got"
+        "equals the default time that the event got"
     );
     let timed = NewEvent {
         time: Some(at(10_001)),
@@ -259,12 +259,12 @@ pub async fn different_events_at_a_taken_event_id_return_conflict(database: Test
     assert_eq!(
         store.append(std::slice::from_ref(&stored), 2).await,
         conflict(4),
-        "a place too early"
+        "one EventId too early"
     );
     assert_eq!(
         store.append(&[event("A")], 1).await,
         conflict(4),
-        "event 1 is another"
+        "event 1 is ExecutionStarted"
     );
     assert_eq!(store.describe("e").await.status, Status::Running);
     assert_eq!(store.append(&[event("A"), stored], 2).await, ids(2, 3));
@@ -312,7 +312,7 @@ pub async fn ending_event_sets_status_stop_time_and_output(database: TestDatabas
     assert_eq!(
         store.describe("e").await.status,
         Status::Running,
-        "its neighbour runs on"
+        "the other execution still runs"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Many callers at once, callers that go away, and the end of a store.
+//! Concurrent appends, cancelled requests, and closing the store while requests are queued.
 
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ use crate::support::{
     test_store::{TestDatabase, append, detailed, event, flow, name, start},
 };
 
-/// Appends one event at the end, wherever that is by now: what an engine does.
+/// Appends one event at the end of the history. Retries with the next EventId of each conflict, as an engine does
+/// that shares its execution with other appenders (optimistic concurrency).
 async fn append_at_the_end(store: &dyn Store, execution: &str, event: NewEvent) {
     let mut expected = 2;
     loop {
@@ -144,7 +145,7 @@ pub async fn cancelled_request_does_not_cancel_its_write(database: TestDatabase)
             store.append_execution_events(append, None).await
         });
         for _ in 0..caller {
-            tokio::task::yield_now().await; // each goes away a little later
+            tokio::task::yield_now().await; // each request is cancelled at a later point of its write
         }
         drop(gone);
     }
@@ -155,7 +156,7 @@ pub async fn cancelled_request_does_not_cancel_its_write(database: TestDatabase)
         assert_eq!(
             store.history(&execution).await.len(),
             3,
-            "what was asked for is done"
+            "the cancelled write is committed"
         );
         let again = append("f", &execution, &batch, 2);
         let again = store
@@ -221,7 +222,7 @@ pub async fn close_during_writes_keeps_exactly_the_acknowledged_events(database:
 pub async fn calls_after_close_return_unavailable(database: TestDatabase) {
     let store = database.with_execution().await.inner;
     store.close().await;
-    store.close().await; // once more does no harm
+    store.close().await; // close is idempotent
     let (f, e) = (name("f"), name("e"));
     let append = append("f", "e", &[event("StepEntered")], None);
     let all_flows = ListFlows {

@@ -1,4 +1,4 @@
-//! Creating flows, starting executions, describing both.
+//! CreateFlow, StartExecution, DescribeFlow and DescribeExecution.
 
 use flowledger::{
     model::{Flow, Status},

@@ -1,4 +1,4 @@
-//! Lists of flows and of executions: in order, in pages, each once.
+//! ListFlows and ListExecutions: order, filters, and keyset pagination that returns each item once.
 
 use flowledger::{
     model::{Execution, Flow, Timestamp},
@@ -8,7 +8,7 @@ use flowledger::{
 use super::upkeep::all_executions;
 use crate::support::test_store::{TestDatabase, TestStore, at, detailed, event, flow, name, start};
 
-/// The names of all flows in pages of this size.
+/// Returns the names of all visible flows, read in pages of `limit`.
 async fn flows(store: &dyn Store, limit: usize, visible: fn(&str) -> bool) -> Vec<String> {
     let (mut names, mut from) = (Vec::new(), None);
     loop {
@@ -33,7 +33,7 @@ async fn flows(store: &dyn Store, limit: usize, visible: fn(&str) -> bool) -> Ve
     }
 }
 
-pub async fn flows_are_listed_by_name_each_once(database: TestDatabase) {
+pub async fn list_flows_returns_each_flow_once_in_name_order(database: TestDatabase) {
     let store = database.open().await.inner;
     assert_eq!(flows(&*store, 10, |_| true).await, [""; 0]);
     for flow_name in ["b", "a-1", "_x", "B", "a", "a_1", "ab"] {
@@ -65,7 +65,7 @@ pub async fn flows_are_listed_by_name_each_once(database: TestDatabase) {
     assert_eq!(
         listed.items[0].name,
         name("a_1"),
-        "a place need not have a flow"
+        "a page may begin at a name that no flow has"
     );
 }
 
@@ -102,7 +102,7 @@ pub async fn flows_are_listed_as_they_are_described(database: TestDatabase) {
     }
 }
 
-/// More hidden flows than one slice of the scan holds.
+/// There are more hidden flows than one slice of the scan reads, so a page must continue with the next slice.
 pub async fn list_flows_skips_any_number_of_hidden_flows(database: TestDatabase) {
     let store = database.open().await.inner;
     let created = (0..600).map(|number| store.create_flow(flow(&format!("f{number:03}")), None));
@@ -115,7 +115,8 @@ pub async fn list_flows_skips_any_number_of_hidden_flows(database: TestDatabase)
     assert_eq!(all.len(), 600);
 }
 
-/// Texts of 1 MB each, in a column that is easily forgotten. Control characters take six bytes in an answer.
+/// The byte limit of a list page must count every text column; `environment` was once left out. Each row has a
+/// million characters there, and a control character takes six bytes as JSON.
 pub async fn list_page_counts_the_bytes_of_every_text(database: TestDatabase) {
     let store = database.open().await;
     for (character, per_page) in [("x", 15..=16), ("\u{1}", 1..=3)] {
@@ -160,7 +161,7 @@ pub async fn list_page_counts_the_bytes_of_every_text(database: TestDatabase) {
     }
 }
 
-/// Executions `e00` to `e09` of flow `f`, two at a time; the odd ones have failed.
+/// Creates executions `e00` to `e09` of flow `f`, two in each second. Those with odd numbers have failed.
 async fn ten_executions(database: &TestDatabase) -> TestStore {
     let store = database.open().await;
     store
@@ -193,7 +194,7 @@ async fn ten_executions(database: &TestDatabase) -> TestStore {
     store
 }
 
-/// All that the list has, in pages of its size; a page may be short.
+/// Returns all executions of the list, read in pages of `list.limit`. A page may be short and have a next one.
 async fn executions(store: &TestStore, list: &ListExecutions) -> Vec<Execution> {
     let mut list = list.clone();
     let mut executions = Vec::new();
@@ -224,7 +225,7 @@ const NEWEST_FIRST: [&str; 10] = [
     "e09", "e08", "e07", "e06", "e05", "e04", "e03", "e02", "e01", "e00",
 ];
 
-pub async fn executions_are_listed_newest_first_each_once(database: TestDatabase) {
+pub async fn list_executions_returns_each_execution_once_newest_first(database: TestDatabase) {
     let store = ten_executions(&database).await;
     for limit in 1..=11 {
         let list = ListExecutions {
@@ -260,7 +261,11 @@ pub async fn executions_are_listed_newest_first_each_once(database: TestDatabase
         .into_iter()
         .filter(|name| *name != "between")
         .collect();
-    assert_eq!(rest, NEWEST_FIRST[4..], "a new one moves no other");
+    assert_eq!(
+        rest,
+        NEWEST_FIRST[4..],
+        "an execution started between two pages shifts no other"
+    );
 }
 
 pub async fn executions_are_listed_as_they_are_described(database: TestDatabase) {

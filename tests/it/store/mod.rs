@@ -1,5 +1,5 @@
-//! The store suite: what the contract of `Store` promises, checked on every backend. A check gets a database
-//! where no store has been yet; what only SQLite can get wrong is in `sqlite`.
+//! The contract of `Store`, tested on every backend. Each test gets a new, empty database. Tests of one backend's
+//! internals are in a module of that backend (`sqlite`).
 
 mod appends;
 mod concurrency;
@@ -11,7 +11,7 @@ pub mod sqlite;
 pub mod tasks;
 pub mod upkeep;
 
-/// Makes each check a test on each backend. A check that is missing here is reported as dead code.
+/// Declares each function as a test on each backend. The compiler reports a function that is missing here as dead code.
 macro_rules! suite {
     ($($file:ident: $($check:ident)+;)+) => {
         mod on_sqlite {
@@ -59,11 +59,11 @@ suite! {
         deleted_flow_and_its_executions_are_not_found
         new_flow_with_the_name_of_a_deleted_one_is_empty;
     lists:
-        flows_are_listed_by_name_each_once
+        list_flows_returns_each_flow_once_in_name_order
         flows_are_listed_as_they_are_described
         list_flows_skips_any_number_of_hidden_flows
         list_page_counts_the_bytes_of_every_text
-        executions_are_listed_newest_first_each_once
+        list_executions_returns_each_execution_once_newest_first
         executions_are_listed_as_they_are_described
         executions_are_filtered_by_status_time_and_prefix
         list_without_matches_is_empty_and_list_of_a_missing_flow_is_refused;

@@ -1,4 +1,4 @@
-//! A nonce is accepted once, whatever the outcome of its write.
+//! Replay protection of writes: the store accepts each nonce once, even if it refuses the write.
 
 use flowledger::{
     model::{NewEvent, Nonce},
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::support::test_store::{TestDatabase, append, at, event, flow, nonce, start};
 
-/// Outcome of each kind of write with this nonce.
+/// Returns the refusal of each kind of write with this nonce, if it is refused.
 async fn outcomes(store: &dyn Store, nonce: Nonce) -> [Option<Refusal>; 7] {
     let nonce = Some(nonce);
     let append = append("f", "e", &[event("StepEntered")], None);
@@ -215,7 +215,7 @@ pub async fn one_of_many_parallel_writes_with_the_same_nonce_succeeds(database: 
 
 const MINUTE: i64 = 60_000;
 
-/// A nonce of a request that was signed and received so many minutes after the start of the test.
+/// Returns the nonce of a request. `signed` and `received` are minutes after the start of the test.
 fn timed(digest: u8, signed: i64, received: i64) -> Nonce {
     Nonce {
         signed_at: at(signed * MINUTE),
@@ -230,15 +230,16 @@ async fn refusal(store: &dyn Store, nonce: Nonce) -> Option<Refusal> {
     appended.unwrap().err()
 }
 
-/// Lets the store run for so many minutes, which it does in a moment.
+/// Advances tokio's clock by `minutes`, because nonces age by the monotonic clock.
 async fn run_for(minutes: u64) {
     tokio::time::pause();
     tokio::time::advance(std::time::Duration::from_secs(60 * minutes)).await;
     tokio::time::resume();
 }
 
-/// Waits until a write that was signed so long ago is refused because nonces are forgotten.
-async fn forgets(store: &dyn Store, signed: i64) {
+/// Waits until the store has deleted nonces that were signed at `signed` or later; it then refuses new nonces of that
+/// time, because they may be replays.
+async fn wait_until_nonces_are_deleted(store: &dyn Store, signed: i64) {
     for tries in 0..=200 {
         let fresh = u8::try_from(50 + tries).unwrap();
         match refusal(store, timed(fresh, signed, 40)).await {
@@ -246,7 +247,7 @@ async fn forgets(store: &dyn Store, signed: i64) {
             _ => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
         }
     }
-    panic!("nothing is forgotten");
+    panic!("no nonce was deleted");
 }
 
 pub async fn forgotten_nonce_is_refused_by_its_signed_time(database: TestDatabase) {
@@ -257,21 +258,21 @@ pub async fn forgotten_nonce_is_refused_by_its_signed_time(database: TestDatabas
     assert_eq!(
         refusal(store, ahead).await,
         None,
-        "the clock is ahead for a moment"
+        "signed while the server's clock was ahead"
     );
     run_for(32).await;
     assert_eq!(refusal(store, old).await, Some(Refusal::NonceUsed));
     assert_eq!(refusal(store, timed(3, 31, 32)).await, None);
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     run_for(32).await;
-    forgets(store, 0).await;
+    wait_until_nonces_are_deleted(store, 0).await;
     let forgotten = Some(Refusal::SignedTooEarly(at(0)));
     assert_eq!(refusal(store, old).await, forgotten);
     assert_eq!(refusal(store, ahead).await, Some(Refusal::NonceUsed));
     assert_eq!(
         refusal(store, timed(4, 1, 64)).await,
         None,
-        "not refused in vain"
+        "signed after the newest deleted nonce"
     );
     test_store.close().await;
     let store = database.open().await.inner;

@@ -1,4 +1,5 @@
-//! Pages of a history. That any pages put together are the history is in `properties`.
+//! Pages of a history (keyset pagination on the EventId). `properties::histories` tests that pages of any size add up
+//! to the whole history.
 
 use std::{pin::pin, time::Duration};
 
@@ -11,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::support::test_store::{TestDatabase, TestStore, detailed, event, events_of, name};
 
-/// Ten events with the ids 1 to 10.
+/// Creates execution `e` with EventIds 1 to 10.
 async fn ten_events(database: &TestDatabase) -> TestStore {
     let store = database.with_execution().await;
     let events = vec![event("StepEntered"); 9];
@@ -83,7 +84,7 @@ pub async fn read_sees_every_acknowledged_write(database: TestDatabase) {
     }
 }
 
-/// An execution with events 2 to `last`, each with the largest detail.
+/// Creates execution `e`, whose events 2 to `last` have details of the maximum size.
 async fn largest_events(database: &TestDatabase, last: i64) -> TestStore {
     let store = database.with_execution().await;
     let largest = detailed("StepEntered", &"x".repeat(EVENT_DETAIL_MAX_BYTES));
@@ -135,7 +136,8 @@ pub async fn backward_page_of_the_largest_events_is_complete(database: TestDatab
     assert_eq!(page.next, None);
 }
 
-/// A backward page takes two reads: of the last EventId, and of the events before it.
+/// A backward page takes two reads: one of the last EventId, one of the events before it. An append between the two
+/// must not appear on the page.
 pub async fn backward_page_leaves_out_events_appended_while_it_is_read(database: TestDatabase) {
     let store = ten_events(&database).await;
     let (flow, execution) = (name("f"), name("e"));
@@ -150,7 +152,7 @@ pub async fn backward_page_leaves_out_events_appended_while_it_is_read(database:
             .get_execution_history(&flow, &execution, &newest)
     );
     assert!(page.as_mut().now_or_never().is_none());
-    sleep(Duration::from_millis(100)).await; // it looks at the end
+    sleep(Duration::from_millis(100)).await; // lets the first read finish
     store.append(&[event("StepExited")], 11).await.unwrap();
     let page = page.await.unwrap().unwrap();
     assert_eq!(ids(&page)[0], page.last_event_id);

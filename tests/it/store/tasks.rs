@@ -1,4 +1,4 @@
-//! Stopping an execution, reporting a task, waiting for news.
+//! Stopped executions, task reports, and the subscriptions behind long polls.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub fn stop(execution: &str) -> StopExecution {
     }
 }
 
-/// The report that the task submitted with this event of an execution of flow `f` has succeeded.
+/// Returns the report that a task of flow `f` has succeeded; `submitted` is the EventId of its `TaskSubmitted` event.
 pub fn report(execution: &str, submitted: i64) -> ReportTask {
     ReportTask {
         flow: name("f"),
@@ -122,7 +122,7 @@ pub async fn task_that_its_engine_ended_cannot_be_reported(database: TestDatabas
     assert_eq!(
         late,
         Err(Refusal::TaskAlreadyCompleted(8)),
-        "its execution is over"
+        "its execution has ended"
     );
     assert_eq!(store.history("e").await.len(), 9);
 }
@@ -205,7 +205,7 @@ pub async fn task_key_survives_a_restart(database: TestDatabase) {
     assert_eq!(TaskToken::verify(&text, store.task_key()), Some(token));
 }
 
-async fn news(changes: &mut Subscription) -> bool {
+async fn is_notified(changes: &mut Subscription) -> bool {
     timeout(Duration::from_millis(50), changes.changed())
         .await
         .is_ok()
@@ -216,14 +216,17 @@ pub async fn subscription_is_notified_of_every_append(database: TestDatabase) {
     store.start("other").await.unwrap();
     let mut changes = store.inner.subscribe(&name("f"), &name("e"));
     let mut second = store.inner.subscribe(&name("f"), &name("e"));
-    assert!(!news(&mut changes).await, "what came before is no news");
+    assert!(
+        !is_notified(&mut changes).await,
+        "appends before the subscription do not notify"
+    );
     store.append(&[event("TaskSubmitted")], 2).await.unwrap();
-    assert!(news(&mut changes).await && news(&mut second).await);
-    assert!(!news(&mut changes).await, "once");
+    assert!(is_notified(&mut changes).await && is_notified(&mut second).await);
+    assert!(!is_notified(&mut changes).await, "once");
     drop(second);
     store.append_to("other", &[event("A")], 2).await.unwrap();
     store.append(&[event("A")], 9).await.unwrap_err();
-    let used = Some(nonce(1)); // each of these would be done, but for its nonce
+    let used = Some(nonce(1)); // the next writes are refused only because their nonce is used
     let inner = &store.inner;
     inner
         .create_flow(flow("f"), used)
@@ -246,8 +249,8 @@ pub async fn subscription_is_notified_of_every_append(database: TestDatabase) {
         .unwrap()
         .unwrap_err();
     assert!(
-        !news(&mut changes).await,
-        "neither of others nor of what was refused"
+        !is_notified(&mut changes).await,
+        "appends to other executions and refused writes do not notify"
     );
     store
         .inner
@@ -255,20 +258,20 @@ pub async fn subscription_is_notified_of_every_append(database: TestDatabase) {
         .await
         .unwrap()
         .unwrap();
-    assert!(news(&mut changes).await);
-    store.append(&[event("A")], 4).await.unwrap(); // before anybody waits
-    assert!(news(&mut changes).await);
+    assert!(is_notified(&mut changes).await);
+    store.append(&[event("A")], 4).await.unwrap(); // before the subscriber waits
+    assert!(is_notified(&mut changes).await);
     store
         .inner
         .stop_execution(stop("e"), None)
         .await
         .unwrap()
         .unwrap();
-    assert!(news(&mut changes).await);
+    assert!(is_notified(&mut changes).await);
     assert_eq!(
         store.describe("e").await.status,
         Status::Stopped,
-        "news comes after the write"
+        "the notification follows the commit"
     );
 }
 
@@ -283,7 +286,10 @@ pub async fn subscription_ends_with_the_execution_or_the_flow(database: TestData
     let soon = Duration::from_millis(50);
     let late = Duration::from_secs(10);
     store.append(&[event("A")], 2).await.unwrap();
-    assert!(timeout(soon, &mut ended).await.is_err(), "it goes on");
+    assert!(
+        timeout(soon, &mut ended).await.is_err(),
+        "the execution still runs"
+    );
     store.append(&[event("ExecutionFailed")], 3).await.unwrap();
     assert!(timeout(late, &mut ended).await.is_ok());
     store
@@ -295,7 +301,7 @@ pub async fn subscription_ends_with_the_execution_or_the_flow(database: TestData
     assert!(timeout(late, &mut stopped).await.is_ok());
     assert!(
         timeout(soon, &mut deleted).await.is_err(),
-        "its neighbours are no matter of his"
+        "the end of another execution does not notify"
     );
     let deletion = FlowDeletion {
         name: name("f"),

@@ -1,4 +1,4 @@
-//! Changing flows and deleting them.
+//! UpdateFlow and DeleteFlow.
 
 use flowledger::{
     model::{Flow, NewEvent},
@@ -8,7 +8,7 @@ use flowledger::{
 use super::tasks::{report, stop};
 use crate::support::test_store::{TestDatabase, TestStore, append, at, event, flow, name, start};
 
-/// A change of flow `f` that changes nothing but when it was changed.
+/// Returns a change of flow `f` that sets only the time of modification.
 pub fn change() -> FlowChange {
     FlowChange {
         name: name("f"),
@@ -41,7 +41,7 @@ pub fn all_executions(flow: &str) -> ListExecutions {
     }
 }
 
-/// The flow as it is after a change, which is also what the change answers.
+/// Applies the change and returns the flow. Asserts that UpdateFlow and DescribeFlow return the same.
 async fn updated(store: &dyn Store, change: FlowChange) -> Flow {
     let answered = store.update_flow(change, None).await.unwrap().unwrap();
     let described = store.describe_flow(&name("f")).await.unwrap().unwrap();
@@ -142,8 +142,8 @@ pub async fn execution_keeps_the_definition_and_environment_it_started_with(
     }
 }
 
-/// What every method says about flow `f` and its execution `e`.
-async fn said(store: &dyn Store) -> Vec<Option<Refusal>> {
+/// Returns the refusal of each method for flow `f` and its execution `e`, if it refuses.
+async fn refusals(store: &dyn Store) -> Vec<Option<Refusal>> {
     let (f, e) = (name("f"), name("e"));
     let append = append("f", "e", &[event("A")], None);
     let query = HistoryQuery::range(1, 1);
@@ -187,9 +187,9 @@ pub async fn deleted_flow_and_its_executions_are_not_found(database: TestDatabas
         .unwrap()
         .unwrap();
     let gone = vec![Some(Refusal::FlowNotExists); 10];
-    assert_eq!(said(&*store.inner).await, gone);
+    assert_eq!(refusals(&*store.inner).await, gone);
     store.close().await;
-    assert_eq!(said(&*database.open().await.inner).await, gone);
+    assert_eq!(refusals(&*database.open().await.inner).await, gone);
 }
 
 pub async fn new_flow_with_the_name_of_a_deleted_one_is_empty(database: TestDatabase) {
@@ -238,5 +238,5 @@ pub async fn new_flow_with_the_name_of_a_deleted_one_is_empty(database: TestData
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(of_g.items.len(), 1, "its neighbour stays");
+    assert_eq!(of_g.items.len(), 1, "the execution of the other flow stays");
 }

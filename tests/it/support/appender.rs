@@ -24,9 +24,10 @@ use super::{
     audit::{Batch, StoredBatch},
 };
 
-/// Of so many requests one is sent in part, and one is sent whole and its connection closed before the answer.
+/// One request in this many is sent only in part; another one is sent whole, and its connection is closed before the
+/// answer.
 const HANG_UP_ONE_IN: u32 = 20;
-/// Of so many batches one ends the execution.
+/// One batch in this many ends the execution.
 const END_ONE_IN: u32 = 150;
 
 /// Appends to execution `family-0` of flow `f` until it has ended, then to `family-1` and so on.

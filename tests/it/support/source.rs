@@ -20,7 +20,7 @@ pub fn files(folder: &str) -> Vec<Source> {
     files_with(folder, "rs")
 }
 
-/// All files in a folder of this package whose names end so, by path.
+/// Returns all files with this extension in a folder of this package and its subfolders, sorted by path.
 pub fn files_with(folder: &str, extension: &str) -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders = vec![root.join(folder)];
@@ -46,7 +46,7 @@ pub fn files_with(folder: &str, extension: &str) -> Vec<Source> {
 }
 
 impl Source {
-    /// A text that is no Rust.
+    /// Returns a file that is not Rust: only its whole text is known.
     pub fn document(path: &str, text: &str) -> Self {
         Source {
             path: path.to_owned(),

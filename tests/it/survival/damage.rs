@@ -181,7 +181,7 @@ impl Written {
     }
 }
 
-/// What was counted.
+/// Counts of outcomes.
 #[derive(Debug, Default)]
 struct Counts {
     files: usize,

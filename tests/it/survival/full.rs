@@ -131,7 +131,7 @@ impl Appender {
             .expect("ready again");
     }
 
-    /// Fills the disk, reads, makes room, and appends again.
+    /// Fills the disk, reads, frees space, and appends again.
     async fn fills_and_recovers(&mut self, make_full: impl Fn(), make_room: impl Fn()) {
         self.append().await;
         make_full();

@@ -1,4 +1,5 @@
-//! Fault injection and load tests: each promise is attacked, and the outcomes are counted.
+//! Fault injection and load tests. They count their outcomes; docs/RELIABILITY.md describes each test and quotes the
+//! counts of its last long run.
 
 mod client;
 mod crash;

@@ -1,5 +1,5 @@
-//! One server, one file: a second server is refused by whatever name it finds the file, and a server whose
-//! files are taken away stops at once.
+//! One server for one file: a second server is refused, even if it opens the file by another name, and a server whose
+//! files are deleted, renamed or replaced stops (fail-stop).
 
 use std::{
     fs,
@@ -44,7 +44,7 @@ async fn server(database: &TestDatabase) -> Process {
     server
 }
 
-/// Starts a second server and returns its exit code and what it said.
+/// Starts a second server and returns its exit code and its standard error.
 async fn second_server(folder: &Path, file: &Path) -> (Option<i32>, String) {
     let url = format!("sqlite://{}", file.display());
     let mut second = Command::from(command(folder, &["serve", "--listen", "127.0.0.1:0"]));
@@ -78,7 +78,7 @@ async fn second_server_is_refused_by_any_name_of_the_file() {
     assert_eq!(first.stop().await, End::Stopped);
 }
 
-/// A way in which somebody takes a file away.
+/// A way to remove or replace a file of a running server, with its name for messages.
 type Taking = (&'static str, fn(&Path));
 
 fn other(file: &Path) -> PathBuf {

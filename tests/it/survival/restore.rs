@@ -1,5 +1,5 @@
-//! Copies and restores: a database that is not the one that was here last is noticed, and refuses what may be a
-//! replay. A plain restart and a restart after a crash refuse nothing.
+//! Restored and copied databases: a start recognises that another or an older database is in place, gives it a new
+//! incarnation, and refuses writes that may be replays. A plain restart and a restart after a crash refuse nothing.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -21,7 +21,7 @@ fn token() -> TaskToken {
     }
 }
 
-/// A nonce of a request that was signed so many minutes after the start of the test and arrived at once.
+/// Returns the nonce of a request that was signed and received `minutes` after the start of the test.
 fn signed(digest: u8, minutes: i64) -> Nonce {
     Nonce {
         signed_at: at(minutes * MINUTE),
@@ -49,7 +49,8 @@ fn copy(from: &TestDatabase, to: &TestDatabase, names: &[&str]) {
     }
 }
 
-/// Asserts that the store took the database for the one that was here last, or for a copy.
+/// Asserts that the store took the database for the one that the last server had (`same`), or for a copy: a copy
+/// refuses old task tokens and writes signed before it was opened.
 async fn is_same(store: &TestStore, text: &str, same: bool) {
     let verified = TaskToken::verify(text, store.inner.task_key());
     assert_eq!(verified.is_some(), same, "a task token");
@@ -106,7 +107,7 @@ async fn restored_older_copy_is_a_new_incarnation() {
         is_same(&store, &text, false).await;
         let text = token().sign(store.inner.task_key());
         store.close().await;
-        // From then on it is the database that was here last.
+        // The next start finds the database that the last server had, so it keeps the incarnation.
         let store = store::open(&database.url, at(20 * MINUTE)).await.unwrap();
         assert!(TaskToken::verify(&text, store.task_key()).is_some());
         assert_eq!(refusal(&*store, signed(12, 12)).await, None);
@@ -150,7 +151,7 @@ async fn older_copy_of_a_run_that_crashed_is_noticed_after_a_minute_of_writes() 
     is_same(&open_later(&backup).await, &text, false).await;
 }
 
-/// Waits until a file has other content.
+/// Waits until the file no longer has this content.
 async fn changed(file: &Path, content: &[u8]) {
     for _ in 0..1000 {
         if fs::read(file).unwrap() != content {
@@ -177,7 +178,7 @@ async fn assert_refused(database: &TestDatabase, why: &str) {
         "{refused}"
     );
     assert_eq!(fs::read(database.file("test.db")).unwrap(), before);
-    // What the line says to do helps.
+    // The message says which files to remove; after that the start succeeds.
     fs::remove_file(database.file("test.db-wal")).unwrap();
     let _ = fs::remove_file(database.file("test.db-shm"));
     let store = database.open().await;

@@ -138,7 +138,7 @@ pub fn import_cycles(sources: &[Source]) -> Vec<String> {
     for source in sources {
         let own = module_path(&source.path);
         for path in imports(source) {
-            // Both belong to a folder in which their ways part: there one imports the other.
+            // Records the import between the two children of the deepest folder that contains both files.
             let common = own.iter().zip(&path).take_while(|(a, b)| a == b).count();
             if common >= own.len() || common >= path.len() {
                 continue;

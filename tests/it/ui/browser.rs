@@ -94,7 +94,7 @@ async fn demo_pages_work_in_both_themes() {
             .save_screenshot(&format!("failed-{theme}.png"), None)
             .await;
         if theme == "light" {
-            // The picture of the README: docs/timeline.png is a copy of it.
+            // docs/timeline.png, which the README shows, is a copy of this screenshot.
             browser
                 .save_screenshot("timeline.png", Some("#timeline"))
                 .await;

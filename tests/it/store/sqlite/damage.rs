@@ -1,4 +1,4 @@
-//! A damaged file: every page is either what was written or an error, never anything else.
+//! Corruption: a read of a damaged file returns what was written or `Error::Corrupt`, never anything else.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ use crate::support::test_store::{
     TestDatabase, TestStore, append, at, detailed, event, flow, name, start,
 };
 
-/// Execution 1 is `e`, execution 2 is `other`; both have the ids 1 to 6.
+/// Kinds of damage, each with its SQL. Execution 1 is `e`, execution 2 is `other`; both have EventIds 1 to 6.
 const DAMAGES: [(&str, &str); 17] = [
     ("a letter", "UPDATE events SET json = replace(json, 'e 3', 'e 8') WHERE execution = 1"),
     ("a byte less", "UPDATE events SET json = substr(json, 2) WHERE execution = 1 AND event_id = 3"),
@@ -61,7 +61,7 @@ fn five_events(execution: &str) -> Vec<NewEvent> {
         .collect()
 }
 
-/// Two executions of six events each.
+/// Creates executions `e` and `other` with six events each.
 async fn written(database: &TestDatabase) -> TestStore {
     let store = database.with_execution().await;
     store.start("other").await.unwrap();
@@ -74,7 +74,7 @@ async fn written(database: &TestDatabase) -> TestStore {
     store
 }
 
-/// All pages of `e` there can be, with the ids that they should hold.
+/// Reads all possible pages of `e`. Returns for each the first and the last EventId that it should have.
 async fn pages(store: &TestStore) -> Vec<(i64, i64, Result<HistoryPage, Error>)> {
     let mut pages = Vec::new();
     for first in 1..=7 {
@@ -181,8 +181,8 @@ async fn index_entry_that_leads_to_another_name_is_an_error() {
     }
     store.close().await;
     let whole = fs::read(database.file("test.db")).unwrap();
-    // In an index the id follows the name. One now leads to another flow, to an execution of another flow,
-    // and to another execution of the same flow.
+    // An index entry is the name followed by the row id. Each case changes one row id, so that the entry leads to
+    // another flow, to an execution of another flow, or to another execution of the same flow.
     for (entry, damaged, flow, execution) in [
         (b"flow-two\x02", b"flow-two\x03", "flow-two", "run-one"),
         (
@@ -294,7 +294,7 @@ async fn index_entry_that_leads_to_another_name_is_an_error() {
 async fn retry_that_meets_a_damaged_event_is_an_error() {
     for (damage, sql) in DAMAGES {
         if damage == "no first event" {
-            continue; // a repeat of what follows it does not meet it
+            continue; // a retry of events 2 to 6 does not read event 1
         }
         let database = TestDatabase::sqlite();
         written(&database).await.close().await;
@@ -308,7 +308,11 @@ async fn retry_that_meets_a_damaged_event_is_an_error() {
         let other = store
             .append_to("other", &five_events("other")[4..], 6)
             .await;
-        assert_eq!(other.unwrap().last, 6, "{damage}: its neighbour is whole");
+        assert_eq!(
+            other.unwrap().last,
+            6,
+            "{damage}: the other execution is undamaged"
+        );
         let next = store.try_append(&five_events("e"), 7).await;
         match damage {
             "no last event" | "no events" => {
@@ -317,7 +321,7 @@ async fn retry_that_meets_a_damaged_event_is_an_error() {
             _ => assert_eq!(
                 next.unwrap().unwrap().last,
                 11,
-                "{damage}: the end is where it was"
+                "{damage}: the last event is undamaged"
             ),
         }
     }
@@ -370,7 +374,7 @@ async fn write_that_meets_damage_does_not_fail_its_group() {
     )
     .await;
     let store = database.open().await;
-    // All of them wait while the first transaction is on its way, and share the next one.
+    // All appends queue behind the first transaction, and share the next one (group commit).
     let appends = (0..40).map(|number| {
         let store = store.inner.clone();
         tokio::spawn(async move {
@@ -393,7 +397,8 @@ async fn write_that_meets_damage_does_not_fail_its_group() {
     assert!(store.inner.ready().await.is_ok());
 }
 
-/// What no look-up foresees fails within the one statement that all of a group share.
+/// The look-up before a group's write does not notice this failure, so the one statement that writes the whole group
+/// fails. The writer then must retry each append alone.
 #[tokio::test]
 async fn failing_write_does_not_fail_its_group() {
     let database = TestDatabase::sqlite();
@@ -421,7 +426,8 @@ async fn failing_write_does_not_fail_its_group() {
 
 #[tokio::test]
 async fn read_that_meets_damage_does_not_fail_its_group() {
-    // The sum of two such checksums is too large for the statement: all pages that share it fail at first.
+    // With the second damage, summing the checksums overflows, so the statement fails for all pages that share it.
+    // The reader then must retry each page alone.
     for sql in [
         "UPDATE events SET checksum = 0 WHERE execution = 1",
         "UPDATE events SET checksum = 9223372036854775807 WHERE execution = 1",
@@ -432,7 +438,7 @@ async fn read_that_meets_damage_does_not_fail_its_group() {
         store.close().await;
         assert_eq!(run_on(&database.file("test.db"), sql).await, 6);
         let store = database.open().await;
-        // Many more than there are readers, asked for at once.
+        // Many more requests than readers, so that readers coalesce them.
         let executions = ["e", "other"].iter().cycle().take(200);
         let reads = executions.map(async |execution| {
             let page = store.try_page_of(execution, 1, 10).await;

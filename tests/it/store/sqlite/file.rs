@@ -1,4 +1,4 @@
-//! The file: its name, whose it is, who has it open, what is in it when.
+//! The database file: which URLs are accepted, which files are refused, the lock, and what is on disk when.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ async fn refusal(url: &str) -> String {
     store::open(url, at(0)).await.err().expect("it is refused")
 }
 
-/// Names and contents of the files there, but of indexes of write-ahead logs, which readers change too.
+/// Returns name and content of each file in the folder, except WAL indexes (`-shm`), which even readers change.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let paths = fs::read_dir(folder)
         .unwrap()
@@ -134,7 +134,7 @@ async fn write_ahead_log_of_another_program_is_unchanged() {
     let sql = "PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)";
     sqlx::raw_sql(sql).execute(&mut other).await.unwrap();
     for file in ["test.db", "test.db-wal"] {
-        fs::copy(source.file(file), database.file(file)).unwrap(); // as if it had been killed
+        fs::copy(source.file(file), database.file(file)).unwrap(); // what a killed process leaves
     }
     let before = files(&database.file(""));
     let refusal = refusal(&database.url).await;
@@ -234,7 +234,7 @@ async fn second_process_on_the_same_file_reports_it_and_exits() {
         tokio::time::sleep(Duration::from_millis(10)).await;
         waited += 1;
     }
-    let _ = second.kill(); // it has ended, or the test fails below
+    let _ = second.kill(); // if it still runs, the exit code fails the test below
     let output = second.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");

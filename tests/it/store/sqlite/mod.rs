@@ -1,4 +1,4 @@
-//! What only SQLite can get wrong.
+//! Tests of the SQLite backend: its file, its transactions and query plans, corruption.
 
 mod damage;
 mod file;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
-/// A connection of somebody else.
+/// Opens a connection beside the store's own, as another program would.
 pub async fn connect(file: &Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(file);
     options.create_if_missing(true).connect().await.unwrap()

@@ -1,4 +1,5 @@
-//! How the work is done: what reads and writes cost, what is cleaned up, what people see.
+//! How the SQLite backend works inside: locks, transactions and group commit, checkpoints, scan limits, the purge of
+//! deleted flows, query plans.
 
 use std::{fs, time::Duration};
 
@@ -111,12 +112,12 @@ async fn failed_transaction_writes_nothing_and_the_next_one_works() {
         .execute(&mut shell)
         .await
         .unwrap();
-        assert!(store.inner.ready().await.is_err(), "it cannot write");
+        assert!(store.inner.ready().await.is_err(), "its probe cannot write");
         sqlx::raw_sql("DROP TRIGGER full")
             .execute(&mut shell)
             .await
             .unwrap();
-        assert!(store.inner.ready().await.is_ok(), "it tries by itself");
+        assert!(store.inner.ready().await.is_ok(), "its probe writes again");
         assert_eq!(store.history("e").await.len(), 1);
         assert_eq!(store.describe("e").await.status, Status::Running);
         let appended = store.append(&[event("A"), event("B")], 2).await;
@@ -126,7 +127,8 @@ async fn failed_transaction_writes_nothing_and_the_next_one_works() {
     }
 }
 
-/// How many transactions the write-ahead log holds: the frames that say how large the file is after them.
+/// Returns the number of transactions in the write-ahead log. The last frame of each transaction, and no other,
+/// contains the size of the database after the commit.
 fn transactions(log: &[u8]) -> usize {
     let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());
     let frame = 24 + usize::try_from(number(8)).unwrap(); // a header and a page
@@ -232,14 +234,14 @@ async fn list_with_a_rare_prefix_stops_at_the_scan_limit() {
             }
         }
         assert!(names == expected, "{} of {prefix}", names.len());
-        assert_eq!(pages, 3, "each looks at so many");
+        assert_eq!(pages, 3, "21,001 executions, 10,000 per page (scan limit)");
     }
 }
 
-/// How many rows each table has that holds something of flows; and how many pages hold nothing.
-async fn left(database: &TestDatabase) -> [i64; 6] {
+/// Returns the number of rows of each table with data of flows, and the number of free pages.
+async fn rows_and_free_pages(database: &TestDatabase) -> [i64; 6] {
     let mut connection = connect(&database.file("test.db")).await;
-    let mut left = [0; 6];
+    let mut counts = [0; 6];
     let tables = [
         "flows",
         "definitions",
@@ -247,7 +249,7 @@ async fn left(database: &TestDatabase) -> [i64; 6] {
         "events",
         "ended_tasks",
     ];
-    for (count, table) in left.iter_mut().zip(tables) {
+    for (count, table) in counts.iter_mut().zip(tables) {
         let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
         *count = sqlx::query_scalar(sql)
             .fetch_one(&mut connection)
@@ -255,20 +257,20 @@ async fn left(database: &TestDatabase) -> [i64; 6] {
             .unwrap();
     }
     let free = sqlx::query_scalar("PRAGMA freelist_count");
-    left[5] = free.fetch_one(&mut connection).await.unwrap();
+    counts[5] = free.fetch_one(&mut connection).await.unwrap();
     connection.close().await.unwrap();
-    left
+    counts
 }
 
-/// Waits until so much is left, for ten seconds at most.
-async fn comes_to(database: &TestDatabase, expected: [i64; 6]) {
+/// Waits at most ten seconds for the background purge to leave these numbers of rows and free pages.
+async fn purged_to(database: &TestDatabase, expected: [i64; 6]) {
     for _ in 0..1000 {
-        if left(database).await == expected {
+        if rows_and_free_pages(database).await == expected {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(left(database).await, expected);
+    assert_eq!(rows_and_free_pages(database).await, expected);
 }
 
 #[tokio::test]
@@ -287,17 +289,17 @@ async fn purge_continues_after_a_restart_and_frees_space() {
     for execution in ["e", "second"] {
         store.append_to(execution, &events, 2).await.unwrap();
     }
-    assert_eq!(left(&database).await, [2, 2, 2, 1006, 2, 0]);
+    assert_eq!(rows_and_free_pages(&database).await, [2, 2, 2, 1006, 2, 0]);
     store.close().await;
     let file = database.file("test.db");
     let large = fs::metadata(&file).unwrap().len();
-    // As a process leaves it that is killed right after the answer.
+    // The state that a process leaves when it is killed right after it has answered DeleteFlow (soft delete).
     run_on(&file, "UPDATE flows SET deleted_at = 1 WHERE name = 'f'").await;
     let store = database.open().await;
-    comes_to(&database, [1, 1, 0, 0, 0, 0]).await;
+    purged_to(&database, [1, 1, 0, 0, 0, 0]).await;
     let deleted = store.inner.delete_flow(deletion("g"), None).await;
-    assert!(deleted.unwrap().is_ok(), "it was not touched");
-    comes_to(&database, [0; 6]).await;
+    assert!(deleted.unwrap().is_ok(), "the purge left the other flow");
+    purged_to(&database, [0; 6]).await;
     store.close().await;
     let small = fs::metadata(&file).unwrap().len();
     assert!(small * 4 < large, "{large} bytes became {small}");
@@ -337,7 +339,7 @@ async fn readable_events_view_shows_histories_as_a_table() {
     assert_eq!(text, "fe2StepEntered2026-11-22T12:00:10.000Z1步骤 \"1\"");
 }
 
-/// Steps of plans that look at no more rows than they must, or at few.
+/// Steps of query plans that are allowed although they use no index: they read no table, or one with few rows.
 const FINE: [&str; 6] = [
     "VIRTUAL TABLE",
     "CONSTANT ROW",
@@ -362,12 +364,12 @@ async fn every_statement_finds_its_rows_by_an_index() {
     for source in source::files("src/store/sqlite") {
         let once = ["/open.rs", "/file.rs", "/check.rs"];
         if once.iter().any(|file| source.path.ends_with(file)) {
-            continue; // what is asked once
+            continue; // statements that run once per start or check
         }
         let without_tests = source.text.split("#[cfg(test)]").next().unwrap();
         let source = Source::new(&source.path, without_tests);
         let composed = source.words().filter(|word| *word == "AssertSqlSafe");
-        // The trigger of appends is made of statements that are literals: it needs the name, and uses it.
+        // The trigger of appends is composed at run time, from statements that are literals and are checked here.
         let allowed = if source.path.ends_with("/append_execution_events.rs") {
             2
         } else {
@@ -380,12 +382,13 @@ async fn every_statement_finds_its_rows_by_an_index() {
         );
         for statement in &source.literals {
             let verb = statement.split_whitespace().next().unwrap_or_default();
-            // What a trigger unfolds into statements that stand here too has no plan of its own.
+            // The insert that fires the trigger has no plan of its own; the trigger's statements are checked here.
             let unfolded = statement.starts_with("INSERT INTO temp.");
             if unfolded || !["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&verb) {
                 continue;
             }
-            // An insert looks for children only while a foreign key is violated; the plan cannot tell.
+            // The plan of an INSERT contains a scan for child rows, which SQLite runs only while a foreign key is
+            // violated. So INSERTs are explained without foreign keys.
             let pragma = format!("PRAGMA foreign_keys = {}", verb != "INSERT");
             let pragma = sqlx::raw_sql(AssertSqlSafe(pragma));
             pragma.execute(&mut connection).await.unwrap();
