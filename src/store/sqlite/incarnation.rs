@@ -1,10 +1,10 @@
-//! Which database this is, and which run of a server had it last: noticed at a start are a copy that was
-//! restored and a write-ahead log that belongs to another file.
+//! The identity and age of a database, by which a start recognises a restored copy and a write-ahead log (WAL) that
+//! belongs to another file.
 //!
-//! The database has the truth in its table `incarnation`. A small run file beside it (`FILE.run`) remembers what
-//! the last server knew; it does not travel with a copy. Where the two do not fit together, the database is
-//! taken for a copy and gets a new incarnation: nonces of writes that came after the copy are not in it, so
-//! what was signed before is refused, and task tokens of the old incarnation are refused by a new key.
+//! The database stores both in its table `incarnation`. A small run file beside it (`FILE.run`) stores what the last
+//! server knew, and is not part of a backup. If the two do not match, the start takes the database for a copy and gives
+//! it a new incarnation. A copy lacks the nonces of later writes, so writes signed before the start are refused; a new
+//! key refuses the task tokens of the old incarnation.
 
 use std::{
     fs::{File, OpenOptions},
@@ -18,37 +18,37 @@ use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteConn
 use super::{file::with_suffix, lock::MODE};
 use crate::{model::Timestamp, store::Error};
 
-/// What the run file says. Its length is always the same, so that it is overwritten in one piece.
+/// The content of the run file. Its length is constant, so that one write replaces it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Record {
-    /// Whether the last server stopped in good order.
+    /// Whether the last server stopped cleanly.
     stopped: bool,
     id: String,
-    /// The database is at least as old as this, also without its write-ahead log.
+    /// A lower bound of the database's `Incarnation::minute`, even without its write-ahead log.
     minute: i64,
 }
 
-/// The run file, open as long as the database is.
+/// The run file. It stays open while the database is open.
 pub(super) struct RunFile {
     file: File,
     path: PathBuf,
     record: Option<Record>,
 }
 
-/// The row of the table.
+/// The row of the table `incarnation`.
 pub(super) struct Incarnation {
     id: String,
-    /// Minutes in which servers wrote, since the database was created; each start and stop counts too.
+    /// The database's age: the number of minutes in which servers wrote, plus one for each start and stop.
     pub minute: i64,
     /// Milliseconds since 1970: writes signed at or before are refused.
     pub refused_until: i64,
 }
 
-/// An id that no database has, while it is not known.
+/// The id in the run file until the database's id is known. No database has it.
 const UNKNOWN: &str = "00000000000000000000000000000000";
-/// Every run file begins with this.
+/// The beginning of every run file.
 const PREFIX: &str = "flowledger run ";
-/// Bytes of a run file are few; a longer file is not ours.
+/// Bytes that are read of a run file. Ours has fewer; a longer file belongs to another program.
 const READ_MAX_BYTES: u64 = 256;
 
 impl Record {
@@ -65,18 +65,18 @@ impl Record {
     fn text(&self) -> String {
         let state = if self.stopped { "stopped" } else { "running" };
         let facts = format!("{state} {} {:020}", self.id, self.minute);
-        // A torn write may mix two ids; the checksum tells it from the id of another database.
+        // A torn write may mix two ids; without the checksum the mix would pass for the id of another database.
         let checksum = crc32fast::hash(facts.as_bytes());
         format!("{PREFIX}{facts} {checksum:08x}\n")
     }
 }
 
 impl RunFile {
-    /// Opens the run file of a database, wherever a link to it leads, or creates it.
+    /// Opens or creates the run file of a database. If `database` is a symbolic link, the file is beside its target.
     ///
     /// # Errors
     ///
-    /// What to tell the operator, also where a file of this name belongs to another program.
+    /// A text for the operator: the file cannot be read, or belongs to another program.
     pub(super) fn open(database: &Path) -> Result<Self, String> {
         let read = RunFile::read(database);
         let (file, path, bytes) = read.map_err(|e| format!("its run file cannot be read: {e}"))?;
@@ -108,37 +108,43 @@ impl RunFile {
         &self.path
     }
 
-    /// Says that a server has the database now. From here on, a write-ahead log beside it is its own.
+    /// Records that a server runs. From now on, a write-ahead log beside the database is taken for its own.
     pub(super) fn mark_running(&self) -> io::Result<()> {
         let record = self.record.clone().unwrap_or(Record {
             stopped: false,
             id: UNKNOWN.to_owned(),
             minute: 0,
         });
-        self.write(&Record {
+        self.write_durably(&Record {
             stopped: false,
             ..record
-        })?;
-        self.sync()
+        })
     }
 
-    /// Remembers which database this is and how old its file is, without its log.
+    /// Records the id of the database, and its age without the write-ahead log.
     pub(super) fn remember_durably(&self, incarnation: &Incarnation) -> io::Result<()> {
-        self.write(&incarnation.record(false))?;
-        self.sync()
+        self.write_durably(&incarnation.record(false))
     }
 
-    /// Remembers how old the database file is, without its log. Not synced: after a power cut it may say less.
+    /// Records the same without a sync. A power cut may then leave an older age in the file, which is still a lower
+    /// bound.
     pub(super) fn remember(&self, incarnation: &Incarnation) {
         if let Err(error) = self.write(&incarnation.record(false)) {
             tracing::warn!(%error, "the run file cannot be written; an older copy may go unnoticed");
         }
     }
 
-    /// Remembers a clean stop.
+    /// Records a clean stop.
     pub(super) fn mark_stopped(&self, incarnation: &Incarnation) -> io::Result<()> {
-        self.write(&incarnation.record(true))?;
-        self.sync()
+        self.write_durably(&incarnation.record(true))
+    }
+
+    fn write_durably(&self, record: &Record) -> io::Result<()> {
+        self.write(record)?;
+        self.file.sync_all()?;
+        // A new file also needs its folder's entry to be synced.
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()
     }
 
     fn write(&self, record: &Record) -> io::Result<()> {
@@ -150,17 +156,11 @@ impl RunFile {
         Ok(())
     }
 
-    fn sync(&self) -> io::Result<()> {
-        self.file.sync_all()?;
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()
-    }
-
-    /// Refuses a write-ahead log that is not the database's own. SQLite cannot tell: it would overwrite pages of
-    /// the database by pages of another file.
+    /// Refuses a write-ahead log that does not belong to the database. SQLite does not recognise one: it would
+    /// overwrite pages of the database by pages of another file.
     ///
-    /// Compared are the run file and the database as it is without its log. A server that crashed leaves a log
-    /// and a database that is at least as old as the run file says; a clean stop leaves no log.
+    /// Compares the run file with the database without its log. A crashed server leaves a log, and a database that is
+    /// at least as old as the run file says; a clean stop leaves no log.
     pub(super) async fn check_log(&self, options: &SqliteConnectOptions) -> Result<(), String> {
         let database = options.get_filename();
         let log = with_suffix(database, "-wal");
@@ -168,7 +168,7 @@ impl RunFile {
             return Ok(());
         }
         let Some((main, stopped)) = without_log(options).await else {
-            return Ok(()); // it never was without its log, or is damaged: nothing to compare
+            return Ok(()); // the file is damaged, or nothing was checkpointed yet: there is nothing to compare
         };
         let running = self.record.as_ref().filter(|record| !record.stopped);
         let fault = match running {
@@ -189,13 +189,13 @@ impl RunFile {
         ))
     }
 
-    /// Returns whether the run file is of this incarnation.
+    /// Returns whether the run file has the id of this incarnation.
     pub(super) fn knows(&self, incarnation: &Incarnation) -> bool {
         let record = self.record.as_ref();
         record.is_some_and(|record| record.id == incarnation.id)
     }
 
-    /// Begins a run of the server. A database that does not fit to the run file gets a new incarnation.
+    /// Begins a run of the server. A database that does not match the run file gets a new incarnation.
     pub(super) async fn begin(
         &self,
         connection: &mut SqliteConnection,
@@ -208,7 +208,8 @@ impl RunFile {
         let unknown = |record: &Record| record.id == UNKNOWN;
         let new = found.minute == 0 && record.is_none_or(unknown);
         if new {
-            // Or a start that ends here, also by a power cut, would leave what looks like a copy.
+            // Written first: if this start ended here, for example by a power cut, the next one would take the database
+            // for a copy.
             self.remember_durably(&found).map_err(sqlx::Error::Io)?;
         }
         let mut transaction = connection.begin().await?;
@@ -256,7 +257,7 @@ impl Incarnation {
         })
     }
 
-    /// Counts a minute, in a transaction of its own; `stops` for the last one.
+    /// Counts a minute, in a transaction of its own. `stops` marks a clean stop.
     pub(super) async fn next_minute(
         &mut self,
         connection: &mut SqliteConnection,
@@ -271,7 +272,7 @@ impl Incarnation {
     }
 }
 
-/// What a database file says without its log, and whether it was stopped in good order.
+/// Reads the incarnation from a database file without its log, and whether the file was stopped cleanly.
 async fn without_log(options: &SqliteConnectOptions) -> Option<(Incarnation, bool)> {
     let options = options.clone().create_if_missing(false).read_only(true);
     let mut connection = options.immutable(true).connect().await.ok()?;
