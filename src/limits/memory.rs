@@ -1,5 +1,5 @@
-//! Memory that requests share. Large bodies and answers take their bytes from a budget (backpressure), so
-//! that many of them cannot add up. Small ones need no permit, so large ones cannot keep them out.
+//! The memory budget of requests (backpressure). Large bodies and answers need a permit for their bytes, which bounds
+//! the memory of all of them. Small ones need no permit, so large ones cannot block them.
 //!
 //! Under contention, reservations of slow clients are revoked: uploads here, answers by the time-outs of the
 //! connection.
@@ -14,9 +14,9 @@ use super::{ClientId, Limiter, Permit};
 pub const SMALL_BYTES: usize = 16 * 1024;
 /// How long a slow upload keeps memory that another request waits for: half of that request's time-out.
 const UPLOAD_GRACE: Duration = Duration::from_millis(500);
-/// How often a slow upload looks whether another request waits.
+/// How often a slow upload checks whether another request waits.
 const CONTENTION_INTERVAL: Duration = Duration::from_millis(50);
-/// Bytes for which the limiter counts one permit. What is charged is above 16 KiB, so rounding up is no matter.
+/// Bytes that one permit of the limiter stands for. Charged sizes are above 16 KiB, so rounding them up costs little.
 const UNIT_BYTES: usize = 1024;
 
 /// A number of bytes for all requests together, with a share for each key and each network.
@@ -27,19 +27,19 @@ impl MemoryBudget {
         MemoryBudget(Limiter::new(units(bytes), queue_timeout))
     }
 
-    /// Returns a permit for so many bytes if there are as many now and no request waits for them.
+    /// Returns a permit for `bytes` bytes if that many are free now and no request waits for them.
     pub fn try_acquire(&self, client: &ClientId, bytes: usize) -> Option<Permit> {
         self.0.try_acquire_many(client, units(bytes))
     }
 
-    /// Returns a permit for so many bytes, in turn; none after a second. The caller must not hold the memory
-    /// already (no hold-and-wait). A permit for more than the client's share is the whole share.
+    /// Waits in turn for a permit for `bytes` bytes; returns None after the limiter's queue time-out. The caller must
+    /// not hold the memory already (no hold-and-wait). A permit for more than the client's share is the whole share.
     pub async fn acquire(&self, client: &ClientId, bytes: usize) -> Option<Permit> {
         self.0.acquire_many(client, units(bytes)).await
     }
 
-    /// Adds to `permit` what is free of so many bytes. For memory that is in use already and cannot be given
-    /// back: the budget cannot refuse it, but others get less until it is free again.
+    /// Adds up to `bytes` bytes to `permit`, as far as they are free. For memory that is in use already and cannot be
+    /// given back: the budget cannot refuse it, but other requests get less until it is free again.
     pub fn top_up(&self, permit: &mut Permit, bytes: usize) {
         self.0.top_up(permit, units(bytes));
     }

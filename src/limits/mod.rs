@@ -1,5 +1,5 @@
-//! Limits per access key and per client network, beside a total, so that one caller cannot take the server
-//! from the others.
+//! Concurrency limits: a total, and a share of it for each access key and each client network, so that one caller
+//! cannot use up the server's capacity.
 //!
 //! A [`Limiter`] hands out counted permits; what a permit stands for (a connection, a long poll, a KiB of
 //! memory) is up to its user. Each access key may hold half of the total and each network three quarters:
@@ -27,19 +27,20 @@ pub use memory::{BudgetedBytes, MemoryBudget, SMALL_BYTES};
 
 /// Connections that are served at the same time.
 const CONNECTIONS_MAX: u32 = 4096;
-/// Connections beyond those. Their first request is read, so that health checks are answered and the others
-/// are throttled or get a place that becomes free; connections beyond these are closed at once.
+/// Connections beyond those. The server reads their first request: it answers a health check, and admits or throttles
+/// any other request. Connections beyond these are closed at once.
 const PENDING_CONNECTIONS_MAX: u32 = 256;
 /// File descriptors that are not connections: the database, the log, the listener.
 const OTHER_FILES: u32 = 64;
-/// Reads that use the store at the same time. Each waits behind those before it, and the largest take about
-/// 20 ms each; so a caller that sends nothing but those delays others by less than the second that they wait.
+/// Reads that use the store at the same time. A read queues behind those before it, and the largest take about 20 ms
+/// each, so even a caller that sends only such reads delays other callers by less than their `QUEUE_TIMEOUT`.
 const READS_MAX: u32 = 64;
 /// Scans (reads that look at many more rows than they return) at the same time. One keeps a core busy.
 const SCANS_MAX: u32 = 4;
 /// Writes in flight: the length of the store's write queue, of which one key may fill half.
 const WRITES_MAX: u32 = 1024;
-/// Longest wait for a permit, after which the caller is throttled. Terraform never tries again.
+/// Longest wait for a permit, after which the caller is throttled. The server queues a request at all because some
+/// clients, such as Terraform, do not retry a throttled call.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The same for a scan. A scan itself may take seconds, so its client is prepared to wait longer.
 const SCAN_QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,7 +54,7 @@ const ANSWERS_MAX_BYTES: usize = 32 * 1024 * 1024;
 pub struct Limits {
     /// One permit per connection, taken when it is accepted.
     pub connections: Limiter,
-    /// One permit per connection that has found no place among `connections`.
+    /// One permit per connection that was accepted when `connections` had none left.
     pub pending_connections: Limiter,
     /// One permit while a long poll is parked or a page follows an execution: half of the connections, so that
     /// parked clients alone cannot use all. Use `try_acquire`.
@@ -139,7 +140,8 @@ impl ClientId {
     }
 }
 
-/// An IPv6 host chooses the last 64 bits of its address freely, so they tell nothing about who it is.
+/// Returns the part of an address that identifies a client. An IPv6 host chooses the last 64 bits of its address
+/// freely, so only the first 64 count.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
@@ -207,10 +209,10 @@ impl Limiter {
         self.total.size as usize - self.total.free.available_permits()
     }
 
-    fn try_acquire_many(&self, client: &ClientId, count: u32) -> Option<Permit> {
-        let count = count.min(self.share_size(client));
+    fn try_acquire_many(&self, client: &ClientId, mut count: u32) -> Option<Permit> {
         let mut permit = Permit(Vec::with_capacity(3));
         for share in self.shares_of(client) {
+            count = count.min(share.size);
             let acquired = Arc::clone(&share.free).try_acquire_many_owned(count);
             permit.0.push((acquired.ok()?, share));
         }
@@ -220,14 +222,14 @@ impl Limiter {
     /// All requests acquire shares in the same order, so they cannot deadlock. The client's own shares come
     /// first: a client that has used up its own waits there and not in the queue of the total, where it would
     /// hold up others (head-of-line blocking).
-    async fn acquire_many(&self, client: &ClientId, count: u32) -> Option<Permit> {
+    async fn acquire_many(&self, client: &ClientId, mut count: u32) -> Option<Permit> {
         if let Some(permit) = self.try_acquire_many(client, count) {
             return Some(permit);
         }
-        let count = count.min(self.share_size(client));
         let acquire = async {
             let mut permit = Permit(Vec::with_capacity(3));
             for share in self.shares_of(client) {
+                count = count.min(share.size);
                 let acquired = share.acquire(count).await?;
                 permit.0.push((acquired, share));
             }
@@ -247,22 +249,17 @@ impl Limiter {
         }
     }
 
-    /// Returns whether somebody waits for permits that this client could give back.
+    /// Returns whether a request waits for permits that this client could give back.
     fn is_contended(&self, client: &ClientId) -> bool {
         self.shares_of(client).any(|share| share.is_contended())
     }
 
+    /// Returns the shares of which the client needs permits, the smallest one first: no request gets more than that.
     fn shares_of(&self, client: &ClientId) -> impl Iterator<Item = Arc<Share>> {
         let key = client.key.clone().map(Holder::Key);
         let own = key.into_iter().chain([Holder::Network(client.network)]);
         own.map(|holder| self.share(holder))
             .chain([Arc::clone(&self.total)])
-    }
-
-    /// Returns the permits of the client's smallest share: no request gets more.
-    fn share_size(&self, client: &ClientId) -> u32 {
-        let network = Holder::Network(client.network);
-        self.size_of(&client.key.clone().map_or(network, Holder::Key))
     }
 
     fn size_of(&self, holder: &Holder) -> u32 {
@@ -298,7 +295,7 @@ impl Share {
         }
     }
 
-    /// Waits in turn.
+    /// Waits for `count` permits, first come, first served.
     async fn acquire(&self, count: u32) -> Option<OwnedSemaphorePermit> {
         let _waiting = Waiting::new(&self.waiting);
         let free = Arc::clone(&self.free);
@@ -311,7 +308,7 @@ impl Share {
 }
 
 impl Permit {
-    /// Returns whether somebody waits for what this permit holds.
+    /// Returns whether a request waits for what this permit holds.
     fn is_contended(&self) -> bool {
         self.0.iter().any(|(_, share)| share.is_contended())
     }
