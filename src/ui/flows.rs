@@ -9,7 +9,7 @@ use super::{
     Ui,
     context::{Layout, render},
     error_page::PageError,
-    outcome::ExecutionDot,
+    outcome::{ExecutionDot, outcome},
     sign_in::SignedIn,
     urls::{PageUrl, parse_name},
 };
@@ -34,6 +34,7 @@ struct FlowsPage {
     /// The text that names must contain.
     filter: String,
     flows: Vec<FlowRow>,
+    running_glyph: &'static str,
     next: Option<PageUrl>,
     /// The key sees no flow at all, rather than none that matches the filter.
     empty: bool,
@@ -85,6 +86,7 @@ pub(super) async fn page(
         empty: flows.is_empty() && filter.is_empty() && url.get("at").is_none(),
         filter,
         flows,
+        running_glyph: outcome(Status::Running).glyph,
         next: listed.next.map(|next| url.with("at", next)),
         host: host.to_owned(),
     })
