@@ -25,9 +25,10 @@ use crate::{
     },
 };
 
-/// What a throttled client should wait, in milliseconds. Only the vendor's command line does.
+/// Pause before a throttled client should retry, in milliseconds, for `x-acs-retry-after`. Of the vendor's clients only
+/// the command line heeds it.
 const RETRY_AFTER_MILLIS: &str = "1000";
-/// The same in seconds, as HTTP says it.
+/// The same in seconds, for HTTP's own `Retry-After`.
 const RETRY_AFTER_SECONDS: &str = "1";
 /// Answer memory, in bytes, that a write which repeats stored texts reserves before it runs, because a committed
 /// write cannot be refused. A larger answer takes what is free on top. One key can run 64 such writes at the same
@@ -58,7 +59,7 @@ pub(super) fn throttled(app: &App, request: &Request) -> Response {
     respond(Err(ApiError::throttled()), request.headers(), log)
 }
 
-/// Answers a call that panicked: a defect of ours, and unknown whether it took effect.
+/// Answers a call whose handler panicked with a 500: it is unknown whether the call took effect.
 pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     let log = RequestLog::begin(uuid::Uuid::nil(), None, None);
     let error = ApiError::internal("the call panicked");
@@ -120,7 +121,7 @@ async fn call(
     };
     let (answer, permit) = match Action::parse(caller.action()).filter(|action| is_write(*action)) {
         Some(action) => write(context, action).await?,
-        // A long poll must not keep the memory of its body from others.
+        // While a long poll is parked, its upload permit is revoked if another request waits for that memory.
         None => tokio::select! {
             answered = read(context) => answered?,
             () = revoked(upload.as_ref()) => return Err(ApiError::throttled()),
@@ -153,7 +154,7 @@ fn repeats_texts(action: Action) -> bool {
     )
 }
 
-/// Runs a write. Once it is done its answer cannot be refused, so it takes all permits before.
+/// Runs a write. It acquires all permits first, because the answer to a committed write cannot be refused.
 async fn write(context: Context<'_>, action: Action) -> Result<(Answer, Option<Permit>), ApiError> {
     let Limits {
         writes, answers, ..
@@ -173,7 +174,7 @@ async fn write(context: Context<'_>, action: Action) -> Result<(Answer, Option<P
     Ok((answer, is_large.then_some(permit)))
 }
 
-/// Runs a read until there is memory for its answer.
+/// Runs a read, again if there was no memory for its first answer.
 async fn read(context: Context<'_>) -> Result<(Answer, Option<Permit>), ApiError> {
     let answers = &context.limits.answers;
     let mut permit = None;
@@ -183,7 +184,7 @@ async fn read(context: Context<'_>) -> Result<(Answer, Option<Permit>), ApiError
         if bytes > SMALL_BYTES && permit.is_none() {
             permit = answers.try_acquire(context.client, bytes);
             if permit.is_none() {
-                // No hold-and-wait: the answer is dropped before its memory is queued for, and read again.
+                // No hold-and-wait: drops the answer before it queues for memory, then reads again.
                 drop(answer);
                 let acquired = answers.acquire(context.client, bytes).await;
                 permit = Some(acquired.ok_or_else(ApiError::throttled)?);

@@ -15,8 +15,8 @@ use crate::{
 
 /// Bytes of a request's body; the vendor's limit.
 const BODY_MAX_BYTES: usize = 1024 * 1024;
-/// Bytes of a refused body that are still read and discarded: most clients read no answer before they have
-/// sent everything, and would only see a broken connection.
+/// Bytes of a refused body that the server still reads and discards. Most clients read the answer only after they have
+/// sent everything; without this they would only see a broken connection.
 const DISCARD_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// From the end of a request's head to the end of its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);

@@ -1,5 +1,5 @@
-//! A guard for the demo, whose key everybody knows: without it any web page that is open on this machine could
-//! write to the demo, directly or through a host name that it points to 127.0.0.1 (DNS rebinding).
+//! Protects the demo, whose key is public: without this check any web page that is open on this machine could write to
+//! the demo, directly (CSRF) or through a host name that resolves to 127.0.0.1 (DNS rebinding).
 
 use std::net::IpAddr;
 

@@ -37,10 +37,10 @@ use crate::limits::{ClientId, PeerAddr, Permit};
 
 /// Header fields of a request.
 const HEADERS_MAX: usize = 100;
-/// From the beginning of a shutdown to the last connection that is accepted, and the last request that is read
-/// from open connections: what clients sent before may still be in a socket's buffer, and is answered.
+/// Time from the beginning of a shutdown in which the server still accepts connections and reads requests. What clients
+/// sent before the signal may still be in a socket's buffer and must be answered.
 const DRAIN_GRACE: Duration = Duration::from_millis(100);
-/// Longest wait for requests in flight after that; the process is to be gone after five seconds.
+/// Longest wait for requests in flight after that. The process must exit within five seconds of the signal.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
 /// Pause after a connection could not be accepted, for example because there are no file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -156,8 +156,8 @@ impl Connection {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         self.state.begin_answer(client);
-        // A stream stays in flight until it ends, and the connection with it: between its events it must not
-        // be taken for idle.
+        // The connection of a stream of events counts as in flight until the stream ends; otherwise it would be closed
+        // as idle between two events.
         if !is_stream {
             self.state.end_request();
         }

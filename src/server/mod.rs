@@ -39,7 +39,7 @@ pub struct App {
     pub anonymous_log: Arc<AnonymousLimit>,
     /// Turns true when the server shuts down: long polls and streams end then.
     pub stopping: watch::Sender<bool>,
-    /// Whether to refuse what other web pages send, because everybody knows the demo's key.
+    /// Whether to refuse requests that other web pages caused, because the demo's key is public.
     pub demo: bool,
 }
 

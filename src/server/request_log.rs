@@ -19,7 +19,7 @@ pub(super) struct RequestLog {
     anonymous: Option<Arc<AnonymousLimit>>,
     peer: Option<PeerAddr>,
     pub request_id: String,
-    /// Empty until the signature is proven: before, anybody could write any name here.
+    /// Empty until the signature is verified: before that, any client could put any name into the log.
     pub key_id: String,
     pub action: String,
     pub flow: String,

@@ -1,8 +1,8 @@
 //! The time-outs of a connection: a TCP stream that fails when its peer is too slow, and the state that it
 //! shares with the requests and the listener.
 //!
-//! hyper has one time-out for a request's head, which also runs while a connection is idle. Clients keep idle
-//! connections for a minute (keep-alive), but a head needs only seconds.
+//! hyper's own time-out for a request's head also runs while a connection is idle, so one value cannot suit both:
+//! clients keep idle connections for a minute (keep-alive), but a head needs only seconds.
 
 use std::{
     io,
@@ -24,28 +24,31 @@ use tokio::{
 
 use crate::limits::{ClientId, Limits, Permit, SMALL_BYTES};
 
-/// From the first byte of a request's head to its last.
+/// Longest time from the first byte of a request's head to its last.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Without a byte between two requests. Above the 60 s for which Java clients keep a connection.
+/// Longest time without a byte between two requests (keep-alive). Above the 60 s for which Java clients keep a
+/// connection, so that the server does not close one that a client is about to use.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(65);
-/// From the accept of a pending connection to the end of its first request's head: its place is scarce.
+/// Longest time from the accept of a pending connection to the end of its first request's head. Short, because there
+/// are few places for pending connections.
 const PENDING_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest time in which the peer takes less than `PACE_BYTES` of an answer, or than its rest.
+/// Longest time in which the client reads less than `PACE_BYTES` of an answer and less than the rest of it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// What counts as taking an answer. Byte by byte, a large one would be held for ever.
+/// Bytes that a client must read within `WRITE_TIMEOUT`. If a single byte were enough, a client that reads byte by byte
+/// would make the server hold a large answer for ever.
 const PACE_BYTES: usize = 64 * 1024;
-/// The same two while others wait for memory (contention): a permit for 16 MiB is held for 80 s at most. A
-/// client that is only busy comes back within this; one that is cut off sees a broken connection, which is
-/// worse than to be throttled.
+/// The same two while another request waits for memory (contention): an answer of 16 MiB holds its permit for 80 s at
+/// most. Not shorter, because a client that is only busy must not be cut off: a broken connection is worse for it than
+/// a throttled request is for the one that waits.
 const CONTENDED_WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 const CONTENDED_PACE_BYTES: usize = 1024 * 1024;
-/// How often a connection that cannot write looks whether others wait.
+/// How often a connection that cannot write checks for contention.
 const CONTENTION_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes of one read. hyper doubles its buffer whenever a read fills it, up to the largest head, and keeps it
 /// while the connection is idle; a read of one byte less than the buffer never does.
 const READ_MAX_BYTES: u64 = SMALL_BYTES as u64 - 1;
-/// Bytes of a request's head that are read before it is refused: its line of at most 64 KiB, and the fields.
-/// So large is hyper's buffer for a head above `SMALL_BYTES`, at most.
+/// Bytes of a request's head that are read before it is refused: its line of at most 64 KiB, and the fields. This is
+/// also the largest buffer that hyper allocates for a head above `SMALL_BYTES`.
 pub const HEAD_MAX_BYTES: usize = 80 * 1024;
 
 /// What a connection is doing.
@@ -57,11 +60,11 @@ enum Activity {
     InFlight,
     /// Between two requests, or before the first.
     Idle(Instant),
-    /// It is closed in favour of another one, and reads no more requests.
+    /// It is being closed to make room for another connection, and reads no more requests.
     Closing,
 }
 
-/// What the connection's stream, its requests and the listener know of each other.
+/// State shared by the connection's stream, its requests and the listener.
 pub struct ConnectionState {
     activity: Mutex<Activity>,
     close: Notify,
@@ -170,7 +173,8 @@ impl ConnectionState {
     }
 }
 
-/// A TCP stream under these time-outs. What is late is an error, on which hyper closes the connection.
+/// A TCP stream with these time-outs. A read or write that is too late returns an error, on which hyper closes the
+/// connection.
 pub struct TimeoutStream {
     stream: Take<TcpStream>,
     state: Arc<ConnectionState>,
@@ -179,9 +183,9 @@ pub struct TimeoutStream {
     moved: Instant,
     /// When the first byte of an unfinished head came, and how many have come.
     head: Option<(Instant, usize)>,
-    /// For a large head, as long as the connection lives: hyper keeps the buffer.
+    /// Memory of a large head, held until the connection closes, because hyper keeps the buffer.
     head_permit: Option<Permit>,
-    /// Since when the peer has not taken what is to be written, and how many bytes it has taken since.
+    /// Since when writes have been blocked by the client, and how many bytes it has read since.
     blocked: Option<(Instant, usize)>,
     read_timer: Pin<Box<Sleep>>,
     write_timer: Pin<Box<Sleep>>,
@@ -261,8 +265,8 @@ impl TimeoutStream {
     }
 }
 
-/// Is ready at `deadline`. A timer that was set for an earlier time is left to run out first, because most are
-/// never needed and resetting one costs more.
+/// Is ready at `deadline`. A timer that is set to an earlier time is reset only after it has fired, because most timers
+/// are never needed and a reset at each read would cost more.
 fn wait(timer: &mut Pin<Box<Sleep>>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
     if timer.deadline() > deadline {
         timer.as_mut().reset(deadline);
