@@ -26,9 +26,9 @@ use crate::model::{Execution, Flow, Name, Nonce, Timestamp, task_token::TaskKey}
 /// read is verified against its checksum; a damaged event is an error, never an answer.
 ///
 /// A write with a nonce that an earlier write had is refused, whatever the earlier one's outcome, also
-/// after a restart. A nonce is forgotten after the 31 minutes of running time for which a signature may be
-/// tried. A write that was signed before a forgotten one, or before a copy of the store was first opened, is
-/// refused too: it may be a replay.
+/// after a restart. A nonce is deleted after 31 minutes of running time, when no signature of its age passes the time
+/// check any more. A write that was signed before a deleted nonce, or before a copy of the store was first opened, is
+/// refused too, because it may be a replay.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Returns a page of an execution's history. The execution, where its history ends and each slice of
@@ -113,8 +113,8 @@ pub trait Store: Send + Sync {
     async fn close(&self);
 }
 
-/// Opens the store that `url` names, makes it if it is missing and brings its schema up to date. If it is a
-/// copy, writes signed until `now` are refused. The fault is one line for the operator.
+/// Opens the store that `url` names, creates it if it is missing and migrates its schema. If it is a copy, it refuses
+/// writes signed at or before `now`. The error is one line for the operator.
 pub async fn open(url: &str, now: Timestamp) -> Result<Arc<dyn Store>, String> {
     match url.split_once(':') {
         Some(("sqlite", _)) => Ok(Arc::new(sqlite::Sqlite::open(url, now).await?)),
@@ -122,9 +122,8 @@ pub async fn open(url: &str, now: Timestamp) -> Result<Arc<dyn Store>, String> {
     }
 }
 
-/// Looks for damage in the store that `url` names, beside a running server or not, and changes nothing:
-/// in everything, or, if it shall be `quick`, in a sample as each start does. The fault is one line that
-/// says why there can be no check.
+/// Checks the store that `url` names for corruption, also while a server has it open. Reads everything, or, if `quick`,
+/// the sample that each start reads; changes nothing. The error is one line that says why the store cannot be checked.
 pub async fn check(
     url: &str,
     quick: bool,

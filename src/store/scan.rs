@@ -52,7 +52,7 @@ impl<'q> Scan<'q> {
     /// The slice to read next.
     pub(super) fn range(&self) -> EventRange {
         match self.at {
-            None => EventRange::new(i64::MAX, 1), // has no events, but tells the last EventId
+            None => EventRange::new(i64::MAX, 1), // no events, but the read returns the last EventId
             Some(at) if self.query.reverse => {
                 let first = (at - self.span + 1).max(1);
                 EventRange::new(first, at - first + 1)

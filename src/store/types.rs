@@ -1,4 +1,4 @@
-//! What callers ask of a store, and what it answers.
+//! Arguments and results of the methods of `Store`.
 
 use std::{borrow::Cow, collections::HashSet, fmt};
 
@@ -9,7 +9,7 @@ use crate::model::{Name, Timestamp, event::Batch};
 /// An error, an expected refusal, or the result.
 pub type Outcome<T> = Result<Result<T, Refusal>, Error>;
 
-/// Why the store refused a request although nothing is broken. The request has written nothing.
+/// An expected refusal of a request, which has then written nothing. No fault of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     FlowNotExists,
@@ -27,8 +27,8 @@ pub enum Refusal {
     /// The task of this submitted event has ended, or its execution has.
     TaskAlreadyCompleted(i64),
     NonceUsed,
-    /// The write was signed at or before this time. Whether its nonce was used is not known any more: the
-    /// server's clock was set back, or the database is a copy.
+    /// The write was signed at or before this time, and the store no longer knows whether its nonce was used, because
+    /// the server's clock was set back or the database is a copy.
     SignedTooEarly(Timestamp),
 }
 

@@ -54,7 +54,7 @@ pub(in crate::store) async fn check(
             checked.fault(error.to_string());
         }
         let _ = connection.close().await;
-        // Otherwise a server has begun to write while the file was read without a lock.
+        // If a log has appeared, a server has begun to write while the file was read without locks; the check repeats.
         if !(unlogged && file::has_log(&options)) {
             return Ok(checked);
         }
@@ -147,8 +147,7 @@ impl<'a, 'b> Check<'a, 'b> {
         self.flows().await?;
         let mut next = Some(i64::MIN);
         while let Some(from) = next {
-            // One snapshot for a row and its events. A longer one would keep a running server from shortening its
-            // write-ahead log.
+            // One snapshot for a row and its events. A longer one would hold back the checkpoints of a running server.
             sqlx::query("BEGIN").execute(&mut *self.connection).await?;
             let done = self.execution(from).await;
             sqlx::query("COMMIT").execute(&mut *self.connection).await?;
@@ -206,7 +205,7 @@ impl<'a, 'b> Check<'a, 'b> {
                 self.checked.executions += 1;
                 self.history(&execution).await;
             }
-            Ok(None) => {} // its flow is deleted, and its events may be half gone
+            Ok(None) => {} // its flow is deleted, and the purge may have deleted some of its events
             Err(error) => self.checked.fault(format!("execution {id}: {error}")),
         }
         Ok(id.checked_add(1))
@@ -255,11 +254,11 @@ impl<'a, 'b> Check<'a, 'b> {
                     }
                     (self.progress)(self.checked.events, self.total);
                     if read.last <= after {
-                        return read; // out of order, and said so
+                        return read; // `event` has reported an EventId out of order
                     }
                 }
                 Err(_) if limit > 1 => {
-                    limit = 1; // which of them?
+                    limit = 1; // reads one by one to find the unreadable event
                     continue;
                 }
                 Err(error) => {

@@ -1,6 +1,6 @@
 //! The database file: which file a URL names, how its connections are set, and whether its schema is ours.
 //!
-//! This module only looks. Making, locking and migrating the file is `open`'s and `lock`'s.
+//! This module only reads. `lock` creates and locks the file, and `open` migrates it.
 
 use std::{
     path::{Path, PathBuf},
@@ -26,7 +26,7 @@ const _: () = assert!(
     "SQLite is too old"
 );
 
-/// What may follow `?` in a URL. Anything else would read or keep something other than the file.
+/// Parameters that may follow `?` in a URL. Others would open something else than a persistent file.
 const PARAMETERS: [&str; 3] = ["", "mode=rwc", "mode=rw"];
 
 /// How long SQLite itself waits for a lock. Only an operator's shell should ever hold one.
@@ -100,7 +100,7 @@ pub(super) async fn schema(
     connection: &mut SqliteConnection,
 ) -> Result<Result<i64, String>, sqlx::Error> {
     let (library, tables, application, version): (String, i64, i64, i64) = sqlx::query_as(
-        // The table of migrations is made before the first of them marks the file.
+        // sqlx creates its table of migrations before the first migration sets the application id.
         "SELECT sqlite_version(), (SELECT count(*) FROM sqlite_schema WHERE tbl_name != '_sqlx_migrations'), \
          application_id, user_version FROM pragma_application_id, pragma_user_version",
     )

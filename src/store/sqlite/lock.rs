@@ -1,9 +1,9 @@
 //! The lock of a database file: one server at a time, whatever name leads to the file.
 //!
-//! The lock is on the file's inode (`flock`), so hard links and bind mounts find it taken too. It says nothing
-//! to readers: `flowledger check` and shells open the file beside a server. SQLite's own locks are of another
-//! kind (`fcntl`); on local file systems the two do not see each other. A network file system may emulate ours
-//! by the other kind: SQLite then finds its own database locked and the start fails.
+//! The lock is on the file's inode (`flock`), so it also covers hard links and bind mounts. It does not lock out
+//! readers: `flowledger check` and shells open the file beside a server. SQLite's own locks are of another kind
+//! (`fcntl`), and on local file systems the two kinds are independent. A network file system may emulate `flock` by
+//! `fcntl` locks: SQLite then finds its own database locked, and the start fails.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -37,7 +37,7 @@ impl Lock {
         match opened.try_lock() {
             Ok(()) => Ok(Lock(opened)),
             Err(TryLockError::WouldBlock) => {
-                // This very process may have it open: its descriptor must not be closed.
+                // This process itself may have the file open, and closing this descriptor would drop SQLite's locks.
                 mem::forget(opened);
                 Err("another process has it open; stop that one first".to_owned())
             }
@@ -50,8 +50,7 @@ impl Lock {
     }
 }
 
-/// The files of an open database, to notice that one was deleted, renamed or replaced. What is written to such
-/// a file afterwards is lost.
+/// Watches the files of an open database. If one is deleted, renamed or replaced, later writes to it are lost.
 pub(super) struct Watch(Vec<(PathBuf, Inode)>);
 
 /// Device and inode number. SQLite has the files open, so no new file can get the number of one of them.

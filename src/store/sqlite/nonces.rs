@@ -1,9 +1,9 @@
 //! Nonces of writes, each stored in the write's own transaction, and their expiry.
 //!
 //! A nonce expires by the time that servers ran since it was stored, never by a client's time or by the system
-//! clock alone. When one is forgotten, its signed time is remembered: a write that was signed at or before the
-//! newest forgotten one is refused, because it may be a replay. With a clock that was never set back, such a
-//! write fails the check of its time already.
+//! clock alone. When nonces are deleted, the newest signed time among them is kept: a write that was signed at or
+//! before it is refused, because it may be a replay. Unless the clock was set back, such a write fails the check of
+//! its time anyway.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -16,16 +16,16 @@ use crate::{
     store::Error,
 };
 
-/// How long a server must have run since a nonce was stored: the signed time of a request may be 15 minutes off
-/// either way, and one minute for the sweep.
+/// Running time of servers after which a nonce expires: the signed time of a request may be 15 minutes off either way,
+/// plus a margin of one minute.
 const RETENTION: Duration = Duration::from_secs(31 * 60);
-/// How old a signed time must be as well, in milliseconds: no write signed so long ago passes the check of its
-/// time now. Keeps what was signed while the clock was ahead.
+/// Minimum age of the signed time of an expired nonce, in milliseconds: no write signed so long ago passes the check of
+/// its time now. Keeps nonces that were signed while the clock was ahead.
 const SIGNED_MILLIS_AGO: i64 = 16 * 60 * 1000;
-/// Length of what is counted as a minute.
+/// Length of a minute in `incarnation.minute`, by the monotonic clock.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Remembers a nonce. Returns false if it was there.
+/// Inserts a nonce. Returns false if it was there already.
 pub(super) async fn use_one(
     connection: &mut SqliteConnection,
     nonce: Option<Nonce>,
@@ -42,15 +42,15 @@ pub(super) async fn use_one(
     Ok(inserted.rows_affected() == 1)
 }
 
-/// How old nonces are, by this process's monotonic clock.
+/// The ages of nonces, by this process's monotonic clock.
 pub(super) struct Ages {
-    /// When minutes began, and their numbers; the oldest that matters first.
+    /// When each minute began, and its number; oldest first, without those before the retention.
     minutes: VecDeque<(Instant, i64)>,
     /// The server's time at the newest write.
     received_at: Option<Timestamp>,
     /// Whether there was a write in the newest minute.
     has_written: bool,
-    /// Whether there may be nonces to forget.
+    /// Whether there may be expired nonces to delete.
     sweeping: bool,
 }
 
@@ -65,13 +65,13 @@ impl Ages {
         }
     }
 
-    /// Takes note of a write.
+    /// Records a write: its time, and that the current minute had one.
     pub(super) fn received(&mut self, nonce: Nonce) {
         self.received_at = Some(nonce.received_at);
         self.has_written = true;
     }
 
-    /// Whether the next minute should begin. Without writes none does.
+    /// Whether the next minute should begin. An idle server begins none, because each one is a write to the disk.
     pub(super) fn minute_is_over(&self) -> bool {
         let began = self.minutes.back();
         self.has_written && began.is_none_or(|(began, _)| began.elapsed() >= MINUTE)
@@ -82,7 +82,7 @@ impl Ages {
         (self.has_written, self.sweeping) = (false, true);
     }
 
-    /// The minute before which all nonces are old enough.
+    /// Returns the minute before which all stored nonces have reached the retention.
     fn expired_before(&mut self) -> Option<i64> {
         let is_old = |(began, _): &(Instant, i64)| began.elapsed() >= RETENTION;
         while self.minutes.get(1).is_some_and(is_old) {
@@ -94,7 +94,7 @@ impl Ages {
             .map(|(_, minute)| *minute)
     }
 
-    /// Forgets some expired nonces in a transaction of its own, if there are any.
+    /// Deletes some expired nonces in a transaction of its own, if there are any.
     pub(super) async fn sweep(
         &mut self,
         connection: &mut SqliteConnection,
@@ -130,8 +130,8 @@ impl Ages {
     }
 }
 
-/// Forgets the first expired nonces of those with the oldest signed times, at most a thousand: a few
-/// milliseconds, for which writes wait. Returns the newest signed time of them, if there were any.
+/// Deletes the expired nonces with the oldest signed times, at most a thousand, because writes wait for the few
+/// milliseconds that this takes. Returns the newest signed time among them, if there were any.
 async fn step(
     connection: &mut SqliteConnection,
     before_minute: i64,

@@ -1,4 +1,4 @@
-//! Opening a database: locks it, refuses what is not ours, recovers it, migrates it, and starts its tasks.
+//! Opens a database: locks it, refuses files of other programs, recovers it, migrates it, and starts the tasks.
 
 use std::{num::NonZero, path::Path, sync::Arc, time::Duration};
 
@@ -27,13 +27,13 @@ use crate::{
     store::{Error, notify::Notifier},
 };
 
-/// Connections that read anything but histories, which have readers of their own. Such reads take microseconds
-/// and a core each; more would only wait for cores.
+/// Connections for all reads but those of histories, which have readers of their own. Such a read keeps a core busy
+/// for microseconds, so more connections would only wait for cores.
 const READERS: u32 = 4;
 /// Longest wait for a free reader, before the request is refused as busy.
 const READER_WAIT: Duration = Duration::from_secs(1);
-/// No memory map of the database: a read error, or a file that somebody else made shorter, would be a signal
-/// (SIGBUS) that ends the process, and not an error. The index of the write-ahead log stays mapped; SQLite has
+/// No memory map of the database: with one, a read error or a file that another process truncated would be a signal
+/// (SIGBUS) that kills the process, and not an error. The index of the write-ahead log stays mapped, because SQLite has
 /// no other way to share it between connections.
 const MMAP_BYTES: &str = "0";
 /// Bytes to which the write-ahead log shrinks back after a checkpoint.
@@ -62,7 +62,7 @@ async fn open(
     now: Timestamp,
 ) -> Result<Sqlite, String> {
     let lock = Lock::take(file, file::creates(url))?;
-    // What is not ours is refused before anything is created beside it, or folded into it.
+    // Refuses a file of another program before anything is created beside it, and before its WAL is checkpointed.
     if let Ok(verdict) = file::look(&file::read_only(options)).await {
         verdict?;
     }
@@ -81,7 +81,8 @@ async fn open(
     let mut connection = migrated(&options).await?;
     let incarnation = run_file.begin(&mut connection, now).await;
     let incarnation = incarnation.map_err(|e| unreadable(&e))?;
-    // What the run file says must hold for the database without its log.
+    // `check_log` compares the run file with the database without its log, so the run file may only be updated once the
+    // log is checkpointed.
     let whole = wal::checkpoint(&mut connection).await;
     if whole.map_err(|e| e.to_string())? {
         let remembered = run_file.remember_durably(&incarnation);
@@ -128,8 +129,8 @@ async fn open(
 async fn migrated(options: &SqliteConnectOptions) -> Result<SqliteConnection, String> {
     let mut connection = options
         .clone()
-        .auto_vacuum(SqliteAutoVacuum::Incremental) // deleted flows give their space back
-        .pragma("wal_autocheckpoint", "0") // the writer sees to that
+        .auto_vacuum(SqliteAutoVacuum::Incremental) // the purge returns free pages to the file system
+        .pragma("wal_autocheckpoint", "0") // the writer task runs the checkpoints
         .connect()
         .await
         .map_err(|e| e.to_string())?;
@@ -150,7 +151,7 @@ fn pool(options: &SqliteConnectOptions, connections: u32) -> SqlitePool {
         .acquire_timeout(READER_WAIT)
         .idle_timeout(None)
         .max_lifetime(None)
-        .test_before_acquire(false) // a ping costs as much as a small page
+        .test_before_acquire(false) // a ping would cost as much as a small page
         .connect_lazy_with(options.clone())
 }
 
@@ -159,13 +160,13 @@ async fn log_damage(connection: &mut SqliteConnection, file: &Path) {
     if let [first, more @ ..] = &check::sample(connection).await[..] {
         let (more, file) = (more.len(), file.display());
         tracing::error!(
-            "{file} is damaged: {first}; of what was looked at, {more} more; `flowledger check` looks at all"
+            "{file} is damaged: {first}; the sample has {more} more faults; run `flowledger check` to check everything"
         );
     }
 }
 
-/// Looks once more, now that no other process has the file, and empties its log: what an earlier process could not
-/// sync must not stay there, where no later sync reaches it.
+/// Checks the schema again, now that no other server has the file, and empties its log: an earlier process may have
+/// failed to sync pages of the log, and a later sync of the log would not write them again.
 async fn recover(options: &SqliteConnectOptions) -> Result<(), String> {
     let say = |e| unreadable(&e);
     let mut connection = options.connect().await.map_err(say)?;
@@ -177,6 +178,6 @@ async fn recover(options: &SqliteConnectOptions) -> Result<(), String> {
     connection.close().await.map_err(say)?;
     match emptied {
         Err(error @ (Error::Io(_) | Error::Unwritten(_))) => Err(error.to_string()),
-        _ => verdict.map(drop), // without room, the log stays as it is
+        _ => verdict.map(drop), // on a full disk or with a reader in the way, the log is checkpointed later
     }
 }

@@ -1,12 +1,12 @@
-//! Background purge of soft-deleted flows: small batches of rows between the writes of clients, then the free
-//! pages go back to the file system. The database itself says what is left to do, so a restart goes on.
+//! Background purge of soft-deleted flows: deletes small batches of rows between the writes of clients, then returns
+//! free pages to the file system. Its only state is the database, so it continues after a restart.
 
 use sqlx::{Row, SqliteConnection};
 
 use crate::store::Error;
 
-/// Rows or pages of one step. Bounds the time for which other writes wait to a few milliseconds, also where each
-/// event has the largest detail.
+/// Rows or pages of one step. Bounds the time for which other writes wait to a few milliseconds, even if each event has
+/// a detail of the maximum size.
 const STEP: i64 = 100;
 
 /// Does one step in a transaction of its own. Returns false once nothing is left.
@@ -70,8 +70,8 @@ async fn delete(connection: &mut SqliteConnection) -> Result<bool, Error> {
     }
 }
 
-/// Runs statements of which the last must delete the row that an index named. If it finds none, the row is in the
-/// index only (corruption), and the purge would find it again for ever.
+/// Runs the statements; the last one must delete the row that an index led to. If it deletes none, the row is in the
+/// index only (corruption): an error, because the purge would otherwise find the same row for ever.
 async fn delete_all(
     connection: &mut SqliteConnection,
     statements: &[&'static str],

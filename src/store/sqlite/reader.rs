@@ -26,8 +26,8 @@ use crate::store::{Error, HistoryPage, Outcome};
 const QUEUE_MAX: usize = 1024;
 /// Longest wait for a place in the queue, before the request is refused as busy.
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
-/// Events of pages that are read together; a page that may have more is read alone. Bounds the wait for the
-/// last and the memory for all: as many of the largest details fill one page.
+/// Events of the pages that one statement reads; a page that may have more is read alone. Bounds the latency of the
+/// last page and the memory for all: this many events with details of the maximum size fill one page.
 const GROUP_MAX_EVENTS: i64 = 256;
 
 type Read = Request<RangeQuery, HistoryPage>;
@@ -105,7 +105,8 @@ impl Readers {
         answer.await.map_err(|_| closed())?
     }
 
-    /// Waits for a panic of a reader. The request that caused it would end the other readers too.
+    /// Waits for a panic of a reader. The caller must stop then: a retry of the same request would panic the other
+    /// readers too.
     pub(super) async fn failed(&self) -> String {
         self.panicked.notified().await;
         "a reader panicked".to_owned()
@@ -133,7 +134,7 @@ async fn run(
         if group.is_empty() {
             break;
         }
-        let _snapshot = gate.read().await; // a checkpoint may wait for all readers
+        let _snapshot = gate.read().await; // waits while readers are paused for a checkpoint
         read(&mut connection, group).await;
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 pub(super) struct Request<C, T> {
     pub command: C,
     pub nonce: Option<Nonce>,
-    /// An error here concerns this request only; the others of its transaction are still committed.
+    /// An error here fails this request only; the other requests of its transaction are still committed.
     pub outcome: Option<Outcome<T>>,
     reply: Option<oneshot::Sender<Outcome<T>>>,
 }

@@ -18,7 +18,7 @@ pub(super) struct Scans {
 }
 
 impl Default for Scans {
-    /// Lets slices take half of the cores, so that reads that are no scans find one free.
+    /// Bounds slices to half of the cores, so that other reads find a free core.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Scans {
@@ -42,8 +42,8 @@ impl Scans {
         }
     }
 
-    /// Begins a slice; the permit is held while the slice is read. First come, first served: a short scan waits
-    /// for one slice of each other one only.
+    /// Begins a slice; the permit is held while the slice is read. First come, first served, so before each of its
+    /// slices a scan waits for at most one slice of each other scan.
     pub(super) async fn slice(&self) -> SemaphorePermit<'_> {
         let permit = self.slices.acquire().await;
         permit.expect("the semaphore is never closed")

@@ -1,9 +1,9 @@
 //! The write-ahead log (WAL): when it is moved into the database (checkpoint), and how its size stays bounded.
 //!
-//! A checkpoint cannot pass the snapshot of a reader, and the log starts from its beginning again only while no
-//! reader uses it. Under readers of large pages one snapshot or another is always open; the log would grow
-//! without end. Once it is long, readers of this process are therefore paused for a checkpoint. Readers of
-//! other processes (`flowledger check`, a shell, a backup) cannot be paused: the log grows as long as they read.
+//! A checkpoint cannot pass the snapshot of a reader, and SQLite reuses the log from its beginning only while no reader
+//! uses it. With many readers of large pages there is always an open snapshot, so the log would grow without end.
+//! Once it is long, readers of this process are therefore paused for a checkpoint. Readers of other processes
+//! (`flowledger check`, a shell, a backup) cannot be paused: the log grows as long as they read.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,9 +17,9 @@ use crate::store::Error;
 
 /// Pages of the log that are not in the database yet, before a checkpoint moves them; SQLite's own default.
 const CHECKPOINT_PAGES: i64 = 1000;
-/// Pages of the log, of 4 KiB, at which readers are paused: 32 MiB. What comes on top is one transaction (at
-/// most 256 writes, whose large bodies together have at most 16 MiB) and what is written until the readers
-/// have ended, so the log stays below 256 MiB.
+/// Pages of the log, of 4 KiB, at which readers are paused: 32 MiB. Until the checkpoint the log grows by at most one
+/// transaction (256 writes, whose large bodies together have at most 16 MiB) and by what is written until the readers
+/// have ended, so it stays below 256 MiB.
 const PAUSE_PAGES: i64 = 8192;
 /// Longest wait for the readers. A page of 16 MiB takes a tenth of a second.
 const PAUSE_WAIT: Duration = Duration::from_secs(2);
@@ -81,8 +81,8 @@ impl Wal {
         }
     }
 
-    /// Moves the log into the database once it is long. SQLite would do so by itself, but within a commit, for
-    /// which clients wait, and without a word if a sync fails.
+    /// Checkpoints the log once it is long. SQLite's automatic checkpoint would run within a commit, for which clients
+    /// wait, and would not report a failed sync.
     pub(super) async fn checkpoint(
         &mut self,
         connection: &mut SqliteConnection,
@@ -97,8 +97,8 @@ impl Wal {
         let paused = self.readers.pause().await;
         let whole = checkpoint(connection).await?;
         drop(paused);
-        // The next write starts the log from its beginning, unless a reader of another process is in the way. Then waiting
-        // for readers at every write would only delay writes.
+        // After a complete checkpoint the next write reuses the log from its beginning. A reader of another process can
+        // prevent that; the next pause is then put off, because one at every write would only delay writes.
         self.pause_at = PAUSE_PAGES + if whole { 0 } else { size.pages };
         if !whole {
             tracing::warn!(
@@ -123,14 +123,14 @@ async fn run(connection: &mut SqliteConnection, pragma: &'static str) -> Result<
     })
 }
 
-/// Moves what readers let it move; never waits. Returns whether the database has everything now.
+/// Checkpoints the pages that no reader's snapshot holds back; never waits. Returns whether the whole log was moved.
 pub(super) async fn checkpoint(connection: &mut SqliteConnection) -> Result<bool, Error> {
     let size = run(connection, "PRAGMA wal_checkpoint(PASSIVE)").await?;
     Ok(size.moved == size.pages)
 }
 
-/// Moves all of the log into the database and empties it: the database file alone then holds everything.
-/// Closing the last connection does so too, but without a word if a sync fails.
+/// Checkpoints the whole log and truncates it, so that the database file alone has everything. Closing the last
+/// connection does the same, but does not report a failed sync.
 pub(super) async fn empty(connection: &mut SqliteConnection) -> Result<(), Error> {
     run(connection, "PRAGMA wal_checkpoint(TRUNCATE)").await?;
     Ok(())

@@ -23,7 +23,7 @@ pub(super) enum Write {
     StopExecution(Box<Request<StopExecution, Execution>>),
     ReportTask(Box<Request<ReportTask, i64>>),
     Append(Box<Request<AppendRequest, Appended>>),
-    /// Tries whether there is room to write, and changes nothing.
+    /// Checks that a write would succeed, and changes nothing.
     Probe(Box<Request<(), ()>>),
 }
 
@@ -161,10 +161,10 @@ async fn perform(connection: &mut SqliteConnection, group: &mut [Write]) -> Resu
     Ok(())
 }
 
-/// Tries whether there is room for a large write, and whether a commit passes; changes nothing.
+/// Checks that a large write and a commit succeed; changes nothing.
 ///
-/// On a full disk a small write may pass where others are refused. So a megabyte is written, as large as a
-/// request: a cache of 64 pages makes SQLite write most of it to the log before it is rolled back.
+/// On a full disk a small write may succeed while larger ones fail. So this writes a megabyte, the size of the largest
+/// request; a cache of 64 pages makes SQLite write most of it to the log before it is rolled back.
 async fn probe(connection: &mut SqliteConnection) -> Result<(), Error> {
     let tried: Result<(), sqlx::Error> = async {
         for sql in [
@@ -186,7 +186,7 @@ async fn probe(connection: &mut SqliteConnection) -> Result<(), Error> {
         let _ = sqlx::query(sql).execute(&mut *connection).await;
     }
     tried?;
-    // SQLite leaves a page alone that would stay the same.
+    // Two updates, because SQLite does not write a page that an update would not change.
     for sql in [
         "UPDATE task_key SET key = key || ' '",
         "UPDATE task_key SET key = rtrim(key)",

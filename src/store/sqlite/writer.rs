@@ -1,7 +1,7 @@
 //! The writer: a task that owns the one connection that writes.
 //!
 //! It commits what is queued in groups (group commit) and answers after the commit. It runs in its own task, so
-//! cancelling a request does not cancel its write. Between groups it purges deleted flows, forgets expired
+//! cancelling a request does not cancel its write. Between groups it purges deleted flows, deletes expired
 //! nonces and moves the write-ahead log into the database (checkpoint).
 
 use std::{
@@ -44,9 +44,9 @@ const QUEUE_MAX: usize = 1024;
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
 /// Writes of one transaction. Bounds what is rolled back, and how long the first one waits for the last.
 const GROUP_MAX: usize = 256;
-/// How often an idle writer looks whether its files are still there. A busy one looks after each commit.
+/// How often an idle writer checks that its files are still in place. A busy one checks after each commit.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
-/// Pause between two steps of the purge, so that it takes a share of the disk only.
+/// Pause between two steps of the purge, so that the purge leaves most of the disk's throughput to clients.
 const PURGE_PAUSE: Duration = Duration::from_millis(2);
 /// Longest pause before a purge that failed is tried again; the first one is `PURGE_PAUSE`, each twice the last.
 const PURGE_RETRY_MAX: Duration = Duration::from_secs(30);
@@ -58,16 +58,16 @@ pub(super) struct Writer {
     ended: watch::Receiver<bool>,
 }
 
-/// What the task shows of itself.
+/// State of the task that callers read.
 struct State {
     /// Whether the last transaction could not be written, for example because the disk is full.
     refusing: AtomicBool,
     failure: watch::Sender<Option<String>>,
-    /// A file that can be changed as long as the database can be.
+    /// A file on the database's file system, to find out whether that is read-only.
     run_file: PathBuf,
 }
 
-/// What the task works with.
+/// The task's connection and the state that only it uses.
 pub(super) struct Task {
     pub connection: SqliteConnection,
     pub notifier: Notifier,
@@ -78,7 +78,7 @@ pub(super) struct Task {
     pub wal: Wal,
 }
 
-/// When the purge of deleted flows goes on.
+/// The schedule of the purge of deleted flows.
 struct Purge {
     /// None while there is nothing to purge.
     next: Option<Instant>,
@@ -91,8 +91,8 @@ impl State {
         self.failure.send_replace(Some(failure));
     }
 
-    /// Whether nothing can be promised after this error; if so, the store has failed. Where there is no room,
-    /// or the disk may only be read for a while, what was written before stays good.
+    /// Whether the store must stop after this error (fail-stop); marks it as failed then. A full or read-only disk is
+    /// no reason: earlier writes stay durable, and later ones may succeed.
     fn is_end(&self, error: &Error) -> bool {
         let end = match error {
             Error::Io(_) => true,
@@ -160,7 +160,7 @@ impl Writer {
         answer.await.map_err(|_| closed())?
     }
 
-    /// Whether writes can be served. After a refused transaction only another one can tell.
+    /// Checks whether writes can be served. After a refused transaction it tries another one (`Write::Probe`).
     pub(super) async fn ready(&self) -> Result<(), Error> {
         if self.state.refusing.load(Relaxed) {
             let _ = self.write(Write::Probe, (), None).await?;
@@ -199,7 +199,7 @@ fn closed() -> Error {
 impl Task {
     async fn run(mut self, mut queue: mpsc::Receiver<Write>, state: &State) {
         let mut group = Vec::with_capacity(GROUP_MAX);
-        let mut purge = Purge::begin(); // an earlier process may have left something
+        let mut purge = Purge::begin(); // an earlier process may not have finished its purge
         let mut look = interval(WATCH_INTERVAL);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -249,33 +249,34 @@ impl Task {
             self.ages.received(newest);
         }
         let mut committed = self.commit(group).await;
-        // A write that meets damage must not take the others with it.
+        // Retries each write alone, so that one that meets corruption does not fail the others of its group.
         let one_by_one =
             group.len() > 1 && matches!(committed, Err(Error::Corrupt(_) | Error::Other(_)));
         for mut write in group.drain(..) {
             if one_by_one && !matches!(committed, Err(Error::Io(_) | Error::Unwritten(_))) {
                 committed = self.commit(std::slice::from_mut(&mut write)).await;
             }
-            // Before the answer: a refused client may ask at once whether we are ready.
+            // Before the answer, because the client may call `/readyz` as soon as it has it.
             state.refusing.store(committed.is_err(), Relaxed);
             write.answer(&committed, &self.notifier);
         }
         committed
     }
 
-    /// Commits, and makes sure that the commit is in the files that the next start will open.
+    /// Commits, then checks that the database file was not deleted or replaced meanwhile: the commit would be lost.
     async fn commit(&mut self, group: &mut [Write]) -> Result<(), Error> {
         transaction(&mut self.connection, group).await?;
         self.watch.check().map_err(Error::Unavailable)
     }
 
-    /// What has to be done now and then, each in steps of a few milliseconds.
+    /// Does periodic work in steps of a few milliseconds: the minute count, expired nonces, checkpoints.
     async fn keep_up(&mut self) -> Result<(), Error> {
         if self.ages.minute_is_over() {
             let incarnation = &mut self.incarnation;
             incarnation.next_minute(&mut self.connection, false).await?;
             self.ages.begin_minute(incarnation.minute);
-            // What the run file says must hold for the database without its log.
+            // The run file may only be updated after a checkpoint: a start compares it with the database without its
+            // log.
             if wal::checkpoint(&mut self.connection).await? {
                 self.run_file.remember(incarnation);
             }
@@ -291,7 +292,7 @@ impl Task {
 
     async fn close(mut self, state: &State) {
         let closed = async {
-            // Without room for it, the file is only not marked as stopped in good order.
+            // A full disk does not fail the stop; the database is then only not marked as cleanly stopped.
             match self
                 .incarnation
                 .next_minute(&mut self.connection, true)
@@ -333,7 +334,7 @@ impl Purge {
         }
     }
 
-    /// Does a step. One that finds no room or a lock is tried again (retry with backoff).
+    /// Does a step. One that fails on a full disk or a lock is retried (retry with backoff).
     async fn step(&mut self, connection: &mut SqliteConnection) -> Result<(), Error> {
         let done = purge::step(connection).await;
         match &done {
