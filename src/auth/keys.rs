@@ -235,7 +235,7 @@ impl Keys {
             .filter(|key| key.expires.is_none_or(|expires| now < expires))
     }
 
-    /// Takes out the key with this id, or the only key.
+    /// Returns the key with this id; without an id, the only key.
     ///
     /// # Errors
     ///

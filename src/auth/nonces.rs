@@ -1,7 +1,7 @@
 //! Nonces of authenticated requests, in memory: while the process runs, each request is accepted once.
 //!
 //! Nonces age by the monotonic clock, so neither a client's time nor a stepped system clock expires one. This
-//! module keeps nothing on disk: writes that reach the store leave their nonces there too, for after a restart.
+//! module keeps nothing on disk. The store keeps the nonces of writes, so replayed writes are refused after a restart.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -15,12 +15,13 @@ use crate::model::{Nonce, Timestamp, nonce::Digest};
 /// Minutes for which a nonce is remembered. The signed time of a request may be 15 minutes off either way, so a
 /// replay passes the time check for 30 minutes.
 const RETENTION_MINUTES: u64 = 31;
-/// Nonces in memory, of all keys. One takes at most 64 bytes, where a set and a vector have room for thrice
-/// what they hold, so all of them take at most 32 MiB.
+/// Nonces in memory, of all keys. One takes at most 64 bytes, even when its set and its vector have three times the
+/// capacity that they need, so all of them take at most 32 MiB.
 const NONCES_MAX: usize = 32 * 1024 * 1024 / 64;
-/// Nonces that are evicted at once when memory is full. The key to evict from is then searched rarely.
+/// Nonces that are evicted together when memory is full, so that the key with the most nonces is searched rarely.
 const EVICTED: usize = 1024;
-/// Expired nonces that an insert removes: more than it adds, so they go, and few, so no request waits for them.
+/// Expired nonces that one insert removes. More than it adds, so that they cannot pile up; few, so that no request is
+/// delayed by a long sweep.
 const EXPIRED_PER_INSERT: usize = 2;
 
 /// The nonces of all keys.
@@ -35,17 +36,15 @@ struct Memory {
     count: usize,
 }
 
-/// The nonces of one key. A key's nonces are apart from other keys', so a flood of requests by one key evicts
-/// its own nonces first.
+/// The nonces of one key. Each key has its own set, so a flood of requests by one key evicts its own nonces first.
 #[derive(Default)]
 struct KeyNonces {
-    /// Halves of digests. They are of a cryptographic hash, and a collision refuses a request of the same key
-    /// only.
+    /// The first halves of digests, to save memory. A collision is unlikely and only refuses a request of the same key.
     seen: HashSet<u64>,
-    /// What `seen` holds, by the minute of arrival, the oldest first.
+    /// The contents of `seen` by minute of arrival, oldest first.
     minutes: VecDeque<Minute>,
-    /// The newest signed time of an expired nonce. What is signed at or before it may be a replay; with a clock
-    /// that was never set back, such a request fails the time check already.
+    /// The newest signed time among expired nonces. A request signed at or before it may be a replay. Unless the clock
+    /// was set back, such a request fails the time check anyway.
     newest_expired: Option<Timestamp>,
 }
 
@@ -66,7 +65,7 @@ impl Default for Nonces {
 }
 
 impl Nonces {
-    /// Remembers a nonce of a key. Returns false if it was seen before, or may have been.
+    /// Inserts a nonce of a key. Returns false if it was seen before, or may have been.
     pub(super) fn insert(&self, key_id: &str, nonce: &Nonce) -> bool {
         let minute = self.started.elapsed().as_secs() / 60;
         let mut memory = self.memory.lock().expect("no panic holds this lock");
@@ -121,7 +120,7 @@ impl KeyNonces {
         true
     }
 
-    /// Removes some of the nonces that are too old. Returns how many.
+    /// Removes up to `EXPIRED_PER_INSERT` expired nonces. Returns how many.
     fn expire(&mut self, minute: u64) -> usize {
         let oldest = self.minutes.front();
         let expired = oldest.filter(|oldest| oldest.number + RETENTION_MINUTES < minute);
@@ -130,7 +129,7 @@ impl KeyNonces {
         self.remove_oldest(EXPIRED_PER_INSERT.min(expired.digests.len()))
     }
 
-    /// Removes so many of the oldest nonces, in no order within a minute. Returns how many there were.
+    /// Removes `count` of the oldest nonces, in no particular order within a minute. Returns how many it removed.
     fn remove_oldest(&mut self, count: usize) -> usize {
         let mut removed = 0;
         while removed < count
@@ -141,7 +140,8 @@ impl KeyNonces {
                 None => drop(self.minutes.pop_front()),
             }
         }
-        // A key that once sent many requests must not keep the memory that others may use now.
+        // Shrinks both collections, so that a key that once sent many requests does not keep the memory that
+        // `NONCES_MAX` allows to all keys.
         if let Some(oldest) = self.minutes.front_mut()
             && oldest.digests.capacity() > 3 * oldest.digests.len() + EVICTED
         {
@@ -169,7 +169,7 @@ mod tests {
         Timestamp::from_millis(minute * 60_000).expect("a time")
     }
 
-    /// Bytes of a set's table: 8 and one to find them by, an eighth of the places free.
+    /// Bytes of a set's table: for each slot the digest's 8 bytes and one control byte; an eighth of the slots is free.
     fn table_bytes(set: &HashSet<u64>) -> usize {
         set.capacity() / 7 * 8 * 9
     }

@@ -1,4 +1,4 @@
-//! The nonce of a signed request, by which a replay is recognized.
+//! The nonce of a signed request, by which the server recognises a replay.
 
 use crate::model::Timestamp;
 
