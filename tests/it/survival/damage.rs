@@ -58,7 +58,7 @@ fn damage() -> impl Strategy<Value = Damage> {
     ]
 }
 
-/// A database that was closed in good order, and what was written to it.
+/// A database that was closed cleanly, and what was written to it.
 struct Written {
     bytes: Vec<u8>,
     /// The pages of each table and index, counted from 0.

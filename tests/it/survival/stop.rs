@@ -65,7 +65,7 @@ async fn wait(address: SocketAddr) -> impl Future<Output = ()> {
     }
 }
 
-/// Begins to follow an execution by server-sent events. The shutdown ends the stream in good order.
+/// Begins to follow an execution by server-sent events. The shutdown ends the stream with its last chunk.
 async fn follow(address: SocketAddr) -> impl Future<Output = ()> {
     let form = "key_id=testid&secret=testsecret";
     let mut stream = TcpStream::connect(address).await.unwrap();
