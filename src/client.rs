@@ -122,7 +122,7 @@ impl Client {
         &self.clock
     }
 
-    /// Calls an action that only reads, with its parameters in the query. Retries.
+    /// Calls an action that only reads, with its parameters in the query. Retries with backoff.
     pub async fn read<T: for<'de> Deserialize<'de>>(
         &self,
         action: &str,

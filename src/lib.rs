@@ -11,7 +11,7 @@
 //! - [`auth`]: turns a signed request into a `Caller` and a session cookie into a `Viewer`
 //! - [`timeline`]: folds a history into a tree of spans, for browser and terminal
 //! - [`text`]: durations, counts, glyphs and hidden characters, for browser and terminal
-//! - [`limits`]: permits per access key and network, so that one caller cannot take the server from others
+//! - [`limits`]: permits per access key and network, so that one caller cannot use up the server's capacity
 //! - [`store`]: persistence: flows, executions, events, nonces
 //! - [`config`]: flags and environment variables, checked
 //! - [`log`]: a bounded, lossy log writer that never delays an answer

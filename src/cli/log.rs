@@ -27,7 +27,7 @@ impl Log {
     /// The system has no descriptor or thread to spare.
     pub(super) fn start(format: Option<LogFormat>) -> Result<Self, String> {
         let fault = |e| format!("the log cannot be started: {e}");
-        // Not `std::io::stderr()`: a write that blocks would hold its lock, for which others may wait.
+        // Not `std::io::stderr()`: a blocked write would hold its lock and so block every other thread that prints.
         let output = stderr().as_fd().try_clone_to_owned().map_err(fault)?;
         let report = |dropped| {
             tracing::warn!(

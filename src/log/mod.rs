@@ -1,5 +1,5 @@
-//! What keeps the log from delaying a request or filling a disk: a lossy writer, and a limit on lines that callers
-//! without a key can cause. What is logged is decided where it happens.
+//! Keeps the log from delaying a request or filling a disk: a lossy writer, and a rate limit on lines that callers
+//! without a key can cause. Other modules decide what is logged.
 
 mod limit;
 mod writer;

@@ -13,7 +13,7 @@ use crate::{
     wire::error::{ApiError, Code},
 };
 
-/// Travels to the middleware in the extensions of a response.
+/// An error of a page. A handler attaches it to the extensions of its response, where the middleware finds it.
 #[derive(Clone, Debug)]
 pub(super) struct PageError {
     pub status: StatusCode,

@@ -2,7 +2,7 @@
 //!
 //! A request passes `middleware` (context, headers, error page, log line), the extractor `SignedIn` (the viewer, or
 //! a redirect to the sign-in page), then the handler of one page. The URL holds the whole state of a page, so a link
-//! shows the same to everybody who may see it.
+//! shows the same to every user who may see it.
 
 mod assets;
 mod budget;

@@ -185,7 +185,8 @@ fn log_refusal(ui: &Ui, context: &PageContext, key_id: &str, reason: &str) {
     }
 }
 
-/// Returns the form with the time to wait. The secret was not checked, so the answer tells nothing about it.
+/// Returns the form with the time after which the user may retry. The secret was not checked, so the answer does not
+/// reveal whether it was right.
 fn too_many_attempts(
     context: &PageContext,
     key_id: &str,

@@ -1,7 +1,7 @@
 //! Rate limit of sign-in: per network and key id, and per network.
 //!
-//! An attempt that succeeds costs nothing. Guesses at a key from one network do not keep its owner out on
-//! another one; behind a shared proxy they do, for as long as the guesses go on.
+//! A successful attempt takes no token. Guesses at a key from one network do not lock its owner out on another one;
+//! behind a shared proxy they do, for as long as the guesses go on.
 
 use std::{
     hash::{BuildHasher, RandomState},

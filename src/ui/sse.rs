@@ -39,9 +39,9 @@ use crate::{
     wire::error::ApiError,
 };
 
-/// How often the session and the key are checked, so that a stream ends soon after they do.
+/// How often a stream checks its session and its key, so that it ends soon after either is revoked.
 const SESSION_CHECK: Duration = Duration::from_secs(1);
-/// A comment is sent after so long without an event, because servers and proxies end idle connections.
+/// Interval of comments on a stream without events (keep-alive), because servers and proxies close idle connections.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Changes within this time become one event (debounce).
 const DEBOUNCE: Duration = Duration::from_millis(400);
