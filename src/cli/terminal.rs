@@ -1,5 +1,5 @@
-//! How all commands write: columns that hold whatever the script of a text, and colours on a terminal only. What a
-//! caller wrote passes `text::visible` before.
+//! Output of all commands: columns that are aligned for texts in any script, and colours on a terminal only. Callers
+//! pass stored texts through `text::visible` first.
 
 use std::io::{self, ErrorKind, Write};
 

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 const LINES_MAX: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Limits the log lines about requests without a proven key to 10 a second, whatever their number. One instance is
+/// Limits the log lines about requests without a verified key to 10 a second in total. One instance is
 /// shared by everything that logs such requests.
 pub struct AnonymousLimit(Mutex<State>);
 

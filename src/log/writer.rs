@@ -56,7 +56,7 @@ impl LogWriter {
         Ok(writer)
     }
 
-    /// Waits until all lines are written or dropped, but no longer than `limit`. The thread goes on after that: an
+    /// Waits until all lines are written or dropped, but no longer than `limit`. The thread continues after that: an
     /// exit of the process does not wait for it.
     pub fn flush(&self, limit: Duration) {
         let pending = |state: &mut State| state.writing || !state.lines.is_empty();

@@ -97,7 +97,7 @@ async fn fill(bytes: &mut BytesMut, body: &mut Body, max: usize) -> Result<(), A
     Ok(())
 }
 
-/// Reads the rest of a refused body, of which so much has been `received` already.
+/// Reads and discards the rest of a refused body, of which `received` bytes have been read already.
 async fn discard(body: &mut Body, mut received: usize) {
     while received <= DISCARD_MAX_BYTES
         && let Some(Ok(frame)) = body.frame().await

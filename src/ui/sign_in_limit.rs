@@ -1,7 +1,7 @@
 //! Rate limit of sign-in: per network and key id, and per network.
 //!
 //! A successful attempt takes no token. Guesses at a key from one network do not lock its owner out on another one;
-//! behind a shared proxy they do, for as long as the guesses go on.
+//! behind a shared proxy they do, until the guesses stop.
 
 use std::{
     hash::{BuildHasher, RandomState},

@@ -1,4 +1,4 @@
-//! The lock of a database file: one server at a time, whatever name leads to the file.
+//! The lock of a database file: one server at a time, even if another one opens the file by another name.
 //!
 //! The lock is on the file's inode (`flock`), so it also covers hard links and bind mounts. It does not lock out
 //! readers: `flowledger check` and shells open the file beside a server. SQLite's own locks are of another kind
