@@ -54,7 +54,7 @@ fn append(count: i64) -> Vec<u8> {
     served::append(APPENDED, 2, count)
 }
 
-/// Copies a database with its run file: without it, the server would refuse what was signed before its start.
+/// Copies a database with its run file: without it, the server would refuse writes signed before its start.
 fn copy(folder: &Path, from: &str, to: &str) {
     for suffix in ["", ".run"] {
         let path = |name: &str| folder.join(format!("{name}{suffix}"));

@@ -59,7 +59,7 @@ impl Panel {
         }
         for (nth, (name, values)) in self.lines.iter().enumerate() {
             let (colour, right) = (COLOURS[nth], RIGHT - 110. * nth as f64);
-            // Each value stands at the end of its interval.
+            // Each value is plotted at the end of its interval.
             let share = |nth: usize| (nth + 1) as f64 / values.len() as f64;
             let point =
                 |(nth, value): (usize, &f64)| format!("{:.1},{:.1} ", x(share(nth)), y(*value));

@@ -232,7 +232,7 @@ async fn large_heads_take_memory_and_one_address_cannot_take_all() {
     assert_eq!(served.status, 400);
 }
 
-/// A server with an execution `small`, whose page has 120 KiB, and `large`, with so many times 720 KiB.
+/// A server with an execution `small`, whose page has 120 KiB, and `large`, with `large` batches of 720 KiB.
 async fn server_with_pages(large: usize) -> Server {
     let server = Server::start().await;
     server

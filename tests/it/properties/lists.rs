@@ -1,4 +1,5 @@
-//! Keyset pagination of executions: what exists at the first page is listed exactly once, whatever starts meanwhile.
+//! Keyset pagination of executions: an execution that exists at the first page is listed exactly once, even if others
+//! start meanwhile.
 
 use std::collections::HashMap;
 

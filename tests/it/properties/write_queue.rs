@@ -33,7 +33,7 @@ const TRIGGER: &str = "
 
 #[derive(Clone, Debug)]
 enum Turn {
-    /// A new caller submits an append of so many events.
+    /// A new caller submits an append of this many events.
     Append {
         execution: usize,
         events: usize,
@@ -45,7 +45,7 @@ enum Turn {
     Cancel(Index),
     /// A waiting caller awaits its answer.
     Wait(Index),
-    /// The test yields to other tasks, so many times.
+    /// The test yields to other tasks this many times.
     Yield(usize),
     Read(usize),
     Close,

@@ -60,7 +60,7 @@ impl Tally {
     }
 }
 
-/// One client among many; it goes on until it is aborted.
+/// One client among many; it sends requests until it is aborted.
 struct Client {
     served: Arc<Served>,
     tally: Arc<Tally>,
