@@ -149,11 +149,21 @@ impl Store for Sqlite {
             let range = EventRange::new(query.from.unwrap_or(1), query.limit);
             return read(range, PAGE_MAX_BYTES).await;
         }
-        let _scan = self.scans.begin().await?;
+        // A backward page without a filter reads hardly more than it returns, so it is not limited like a scan.
+        let limited = query.filters();
+        let _scan = if limited {
+            Some(self.scans.begin().await?)
+        } else {
+            None
+        };
         let mut scan = Scan::new(query);
         loop {
             let slice = {
-                let _slice = self.scans.slice().await;
+                let _slice = if limited {
+                    Some(self.scans.slice().await)
+                } else {
+                    None
+                };
                 read(scan.range(), SLICE_MAX_BYTES).await?
             };
             match slice {
@@ -226,4 +236,37 @@ fn primary_code(error: &sqlx::Error) -> Option<u32> {
 
 fn code(error: &sqlx::Error) -> Option<u32> {
     error.as_database_error()?.code()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::Timestamp, store::Refusal};
+
+    #[tokio::test]
+    async fn one_scan_too_many_is_busy_and_a_backward_page_is_no_scan() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/test.db", folder.path().display());
+        let store = Sqlite::open(&url, Timestamp::from_millis(0).unwrap()).await;
+        let store = store.unwrap();
+        let mut scans = Vec::new();
+        for _ in 0..scans::SCANS_MAX {
+            scans.push(store.scans.begin().await.unwrap());
+        }
+        let name = Name::parse("absent").unwrap();
+        let backward = HistoryQuery {
+            reverse: true,
+            ..HistoryQuery::range(1, 1)
+        };
+        let filtered = HistoryQuery {
+            step: Some("pay".to_owned()),
+            ..HistoryQuery::range(1, 1)
+        };
+        let read = async |query| store.get_execution_history(&name, &name, query).await;
+        let absent = |read: Outcome<HistoryPage>| matches!(read, Ok(Err(Refusal::FlowNotExists)));
+        assert!(absent(read(&backward).await));
+        assert!(matches!(read(&filtered).await, Err(Error::Busy(_))));
+        drop(scans);
+        assert!(absent(read(&filtered).await));
+    }
 }

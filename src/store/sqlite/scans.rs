@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::store::Error;
 
 /// Scans in progress. Bounds their memory: each holds at most one page.
-const SCANS_MAX: usize = 8;
+pub(super) const SCANS_MAX: usize = 8;
 /// Longest wait of a scan for its turn, before the request is refused as busy.
 const SCAN_WAIT: Duration = Duration::from_secs(1);
 
