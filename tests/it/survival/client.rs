@@ -14,6 +14,8 @@ use tokio::{
 use crate::{cli::Process, support::Call};
 
 const KEY: (&str, &str) = ("load", "load-secret");
+/// The key of clients that must not delay those with `KEY`.
+pub const SLOW_KEY: (&str, &str) = ("slow", "slow-secret");
 /// Longest wait for an answer; more is a hang.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -27,11 +29,11 @@ impl Served {
     pub async fn start() -> Self {
         rlimit::increase_nofile_limit(u64::MAX).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let environment = [
-            ("FLOWLEDGER_ACCESS_KEY_ID", KEY.0),
-            ("FLOWLEDGER_ACCESS_KEY_SECRET", KEY.1),
-            ("RUST_LOG", "error"),
-        ];
+        let keys = [KEY, SLOW_KEY].map(|(id, secret)| {
+            format!("[[key]]\nid = \"{id}\"\nsecret = \"{secret}\"\nrole = \"admin\"\n")
+        });
+        fs::write(folder.path().join("keys.toml"), keys.concat()).unwrap();
+        let environment = [("FLOWLEDGER_KEYS", "keys.toml"), ("RUST_LOG", "error")];
         let process = Process::serve(folder.path(), &[], &environment);
         let served = Served { process, folder };
         let create = call("CreateFlow")

@@ -1,4 +1,4 @@
-//! Slow clients: their connections are closed in time, and other clients are not delayed.
+//! Slow clients: their connections are closed in time, and clients of other keys are not delayed.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, interval, sleep, timeout_at},
 };
 
-use super::client::{Connection, Served, Times, append, call, page, setting, start};
+use super::client::{Connection, SLOW_KEY, Served, Times, append, call, page, setting, start};
 
 /// What a slow client does.
 #[derive(Clone, Copy, PartialEq)]
@@ -55,7 +55,8 @@ async fn send_slowly(mut stream: TcpStream, kind: Slow) {
         Upload => format!("{HEAD}1000000\r\n\r\n{}", "a".repeat(20_000)),
         HalfClosed => format!("{HEAD}100\r\n\r\nName="),
         Unread => {
-            let close = page("large", 1, 1000).header("Connection", "close");
+            let large = page("large", 1, 1000).key(SLOW_KEY.0, SLOW_KEY.1);
+            let close = large.header("Connection", "close");
             String::from_utf8(close.bytes()).unwrap()
         }
     };
