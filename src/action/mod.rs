@@ -11,6 +11,7 @@ mod describe_flow;
 mod get_execution_history;
 mod list_executions;
 mod list_flows;
+mod list_schedules;
 mod report_task_failed;
 mod report_task_succeeded;
 mod start_execution;
@@ -58,6 +59,7 @@ pub enum Action {
     GetExecutionHistory,
     ListExecutions,
     ListFlows,
+    ListSchedules,
     ReportTaskFailed,
     ReportTaskSucceeded,
     StartExecution,
@@ -78,7 +80,8 @@ impl Action {
             | Action::DescribeFlow
             | Action::GetExecutionHistory
             | Action::ListExecutions
-            | Action::ListFlows => Role::Reader,
+            | Action::ListFlows
+            | Action::ListSchedules => Role::Reader,
             Action::AppendExecutionEvents
             | Action::CreateFlow
             | Action::ReportTaskFailed
@@ -130,6 +133,7 @@ pub async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
         Action::GetExecutionHistory => get_execution_history::run(context).await,
         Action::ListExecutions => list_executions::run(context).await,
         Action::ListFlows => list_flows::run(context).await,
+        Action::ListSchedules => list_schedules::run(context).await,
         Action::ReportTaskFailed => report_task_failed::run(context).await,
         Action::ReportTaskSucceeded => report_task_succeeded::run(context).await,
         Action::StartExecution => start_execution::run(context).await,
@@ -153,6 +157,15 @@ impl Context<'_> {
     async fn permit(&self, limiter: &Limiter) -> Result<Permit, ApiError> {
         let permit = limiter.acquire(self.client).await;
         permit.ok_or_else(ApiError::throttled)
+    }
+
+    /// Refuses the call if the flow does not exist.
+    async fn require_flow(&self, flow: &Name) -> Result<(), ApiError> {
+        let _permit = self.permit(&self.limits.reads).await?;
+        let found = self.store.describe_flow(flow).await?;
+        found
+            .map(drop)
+            .map_err(|refusal| refused(refusal, flow, None))
     }
 
     fn name(&self, parameter: &str) -> Result<Name, ApiError> {

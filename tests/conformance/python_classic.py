@@ -14,6 +14,7 @@ from aliyunsdkfnf.request.v20190315.DescribeFlowRequest import DescribeFlowReque
 from aliyunsdkfnf.request.v20190315.GetExecutionHistoryRequest import GetExecutionHistoryRequest
 from aliyunsdkfnf.request.v20190315.ListExecutionsRequest import ListExecutionsRequest
 from aliyunsdkfnf.request.v20190315.ListFlowsRequest import ListFlowsRequest
+from aliyunsdkfnf.request.v20190315.ListSchedulesRequest import ListSchedulesRequest
 from aliyunsdkfnf.request.v20190315.ReportTaskFailedRequest import ReportTaskFailedRequest
 from aliyunsdkfnf.request.v20190315.ReportTaskSucceededRequest import ReportTaskSucceededRequest
 from aliyunsdkfnf.request.v20190315.StartExecutionRequest import StartExecutionRequest
@@ -30,6 +31,7 @@ REQUESTS = {
     "UpdateFlow": UpdateFlowRequest,
     "DeleteFlow": DeleteFlowRequest,
     "ListFlows": ListFlowsRequest,
+    "ListSchedules": ListSchedulesRequest,
     "StartExecution": StartExecutionRequest,
     "StopExecution": StopExecutionRequest,
     "DescribeExecution": DescribeExecutionRequest,

@@ -71,6 +71,10 @@ class Client:
         request = models.ListFlowsRequest(limit=p.get("Limit"), next_token=p.get("NextToken"))
         return self.fnf.list_flows(request).body.to_map()
 
+    def ListSchedules(self, p):
+        request = models.ListSchedulesRequest(flow_name=p["FlowName"], limit=p.get("Limit"))
+        return self.fnf.list_schedules(request).body.to_map()
+
     def StartExecution(self, p):
         request = models.StartExecutionRequest(
             flow_name=p["FlowName"], execution_name=p["ExecutionName"], input=p.get("Input")

@@ -13,7 +13,7 @@ const EXECUTION: Parameter = ("ExecutionName", "e", true);
 const LIMIT: Parameter = ("Limit", "1", false);
 
 /// Every action that is served, with all its parameters.
-const ACTIONS: [(&str, &[Parameter]); 13] = [
+const ACTIONS: [(&str, &[Parameter]); 14] = [
     (
         "AppendExecutionEvents",
         &[
@@ -77,6 +77,7 @@ const ACTIONS: [(&str, &[Parameter]); 13] = [
             ("ResourceGroupId", "rg", false),
         ],
     ),
+    ("ListSchedules", &[FLOW, LIMIT]),
     (
         "ReportTaskFailed",
         &[

@@ -131,6 +131,12 @@ async fn terraform_starts_and_stops_an_execution_and_its_data_sources_list() {
         without_error_fields(server.ok(read()).await)["Status"],
         "Stopped"
     );
+    let schedules = without_error_fields(
+        server
+            .ok(terraform("ListSchedules").query("FlowName", "tf"))
+            .await,
+    );
+    assert_eq!(schedules["Schedules"], json!([]));
     // Schedules are not supported: an error, but no 404, which would mean that they are gone.
     assert_eq!(
         server

@@ -8,6 +8,7 @@ mod describe_flow;
 mod get_execution_history;
 mod list_executions;
 mod list_flows;
+mod list_schedules;
 mod report_task_failed;
 mod report_task_succeeded;
 mod start_execution;

@@ -60,6 +60,7 @@ fn calls(flow: &str, execution: &str, token: &str) -> Vec<(&'static str, Call)> 
             "reader",
             Call::new("ListExecutions").query("FlowName", flow),
         ),
+        ("reader", Call::new("ListSchedules").query("FlowName", flow)),
         ("writer", create(flow)),
         ("writer", Call::new("UpdateFlow").form("Name", flow)),
         ("writer", start(flow, execution)),
