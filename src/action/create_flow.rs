@@ -6,8 +6,8 @@ use crate::{
     wire::{json, params::Params},
 };
 
-/// Kinds of definitions: the vendor's flow definition language.
-const TYPES: [&str; 1] = ["FDL"];
+/// Kinds of definitions: the vendor's flow definition language, and what Terraform's provider may name instead.
+const TYPES: [&str; 2] = ["FDL", "DEFAULT"];
 const EXECUTION_MODES: [&str; 2] = ["Standard", "Express"];
 
 /// The parameters are the fields of the flow.

@@ -10,7 +10,7 @@ pub struct Flow {
     pub name: Name,
     pub definition: String,
     pub description: String,
-    /// The kind of definition: `FDL`.
+    /// The kind of definition: `FDL` or `DEFAULT`.
     pub kind: String,
     pub role_arn: Option<String>,
     /// `Standard` or `Express`.

@@ -32,7 +32,7 @@ async fn terraform_makes_changes_and_destroys_a_flow() {
         .form("Description", "about\n");
     let create = create
         .form("Name", "tf")
-        .form("Type", "FDL")
+        .form("Type", "DEFAULT")
         .form("RoleArn", "acs:ram::1:role/x");
     assert_eq!(without_error_fields(server.ok(create).await)["Name"], "tf");
 
@@ -45,7 +45,7 @@ async fn terraform_makes_changes_and_destroys_a_flow() {
     );
     assert_eq!(
         (&flow["Type"], &flow["RoleArn"]),
-        (&json!("FDL"), &json!("acs:ram::1:role/x"))
+        (&json!("DEFAULT"), &json!("acs:ram::1:role/x"))
     );
     assert!(flow["Id"].is_string() && flow["LastModifiedTime"].is_string());
 

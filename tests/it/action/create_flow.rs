@@ -65,6 +65,25 @@ async fn unset_fields_are_left_out_and_an_empty_description_is_kept() {
 }
 
 #[tokio::test]
+async fn type_is_kept_as_it_was_sent() {
+    let server = Server::start().await;
+    for kind in ["FDL", "DEFAULT"] {
+        let create = Call::new("CreateFlow")
+            .form("Name", kind)
+            .form("Definition", "d")
+            .form("Type", kind);
+        assert_eq!(server.ok(create).await["Type"], kind);
+        let describe = Call::new("DescribeFlow").query("Name", kind);
+        assert_eq!(server.ok(describe).await["Type"], kind);
+    }
+    let listed = server.ok(Call::new("ListFlows")).await;
+    assert_eq!(
+        (&listed["Flows"][0]["Type"], &listed["Flows"][1]["Type"]),
+        (&json!("DEFAULT"), &json!("FDL"))
+    );
+}
+
+#[tokio::test]
 async fn creating_a_flow_of_an_existing_name_is_refused() {
     let server = Server::start().await;
     server.ok(create("f")).await;
@@ -90,6 +109,8 @@ async fn invalid_arguments_are_refused_by_name_and_nothing_is_written() {
     };
     for (parameter, call) in [
         ("Type", call("fdl")),
+        ("Type", call("Default")),
+        ("Type", call("FDL,DEFAULT")),
         ("ExecutionMode", call("FDL").form("ExecutionMode", "Fast")),
         ("Environment", call("FDL").form("Environment", "[]")),
         (

@@ -40,6 +40,8 @@ async fn update_changes_only_the_parameters_that_are_sent() {
         ("Definition", "two\n\n"),
         ("Description", "other"),
         ("RoleArn", "acs:ram::1:role/y"),
+        ("Type", "DEFAULT"),
+        ("Type", "FDL"),
     ] {
         let mut answer = server
             .ok(update().at(NOW + 5000).form(parameter, value))
