@@ -1,12 +1,13 @@
 //! `DescribeExecution` of the CloudFlow API reference: the status, input and output of an execution.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::{Action, Answer, ApiError, Context, LongPoll, answer, describe_flow::raw, refused};
 use crate::model::{Execution, Name, Status, Timestamp};
 
-/// An execution in an answer, without fields that are not known yet.
+/// An execution in an answer. `Output` and `StoppedTime` of one without them are empty texts, as the vendor answers
+/// them: typed SDKs read both without a check.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Response<'a> {
@@ -25,8 +26,15 @@ pub(super) struct Response<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     role_arn: Option<&'a str>,
     started_time: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "or_empty")]
     stopped_time: Option<Timestamp>,
+}
+
+fn or_empty<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => time.serialize(serializer),
+        None => serializer.serialize_str(""),
+    }
 }
 
 impl<'a> From<&'a Execution> for Response<'a> {
@@ -36,7 +44,7 @@ impl<'a> From<&'a Execution> for Response<'a> {
             name: &execution.name,
             status: execution.status,
             input: Some(&execution.input),
-            output: execution.output.as_deref(),
+            output: Some(execution.output.as_deref().unwrap_or_default()),
             flow_definition: Some(&execution.definition),
             environment: raw(execution.environment.as_deref()),
             role_arn: None,

@@ -1,6 +1,6 @@
 //! Calls of the terminal commands to a server.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::keys;
@@ -24,12 +24,18 @@ pub(super) struct Execution {
     pub(super) status: String,
     #[serde(default)]
     pub(super) input: Option<String>,
-    #[serde(default)]
+    /// None while there is none, which the API answers as an empty text.
+    #[serde(default, deserialize_with = "non_empty")]
     pub(super) output: Option<String>,
     #[serde(default)]
     started_time: Option<String>,
     #[serde(default)]
     stopped_time: Option<String>,
+}
+
+fn non_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.filter(|text| !text.is_empty()))
 }
 
 impl Execution {

@@ -69,6 +69,7 @@ pub struct Execution {
     /// The flow's environment at the start of the execution; JSON.
     pub environment: Option<String>,
     pub started_at: Timestamp,
+    /// Never before `started_at`: the clock of an engine may be behind the server's.
     pub stopped_at: Option<Timestamp>,
 }
 

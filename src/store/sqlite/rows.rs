@@ -47,8 +47,9 @@ pub(super) fn flow_in(row: &SqliteRow) -> Result<Flow, Error> {
 /// Returns the execution of a row that begins with name, status, input, output, definition, start, end and
 /// environment.
 pub(super) fn execution_in(row: &SqliteRow, flow: &Name) -> Result<Execution, Error> {
+    let started_at = time_at(row, 5)?;
     let stopped_at = match row.try_get::<Option<i64>, _>(6)? {
-        Some(_) => Some(time_at(row, 6)?),
+        Some(_) => Some(time_at(row, 6)?.max(started_at)),
         None => None,
     };
     Ok(Execution {
@@ -59,7 +60,7 @@ pub(super) fn execution_in(row: &SqliteRow, flow: &Name) -> Result<Execution, Er
         output: row.try_get(3)?,
         definition: row.try_get(4)?,
         environment: row.try_get(7)?,
-        started_at: time_at(row, 5)?,
+        started_at,
         stopped_at,
     })
 }

@@ -14,14 +14,14 @@ fn describe() -> Call {
 }
 
 #[tokio::test]
-async fn running_execution_has_no_output_and_no_stop_time() {
+async fn output_and_stop_time_of_a_running_execution_are_empty() {
     let server = Server::with_execution().await;
     let mut execution = server.ok(describe()).await;
     execution.as_object_mut().unwrap().remove("RequestId");
     assert_eq!(
         execution,
         json!({"FlowName": "f", "Name": "e", "Status": "Running", "Input": "{}", "FlowDefinition": "version: v1",
-            "StartedTime": seconds(NOW).replace('Z', ".000Z")})
+            "StartedTime": seconds(NOW).replace('Z', ".000Z"), "Output": "", "StoppedTime": ""})
     );
 }
 
@@ -48,7 +48,7 @@ async fn each_ending_event_sets_status_stop_time_and_output() {
 }
 
 #[tokio::test]
-async fn end_without_output_answers_no_output() {
+async fn end_without_output_answers_an_empty_output() {
     for detail in ["{}", "not JSON", "{\"output\":null}", "[]"] {
         let server = Server::with_execution().await;
         server
@@ -56,10 +56,31 @@ async fn end_without_output_answers_no_output() {
             .await;
         let execution = server.ok(describe()).await;
         assert_eq!(
-            (&execution["Status"], execution.get("Output")),
-            (&json!("Succeeded"), None::<&Value>),
+            (&execution["Status"], &execution["Output"]),
+            (&json!("Succeeded"), &json!("")),
             "{detail}"
         );
+    }
+}
+
+#[tokio::test]
+async fn stop_time_is_never_before_the_start_time() {
+    for (time, stopped) in [
+        ("2026-11-22T11:59:57.000Z", "2026-11-22T12:00:00.000Z"),
+        ("2026-11-22T12:00:00.001Z", "2026-11-22T12:00:00.001Z"),
+    ] {
+        let server = Server::with_execution().await;
+        server
+            .append(&json!([{"Type": "ExecutionSucceeded", "Time": time}]))
+            .await;
+        let execution = server.ok(describe()).await;
+        assert_eq!(
+            (&execution["StartedTime"], &execution["StoppedTime"]),
+            (&json!("2026-11-22T12:00:00.000Z"), &json!(stopped))
+        );
+        let list = Call::new("ListExecutions").query("FlowName", "f");
+        let listed = &server.ok(list).await["Executions"][0];
+        assert_eq!(listed["StoppedTime"], stopped);
     }
 }
 

@@ -88,8 +88,12 @@ async fn listed_execution_has_the_form_of_describe_execution() {
             .query("ExecutionName", "e"))
         .await;
     one.as_object_mut().unwrap().remove("RequestId");
+    assert_eq!(
+        (&one["Output"], &one["StoppedTime"]),
+        (&json!(""), &json!(""))
+    );
     assert_eq!(server.ok(list()).await["Executions"], json!([one]));
-    for text in ["Input", "FlowDefinition"] {
+    for text in ["Input", "Output", "FlowDefinition"] {
         one.as_object_mut().unwrap().remove(text);
     }
     for yes in ["true", "True"] {

@@ -26,7 +26,7 @@ async fn started_execution_has_event_1_with_its_input() {
     assert_eq!(
         execution,
         json!({"FlowName": "f", "Name": "x", "Status": "Running", "Input": input, "FlowDefinition": "version: v1",
-            "StartedTime": time})
+            "StartedTime": time, "Output": "", "StoppedTime": ""})
     );
     let events = server.ok(history("x")).await["Events"].take();
     assert_eq!(

@@ -291,7 +291,10 @@ impl Run {
             definition: self.definition.clone(),
             environment: flow_model.flow.environment.clone(),
             started_at: self.start.at,
-            stopped_at: self.model.stopped_at(),
+            stopped_at: self
+                .model
+                .stopped_at()
+                .map(|stopped_at| stopped_at.max(self.start.at)),
         }
     }
 }

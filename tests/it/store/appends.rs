@@ -288,8 +288,13 @@ pub async fn ending_event_sets_status_stop_time_and_output(database: TestDatabas
         ("ExecutionStopped", Status::Stopped),
         ("ExecutionTimedOut", Status::TimedOut),
     ] {
-        for (time, stopped_at) in [(Some(at(-5)), at(-5)), (None, at(10_000))] {
-            let execution = format!("{event_type}-{}", time.is_some());
+        let cases = [
+            (Some(at(5)), at(5)),
+            (Some(at(-5)), at(0)), // not before the start
+            (None, at(10_000)),
+        ];
+        for (case, (time, stopped_at)) in cases.into_iter().enumerate() {
+            let execution = format!("{event_type}-{case}");
             store.start(&execution).await.unwrap();
             let end = NewEvent {
                 time,
