@@ -49,7 +49,7 @@ impl Params {
     fn read(context: &Context<'_>) -> Result<Self, ApiError> {
         let params = context.params;
         let flow_name = context.name("FlowName")?;
-        let execution_name = context.name("ExecutionName")?;
+        let execution_name = context.execution_name()?;
         let events = read_events(params.required("Events")?)?;
         let expected = params.integer("ExpectedEventId", 1..=i64::MAX)?;
         let batch = Batch::new(events, expected).map_err(|(index, fault)| {

@@ -73,7 +73,7 @@ impl<'a> Response<'a> {
 /// With `WaitTimeSeconds` it is a long poll: it answers when the execution ends, or when the time is over.
 pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     let flow_name = context.name("FlowName")?;
-    let execution_name = context.name("ExecutionName")?;
+    let execution_name = context.execution_name()?;
     let mut poll = LongPoll::read(&context, Action::DescribeExecution, &flow_name)?;
     context.allow(Action::DescribeExecution, &flow_name)?;
     // Subscribes before it reads, so that no end between the two is missed.

@@ -21,7 +21,7 @@ impl Params {
     fn read(context: &Context<'_>) -> Result<Self, ApiError> {
         let params = context.params;
         let flow_name = context.name("FlowName")?;
-        let execution_name = context.name("ExecutionName")?;
+        let execution_name = context.execution_name()?;
         let reverse = params.boolean("Reverse")?;
         let limit = params
             .integer("Limit", 1..=HISTORY_LIMIT_MAX)?

@@ -45,6 +45,8 @@ use crate::{
     },
 };
 
+/// The parameter that names an execution.
+const EXECUTION_NAME: &str = "ExecutionName";
 /// Longest long poll, in seconds; the vendor's limit.
 const WAIT_MAX_SECONDS: i64 = 60;
 
@@ -171,6 +173,10 @@ impl Context<'_> {
     fn name(&self, parameter: &str) -> Result<Name, ApiError> {
         name(parameter, self.params.required(parameter)?)
     }
+
+    fn execution_name(&self) -> Result<Name, ApiError> {
+        execution_name(self.params.required(EXECUTION_NAME)?)
+    }
 }
 
 fn allow(allowed: bool) -> Result<(), ApiError> {
@@ -255,6 +261,11 @@ impl<'a> LongPoll<'a> {
 
 fn name(parameter: &str, text: &str) -> Result<Name, ApiError> {
     Name::parse(text).ok_or_else(|| ApiError::invalid(parameter, Name::RULE))
+}
+
+fn execution_name(text: &str) -> Result<Name, ApiError> {
+    Name::parse_execution(text)
+        .ok_or_else(|| ApiError::invalid(EXECUTION_NAME, Name::EXECUTION_RULE))
 }
 
 fn answer(response: &impl Serialize) -> Result<Answer, ApiError> {

@@ -2,7 +2,8 @@
 //! runs it.
 
 use super::{
-    Action, Answer, ApiError, Context, answer, describe_execution::Response, name, refused,
+    Action, Answer, ApiError, Context, EXECUTION_NAME, answer, describe_execution::Response,
+    execution_name, refused,
 };
 use crate::{
     model::{Name, execution::INPUT_MAX_BYTES},
@@ -20,12 +21,9 @@ impl Params {
     fn read(context: &Context<'_>) -> Result<Self, ApiError> {
         let params = context.params;
         let flow_name = context.name("FlowName")?;
-        let execution_name = match params.optional("ExecutionName") {
-            Some(text) => name("ExecutionName", text)?,
-            None => name(
-                "ExecutionName",
-                &format!("execution-{}", context.clock.uuid()),
-            )?,
+        let execution_name = match params.optional(EXECUTION_NAME) {
+            Some(text) => execution_name(text)?,
+            None => execution_name(&format!("execution-{}", context.clock.uuid()))?,
         };
         let input = params.optional("Input").unwrap_or("{}");
         if input.len() > INPUT_MAX_BYTES {

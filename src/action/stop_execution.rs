@@ -44,7 +44,7 @@ impl Params {
     fn read(context: &Context<'_>) -> Result<Self, ApiError> {
         Ok(Params {
             flow_name: context.name("FlowName")?,
-            execution_name: context.name("ExecutionName")?,
+            execution_name: context.execution_name()?,
             detail: Reason::read(context.params)?.detail()?,
         })
     }

@@ -15,7 +15,7 @@ use super::{
     detail::Detail,
     error_page::PageError,
     sign_in::SignedIn,
-    urls::{PageUrl, execution_path, parse_name},
+    urls::{PageUrl, execution_path, parse_execution_name},
 };
 use crate::text::{count, duration, one_line, time_of_day};
 use crate::timeline::HistoryEvent;
@@ -247,7 +247,7 @@ async fn named_event(
     (flow, execution, id): (String, String, String),
 ) -> Result<(String, HistoryEvent), PageError> {
     let flow = signed_in.flow(&flow)?;
-    let execution = parse_name("The execution's name", &execution)?;
+    let execution = parse_execution_name(&execution)?;
     let id = id
         .parse()
         .ok()

@@ -17,7 +17,7 @@ use super::{
     sign_in::SignedIn,
     summary::Summary,
     timeline::TimelineView,
-    urls::{PageUrl, execution_path, parse_name},
+    urls::{PageUrl, execution_path, parse_execution_name},
 };
 use crate::model::{Execution, Name, Status};
 
@@ -80,7 +80,7 @@ pub(super) async fn found(
     (flow, execution): &(String, String),
 ) -> Result<Execution, PageError> {
     let flow = signed_in.flow(flow)?;
-    let name = parse_name("The execution's name", execution)?;
+    let name = parse_execution_name(execution)?;
     let _permit = ui.read(&signed_in.context.client).await?;
     let described = ui.store.describe_execution(&flow, &name).await?;
     described.map_err(|refusal| PageError::from_refusal(&refusal, &flow, Some(&name)))

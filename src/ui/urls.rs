@@ -112,3 +112,9 @@ pub(super) fn execution_path(flow: &Name, execution: &Name) -> String {
 pub(super) fn parse_name(what: &str, name: &str) -> Result<Name, PageError> {
     Name::parse(name).ok_or_else(|| ApiError::invalid(what, Name::RULE).into())
 }
+
+/// Parses the name of an execution from a path.
+pub(super) fn parse_execution_name(name: &str) -> Result<Name, PageError> {
+    Name::parse_execution(name)
+        .ok_or_else(|| ApiError::invalid("The execution's name", Name::EXECUTION_RULE).into())
+}

@@ -6,7 +6,7 @@ use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteRow}
 use super::{
     file,
     get_execution_history::{RangeQuery, get_execution_histories},
-    rows::{damaged, name_at, time_at},
+    rows::{damaged, execution_name_at, name_at, time_at},
 };
 use crate::{
     model::{NewEvent, Status, Timestamp, execution::started_detail},
@@ -125,7 +125,7 @@ impl<'a, 'b> Check<'a, 'b> {
         let first = last.saturating_sub(SAMPLE_EVENTS - 1).max(1);
         let query = RangeQuery {
             flow: name_at(row, 1)?,
-            execution: name_at(row, 2)?,
+            execution: execution_name_at(row, 2)?,
             range: EventRange::new(first, SAMPLE_EVENTS),
             max_bytes: PAGE_MAX_BYTES,
         };
@@ -421,7 +421,7 @@ impl Execution {
         Ok(Some(Execution {
             flow: row.try_get(12)?,
             id: row.try_get(0)?,
-            path: format!("{}/{}", name_at(row, 1)?, name_at(row, 2)?),
+            path: format!("{}/{}", name_at(row, 1)?, execution_name_at(row, 2)?),
             status: Status::parse(row.try_get(4)?).ok_or_else(|| damaged("status"))?,
             last_event_id: row.try_get(5)?,
             history_bytes: row.try_get(6)?,

@@ -11,6 +11,10 @@ pub(super) fn name_at(row: &SqliteRow, index: usize) -> Result<Name, Error> {
     Name::parse(row.try_get(index)?).ok_or_else(|| damaged("name"))
 }
 
+pub(super) fn execution_name_at(row: &SqliteRow, index: usize) -> Result<Name, Error> {
+    Name::parse_execution(row.try_get(index)?).ok_or_else(|| damaged("name"))
+}
+
 pub(super) fn time_at(row: &SqliteRow, index: usize) -> Result<Timestamp, Error> {
     Timestamp::from_millis(row.try_get(index)?).ok_or_else(|| damaged("time"))
 }
@@ -54,7 +58,7 @@ pub(super) fn execution_in(row: &SqliteRow, flow: &Name) -> Result<Execution, Er
     };
     Ok(Execution {
         flow: flow.clone(),
-        name: name_at(row, 0)?,
+        name: execution_name_at(row, 0)?,
         status: Status::parse(row.try_get(1)?).ok_or_else(|| damaged("status"))?,
         input: row.try_get(2)?,
         output: row.try_get(3)?,

@@ -12,8 +12,13 @@ pub fn check(data: &[u8]) {
         return;
     };
     let (glob, text) = text.split_once('\n').unwrap_or(("*", text));
-    let name = Name::parse(text);
-    assert_eq!(name.is_some(), spec::is_name(text), "{text:?}");
+    assert_eq!(Name::parse(text).is_some(), spec::is_name(text), "{text:?}");
+    let name = Name::parse_execution(text);
+    assert_eq!(
+        name.is_some(),
+        spec::is_name(text) || spec::is_uuid(text),
+        "{text:?}"
+    );
     let Some(name) = name else {
         return;
     };

@@ -176,6 +176,14 @@ pub fn is_name(text: &str) -> bool {
     text.starts_with(first) && text.chars().all(rest) && text.chars().count() <= 128
 }
 
+/// Whether the text is a UUID in lower case.
+pub fn is_uuid(text: &str) -> bool {
+    let groups: Vec<_> = text.split('-').collect();
+    let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+        && groups.iter().all(|group| group.chars().all(hex))
+}
+
 /// Milliseconds since 1970 of an RFC 3339 time, and whether it is `YYYY-MM-DDThh:mm:ssZ`.
 pub fn time(text: &str) -> Option<(i64, bool)> {
     let number = |from: usize, to: usize| -> Option<i64> {

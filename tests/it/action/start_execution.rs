@@ -51,6 +51,57 @@ async fn missing_input_is_an_empty_object_and_missing_name_is_generated() {
 }
 
 #[tokio::test]
+async fn name_may_be_a_lower_case_uuid_in_every_action() {
+    let server = Server::with_execution().await;
+    let uuid = "69f71f89-8efc-4b3a-a2d9-1a2b3c4d5e6f";
+    let about = |action| {
+        Call::new(action)
+            .form("FlowName", "f")
+            .form("ExecutionName", uuid)
+    };
+    assert_eq!(server.ok(start(uuid)).await["Name"], uuid);
+    let submitted = r#"[{"Type":"TaskSubmitted"}]"#;
+    let appended = server
+        .ok(about("AppendExecutionEvents").form("Events", submitted))
+        .await;
+    let token = appended["TaskTokens"]["2"].as_str().unwrap();
+    let report = Call::new("ReportTaskSucceeded").form("TaskToken", token);
+    server.ok(report.form("Output", "{}")).await;
+    let history = server.ok(about("GetExecutionHistory")).await;
+    assert_eq!(history["Events"].as_array().unwrap().len(), 3);
+    assert_eq!(server.ok(about("DescribeExecution")).await["Name"], uuid);
+    assert_eq!(server.ok(about("StopExecution")).await["Name"], uuid);
+    let list = Call::new("ListExecutions").form("FlowName", "f");
+    let listed = server.ok(list.form("ExecutionNamePrefix", "69")).await;
+    assert_eq!(listed["Executions"][0]["Name"], uuid);
+}
+
+#[tokio::test]
+async fn uuid_in_another_form_and_a_uuid_as_flow_are_refused() {
+    let server = Server::with_execution().await;
+    for name in [
+        "69F71F89-8EFC-4B3A-A2D9-1A2B3C4D5E6F",
+        "69f71f898efc4b3aa2d91a2b3c4d5e6f",
+        "69f71f89-8efc-4b3a-a2d9-1a2b3c4d5e6",
+        "69f71f89-8efc-4b3a-a2d9-1a2b3c4d5e6f0",
+        "69f71f8-98efc-4b3a-a2d9-1a2b3c4d5e6f",
+        "69f71f89-8efc-4b3a-a2d9-1a2b3c4d5e6g",
+        "{69f71f89-8efc-4b3a-a2d9-1a2b3c4d5e6f}",
+    ] {
+        let (_, code, message) = server.refused(start(name)).await;
+        assert_eq!(code, "InvalidArgument", "{name}");
+        assert!(message.contains("or be a lower-case UUID"), "{message}");
+    }
+    let create = Call::new("CreateFlow")
+        .form("Name", "69f71f89-8efc-4b3a-a2d9-1a2b3c4d5e6f")
+        .form("Definition", "d")
+        .form("Type", "FDL");
+    let (_, code, message) = server.refused(create).await;
+    assert_eq!(code, "InvalidArgument");
+    assert!(!message.contains("UUID"), "{message}");
+}
+
+#[tokio::test]
 async fn starting_a_running_execution_answers_it_and_an_ended_one_is_refused() {
     let server = Server::with_execution().await;
     let first = server.ok(start("x").form("Input", "{\"n\":1}")).await;

@@ -154,4 +154,26 @@ proptest! {
         let allowed = other == '_' || other.is_ascii_alphabetic() || at > 0 && (other == '-' || other.is_ascii_digit());
         prop_assert_eq!(Name::parse(&String::from_iter(invalid)).is_some(), allowed);
     }
+
+    #[test]
+    fn execution_name_may_also_be_a_lower_case_uuid(
+        name in "[A-Za-z_][A-Za-z0-9_-]{0,127}", bits in any::<u128>(), at in 0..36_usize, other in super::character()
+    ) {
+        prop_assert!(Name::parse_execution(&name).is_some());
+        let uuid = uuid::Uuid::from_u128(bits).to_string();
+        let parsed = Name::parse_execution(&uuid).unwrap();
+        prop_assert_eq!(parsed.as_str(), &uuid);
+        let mut changed: Vec<char> = uuid.chars().collect();
+        let hyphen = changed[at] == '-';
+        changed[at] = other;
+        let changed = String::from_iter(changed);
+        let still = if hyphen { other == '-' } else { "0123456789abcdef".contains(other) };
+        prop_assert_eq!(
+            Name::parse_execution(&changed).is_some(),
+            still || Name::parse(&changed).is_some()
+        );
+        for wrong in [&uuid[..35], &format!("1{uuid}"), &format!("1{}", &uuid[1..].to_uppercase().replace('-', "."))] {
+            prop_assert_eq!(Name::parse_execution(wrong).is_some(), Name::parse(wrong).is_some());
+        }
+    }
 }

@@ -339,3 +339,15 @@ async fn page_of_many_events_stays_small() {
             .contains("■ e · f")
     );
 }
+
+#[tokio::test]
+async fn execution_named_by_a_uuid_has_a_page() {
+    let server = Server::with_execution().await;
+    let uuid = "69f71f89-8efc-4b3a-a2d9-1a2b3c4d5e6f";
+    server.start_one("f", uuid, "{}").await;
+    let path = format!("/ui/flows/f/executions/{uuid}");
+    assert!(server.page("/ui/flows/f").await.contains(&path));
+    for path in [&path, &format!("{path}/events/1")] {
+        assert!(server.page(path).await.contains(uuid));
+    }
+}
