@@ -55,6 +55,12 @@ pub(super) fn raw(json: Option<&str>) -> Option<&RawValue> {
 
 pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
     let name = context.name("Name")?;
+    if context.params.optional("FlowVersion").is_some() {
+        return Err(ApiError::invalid(
+            "FlowVersion",
+            "must be empty, because flows have no versions here",
+        ));
+    }
     context.allow(Action::DescribeFlow, &name)?;
     let _permit = context.permit(&context.limits.reads).await?;
     let flow = context

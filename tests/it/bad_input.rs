@@ -42,7 +42,10 @@ const ACTIONS: [(&str, &[Parameter]); 14] = [
         "DescribeExecution",
         &[FLOW, EXECUTION, ("WaitTimeSeconds", "0", false)],
     ),
-    ("DescribeFlow", &[("Name", "f", true)]),
+    (
+        "DescribeFlow",
+        &[("Name", "f", true), ("FlowVersion", "", false)],
+    ),
     (
         "GetExecutionHistory",
         &[
@@ -67,6 +70,8 @@ const ACTIONS: [(&str, &[Parameter]); 14] = [
             ("StartedTimeEnd", "2026-01-01T00:00:00Z", false),
             ("ExecutionNamePrefix", "e", false),
             ("MetadataOnly", "true", false),
+            ("MapRunName", "m", false),
+            ("Qualifier", "1", false),
         ],
     ),
     (
@@ -249,6 +254,8 @@ async fn long_and_malformed_values_never_return_5xx() {
                     "ResourceGroupId",
                     "StepName",
                     "ExecutionNamePrefix",
+                    "MapRunName",
+                    "Qualifier",
                     "Error",
                     "Cause",
                 ];

@@ -35,6 +35,19 @@ async fn missing_flow_is_404_and_named() {
 }
 
 #[tokio::test]
+async fn version_of_a_flow_is_refused() {
+    let server = Server::with_execution().await;
+    let describe = || Call::new("DescribeFlow").query("Name", "f");
+    server.ok(describe().query("FlowVersion", "")).await;
+    let (status, code, message) = server.refused(describe().query("FlowVersion", "1")).await;
+    assert_eq!((status, code.as_str()), (400, "InvalidArgument"));
+    assert!(
+        message.contains("FlowVersion must be empty, because flows have no versions here"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
 async fn invalid_and_missing_name_are_refused() {
     let server = Server::start().await;
     assert_eq!(

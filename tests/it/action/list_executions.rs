@@ -159,6 +159,29 @@ async fn list_is_filtered_by_status_start_time_and_prefix() {
 }
 
 #[tokio::test]
+async fn no_execution_belongs_to_a_map_run_a_version_or_an_alias() {
+    let server = with_executions(&["a", "b"]).await;
+    for name in ["MapRunName", "Qualifier"] {
+        for call in [
+            list().query(name, "1"),
+            list().query(name, "x").query("Status", "Running"),
+        ] {
+            let page = server.ok(call).await;
+            assert_eq!(page["Executions"], json!([]), "{name}");
+            assert_eq!(page.get("NextToken"), None);
+        }
+        assert_eq!(
+            pages(&server, list().query(name, "")).await,
+            [["b", "a"]],
+            "an empty value is none"
+        );
+        let absent = Call::new("ListExecutions").query("FlowName", "g");
+        let (_, code, _) = server.refused(absent.query(name, "1")).await;
+        assert_eq!(code, "FlowNotExists");
+    }
+}
+
+#[tokio::test]
 async fn executions_that_start_between_pages_neither_hide_nor_repeat_others() {
     let server = with_executions(&["a", "b", "c", "d"]).await;
     let page = server.ok(list().query("Limit", "2")).await;
@@ -188,6 +211,8 @@ async fn invalid_arguments_are_refused_by_name() {
         ("NextToken", "+1.1"),
         ("NextToken", "1.01"),
         ("ExecutionNamePrefix", &"a".repeat(129)),
+        ("MapRunName", &"a".repeat(129)),
+        ("Qualifier", &"a".repeat(129)),
     ] {
         let (status, code, message) = server.refused(list().query(parameter, value)).await;
         assert_eq!(
