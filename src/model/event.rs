@@ -145,13 +145,28 @@ impl NewEvent {
             #[serde(borrow)]
             output: Option<&'a RawValue>,
         }
-        // serde would read a struct from an array too.
+        self.detail::<Detail<'_>>()?.output.map(RawValue::get)
+    }
+
+    /// Returns the JSON of `input` in the EventDetail, byte for byte; that of an empty object if there is none.
+    pub fn input(&self) -> &str {
+        #[derive(Deserialize)]
+        struct Detail<'a> {
+            #[serde(borrow)]
+            input: Option<&'a RawValue>,
+        }
+        let detail = self.detail::<Detail<'_>>();
+        detail
+            .and_then(|detail| detail.input)
+            .map_or("{}", RawValue::get)
+    }
+
+    /// Parses the EventDetail if it is a JSON object. (serde would read a struct from an array too.)
+    fn detail<'a, T: Deserialize<'a>>(&'a self) -> Option<T> {
         let object = self.event_detail.trim_start().starts_with('{');
         object
-            .then(|| serde_json::from_str::<Detail<'_>>(&self.event_detail).ok())
-            .flatten()?
-            .output
-            .map(RawValue::get)
+            .then(|| serde_json::from_str(&self.event_detail).ok())
+            .flatten()
     }
 
     fn check(&self) -> Result<(), InvalidEvent> {
@@ -268,6 +283,12 @@ impl Batch {
         (first..=i64::MAX)
             .zip(&self.events)
             .position(|(id, event)| event.schedule_event_id.is_some_and(|cause| cause >= id))
+    }
+
+    /// Returns the event that starts the execution, if this batch begins with it.
+    pub fn starts(&self) -> Option<&NewEvent> {
+        let first = self.events.first()?; // at event 1 only
+        (first.event_type == EXECUTION_STARTED).then_some(first)
     }
 
     /// Returns whether the last event ends the execution.

@@ -42,7 +42,8 @@ pub trait Store: Send + Sync {
     ) -> Outcome<HistoryPage>;
 
     /// Appends a batch and returns its EventIds. Idempotent with an expected EventId: a batch that equals the
-    /// stored events returns their EventIds again.
+    /// stored events returns their EventIds again. A batch that begins with `ExecutionStarted` starts an execution
+    /// that does not exist, at the time and with the input of that event.
     async fn append_execution_events(
         &self,
         append: AppendRequest,

@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
-use super::request::Request;
+use super::{new_execution::NewExecution, request::Request};
 use crate::{
     model::{Name, NewEvent, Nonce, Status, Timestamp, event::Batch},
     store::{
@@ -46,6 +46,20 @@ struct State {
     changed: bool,
 }
 
+impl State {
+    /// The state of an execution before its first event.
+    fn new(flow: i64, id: i64) -> Self {
+        State {
+            flow,
+            id,
+            status: Status::Running,
+            last_event_id: 0,
+            history_bytes: 0,
+            changed: false,
+        }
+    }
+}
+
 /// The rows to write, except those of `executions`.
 #[derive(Default)]
 struct Pending {
@@ -60,7 +74,8 @@ struct Pending {
     nonces: HashSet<NonceKey>,
 }
 
-/// Performs all `requests` in order and records their outcomes. One statement writes everything or nothing.
+/// Performs all `requests` in order and records their outcomes. One statement writes everything or nothing, unless one
+/// of them starts an execution: then the caller has begun a transaction.
 ///
 /// # Errors
 ///
@@ -75,6 +90,7 @@ pub(super) async fn append_all(
         .collect();
     let places = look_up(connection, &requests, &keys).await?;
     let mut states: HashMap<i64, State> = HashMap::new();
+    let mut started = HashMap::new(); // by the appends of this group
     let mut pending = Pending::default();
     for ((request, place), nonce) in requests.into_iter().zip(places).zip(keys) {
         // Used by an earlier transaction, or by an earlier append of this one.
@@ -106,12 +122,48 @@ pub(super) async fn append_all(
                 });
                 append(connection, &request.command, flow_uuid, state, &mut pending).await
             }
-            Place { flow: Some(_), .. } => Ok(Err(Refusal::ExecutionNotExists)),
+            Place {
+                flow: Some(flow),
+                flow_uuid: Some(flow_uuid),
+                ..
+            } => {
+                let command = &request.command;
+                let key = (flow, command.execution.clone());
+                let id = match started.get(&key) {
+                    Some(id) => Some(*id),
+                    None => start(connection, command).await?,
+                };
+                match id {
+                    Some(id) => {
+                        started.insert(key, id);
+                        let state = states.entry(id).or_insert(State::new(flow, id));
+                        append(connection, command, flow_uuid, state, &mut pending).await
+                    }
+                    None => Ok(Err(Refusal::ExecutionNotExists)),
+                }
+            }
             Place { .. } => Ok(Err(Refusal::FlowNotExists)),
         };
         request.record(result)?;
     }
     pending.write(connection, states.values()).await
+}
+
+/// Inserts the row of the execution that the batch starts, if it starts one. Returns its id.
+async fn start(
+    connection: &mut SqliteConnection,
+    command: &AppendRequest,
+) -> Result<Option<i64>, Error> {
+    let Some(event) = command.batch.starts() else {
+        return Ok(None);
+    };
+    let new = NewExecution {
+        flow: &command.flow,
+        name: &command.execution,
+        input: event.input(),
+        started_at: event.time.unwrap_or(command.at),
+    };
+    Ok(new.insert(connection).await?.map(|(_, id)| id))
 }
 
 /// Appends an event by the server, in the transaction of a request that has used its nonce.
@@ -142,14 +194,7 @@ pub(super) async fn append_first(
     started: &NewEvent,
     at: Timestamp,
 ) -> Result<(), Error> {
-    let mut state = State {
-        flow,
-        id: execution,
-        status: Status::Running,
-        last_event_id: 0,
-        history_bytes: 0,
-        changed: false,
-    };
+    let mut state = State::new(flow, execution);
     let mut pending = Pending::default();
     pending.push(&mut state, started, at);
     pending.write(connection, [&state]).await

@@ -448,7 +448,9 @@ impl Execution {
             ),
             (
                 "input",
-                started.is_some_and(|start| start.event_detail == detail),
+                started.is_some_and(|start| {
+                    start.event_detail == detail || start.input() == self.input
+                }),
             ),
             ("status", self.status == ends.unwrap_or(Status::Running)),
             ("end", self.stopped_at == stopped_at),

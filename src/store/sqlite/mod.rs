@@ -13,6 +13,7 @@ mod incarnation;
 mod list_executions;
 mod list_flows;
 mod lock;
+mod new_execution;
 mod nonces;
 mod open;
 mod purge;

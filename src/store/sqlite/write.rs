@@ -48,6 +48,11 @@ impl Write {
         matches!(self, Write::Append(_))
     }
 
+    /// Whether it is an append that needs no other statement than that of its group.
+    fn is_plain_append(&self) -> bool {
+        matches!(self, Write::Append(request) if request.command.batch.starts().is_none())
+    }
+
     pub(super) fn is_deletion(&self) -> bool {
         matches!(self, Write::DeleteFlow(_))
     }
@@ -99,7 +104,7 @@ pub(super) async fn transaction(
     connection: &mut SqliteConnection,
     group: &mut [Write],
 ) -> Result<(), Error> {
-    if group.iter().all(Write::is_append) {
+    if group.iter().all(Write::is_plain_append) {
         return perform(connection, group).await; // one statement, so one transaction
     }
     sqlx::query("BEGIN IMMEDIATE")

@@ -43,6 +43,14 @@ impl ExecutionModel {
         }
     }
 
+    /// An execution before its first event.
+    pub fn new() -> Self {
+        ExecutionModel {
+            events: Vec::new(),
+            status: Status::Running,
+        }
+    }
+
     /// The EventId that the next event gets.
     pub fn next(&self) -> i64 {
         i64::try_from(self.events.len()).unwrap() + 1

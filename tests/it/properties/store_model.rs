@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt::Debug, sync::Arc};
 use flowledger::{
     model::{
         Execution, Flow, Name, NewEvent, Nonce, Status,
-        event::{TASK_FAILED, TASK_SUCCEEDED},
+        event::{EXECUTION_STARTED, TASK_FAILED, TASK_SUCCEEDED},
     },
     store::{
         AppendRequest, Appended, FlowChange, FlowDeletion, HistoryPage, HistoryQuery, Outcome,
@@ -127,7 +127,9 @@ impl StoreModel {
             Read::Flow(flow) => as_text(self.flow(flow).map(|flow_model| &flow_model.flow)),
             Read::Execution(flow, name) => as_text(self.describe(flow, name)),
             Read::Executions(flow) => as_text(self.flow(flow).map(|flow_model| {
-                let newest_first = flow_model.runs.iter().rev();
+                let mut runs: Vec<_> = flow_model.runs.iter().collect();
+                runs.sort_by_key(|run| run.start.at); // an append may start one in the past
+                let newest_first = runs.into_iter().rev();
                 newest_first
                     .map(|run| run.describe(flow_model))
                     .collect::<Vec<_>>()
@@ -257,7 +259,21 @@ impl StoreModel {
     }
 
     fn append(&mut self, write: &AppendRequest) -> Result<Appended, Refusal> {
-        let flow_id = self.flow(&write.flow)?.flow.id.clone();
+        let flow_model = self.flow_mut(&write.flow)?;
+        let flow_id = flow_model.flow.id.clone();
+        let first = &write.batch.events()[0];
+        if flow_model.run(&write.execution).is_err() && first.event_type == EXECUTION_STARTED {
+            flow_model.runs.push(Run {
+                start: StartExecution {
+                    flow: write.flow.clone(),
+                    name: write.execution.clone(),
+                    input: "{}".to_owned(),
+                    at: first.time.unwrap_or(write.at),
+                },
+                definition: flow_model.flow.definition.clone(),
+                model: ExecutionModel::new(),
+            });
+        }
         let model = self.model_mut(&write.flow, &write.execution)?;
         let appended = model.append(write.batch.events(), write.batch.expected(), write.at)?;
         Ok(Appended {

@@ -51,7 +51,11 @@ suite! {
         ending_event_sets_status_stop_time_and_output
         output_is_copied_byte_for_byte_from_the_event_detail
         event_detail_without_a_valid_output_gives_no_output
-        finished_execution_accepts_retries_but_no_new_events;
+        finished_execution_accepts_retries_but_no_new_events
+        append_of_event_1_starts_an_execution_that_does_not_exist
+        append_of_event_1_to_an_execution_that_exists_is_a_retry_or_a_conflict
+        appends_of_one_group_may_start_an_execution_and_continue_it
+        started_execution_has_the_input_of_its_first_event;
     upkeep:
         update_flow_changes_only_the_given_fields
         empty_text_removes_description_or_role
