@@ -110,6 +110,8 @@ pub struct Context<'a> {
     pub client: &'a ClientId,
     /// Turns true when the server shuts down, which ends all long polls.
     pub stopping: watch::Receiver<bool>,
+    /// Turns true when the client closes its side of the connection, which ends its long poll: it may be gone.
+    pub half_closed: watch::Receiver<bool>,
 }
 
 /// Runs the action that the caller signed.
@@ -217,8 +219,9 @@ impl<'a> LongPoll<'a> {
         self.deadline.is_some()
     }
 
-    /// Parks the call until `changed` completes, its time is over or the server shuts down, and checks its key
-    /// again. Returns true if the caller must read again, and false if the call does not wait (any more).
+    /// Parks the call until `changed` completes, its time is over, the client closes its side or the server shuts
+    /// down, and checks its key again. Returns true if the caller must read again, and false if the call does not
+    /// wait (any more).
     async fn park(&mut self, changed: impl Future<Output = ()>) -> Result<bool, ApiError> {
         let Some(deadline) = self.deadline else {
             return Ok(false);
@@ -228,6 +231,7 @@ impl<'a> LongPoll<'a> {
             self.permit = Some(permit.ok_or_else(ApiError::throttled)?);
         }
         let mut stopping = self.context.stopping.clone();
+        let mut half_closed = self.context.half_closed.clone();
         let mut keys = self.context.authenticator.replacements();
         let mut changed = pin!(changed);
         self.check_key()?; // the keys may have been replaced before the call parks
@@ -239,6 +243,10 @@ impl<'a> LongPoll<'a> {
                     false
                 }
                 _ = stopping.wait_for(|stopping| *stopping) => {
+                    self.deadline = None;
+                    false
+                }
+                _ = half_closed.wait_for(|half_closed| *half_closed) => {
                     self.deadline = None;
                     false
                 }

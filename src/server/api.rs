@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::{
     App, body,
     request_log::{LOGGED_MAX_CHARS, RequestLog, logged},
+    timeouts::HalfClosed,
 };
 use crate::{
     action::{self, Action, Context},
@@ -109,6 +110,10 @@ async fn call(
     log.action = logged(Some(caller.action()));
     log.key_id = caller.key_id().to_owned();
     let client = ClientId::with_key(peer, caller.key_id());
+    let half_closed: &HalfClosed = parts
+        .extensions
+        .get()
+        .ok_or_else(|| ApiError::internal("the connection of a request is not known"))?;
     let context = Context {
         caller: &caller,
         authenticator: &app.authenticator,
@@ -118,6 +123,7 @@ async fn call(
         limits: &app.limits,
         client: &client,
         stopping: app.stopping.subscribe(),
+        half_closed: half_closed.0.clone(),
     };
     let (answer, permit) = match Action::parse(caller.action()).filter(|action| is_write(*action)) {
         Some(action) => write(context, action).await?,

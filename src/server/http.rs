@@ -110,7 +110,7 @@ fn start(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, watcher: Wat
         let serving = watcher.watch(http().serve_connection(TokioIo::new(stream), service));
         tokio::select! {
             _ = serving => {}
-            () = state.closed_while_idle() => {}
+            () = state.closed() => {}
         }
     });
 }
@@ -119,6 +119,7 @@ fn http() -> http1::Builder {
     let mut http = http1::Builder::new();
     http.max_buf_size(HEAD_MAX_BYTES)
         .max_headers(HEADERS_MAX)
+        .half_close(true) // a client that has sent a whole request may still wait for its answer
         .header_read_timeout(None);
     http
 }
@@ -140,6 +141,7 @@ impl Connection {
         }
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(self.state.half_closed());
         let mut closes = self.state.has_large_head();
         let mut response = if HEALTH_PATHS.contains(&request.uri().path()) || self.admit().await {
             self.server.router.clone().oneshot(request).await?
@@ -158,7 +160,9 @@ impl Connection {
         self.state.begin_answer(client);
         // The connection of a stream of events counts as in flight until the stream ends; otherwise it would be closed
         // as idle between two events.
-        if !is_stream {
+        if is_stream {
+            self.state.begin_stream();
+        } else {
             self.state.end_request();
         }
         Ok(response)

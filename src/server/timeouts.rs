@@ -18,7 +18,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take},
     net::TcpStream,
-    sync::Notify,
+    sync::{Notify, watch},
     time::{Instant, Sleep, sleep_until},
 };
 
@@ -72,6 +72,10 @@ pub struct ConnectionState {
     admitted: AtomicBool,
     /// Whether a head above `SMALL_BYTES` has come.
     large_head: AtomicBool,
+    /// Whether the peer has closed its side while a request was in flight. It may still wait for the answer.
+    half_closed: watch::Sender<bool>,
+    /// Whether the answer is a stream without an end.
+    streaming: AtomicBool,
     /// Who is charged for the answer that is being written.
     client: Mutex<ClientId>,
 }
@@ -83,6 +87,8 @@ impl ConnectionState {
             close: Notify::new(),
             admitted: admitted.into(),
             large_head: false.into(),
+            half_closed: watch::Sender::default(),
+            streaming: false.into(),
             client: client.into(),
         }
     }
@@ -103,6 +109,27 @@ impl ConnectionState {
     /// Notes that the answer is known as a whole, though not yet written.
     pub fn end_request(&self) {
         self.enter(Activity::Transferring);
+    }
+
+    /// Notes that the answer is a stream. It ends when the peer closes its side: nobody else would end it.
+    pub fn begin_stream(&self) {
+        self.streaming.store(true, Relaxed);
+        if *self.half_closed.borrow() {
+            self.close.notify_one();
+        }
+    }
+
+    /// Notes that the peer has closed its side while a request is in flight.
+    fn set_half_closed(&self) {
+        self.half_closed.send_replace(true);
+        if self.streaming.load(Relaxed) {
+            self.close.notify_one();
+        }
+    }
+
+    /// Returns what long polls watch: they answer at once when the peer has closed its side, because it may be gone.
+    pub fn half_closed(&self) -> HalfClosed {
+        HalfClosed(self.half_closed.subscribe())
     }
 
     pub fn client(&self) -> ClientId {
@@ -141,8 +168,8 @@ impl ConnectionState {
         }
     }
 
-    /// Completes when the connection has been closed by `close_if_idle`.
-    pub async fn closed_while_idle(&self) {
+    /// Completes when the connection must be closed: it gives way to another one, or its stream has no reader.
+    pub async fn closed(&self) {
         self.close.notified().await;
     }
 
@@ -172,6 +199,10 @@ impl ConnectionState {
         self.activity.lock().expect("no panic holds this lock")
     }
 }
+
+/// Turns true when the peer closes its side of the connection while its request is in flight.
+#[derive(Clone)]
+pub struct HalfClosed(pub watch::Receiver<bool>);
 
 /// A TCP stream with these time-outs. A read or write that is too late returns an error, on which hyper closes the
 /// connection.
@@ -223,6 +254,24 @@ impl TimeoutStream {
             if self.head_permit.is_none() {
                 return Err(io::ErrorKind::OutOfMemory.into());
             }
+        }
+        Ok(())
+    }
+
+    /// Looks whether the peer has closed its side, without reading. hyper does not read while a request is in flight.
+    fn watch_peer(&self, cx: &mut Context<'_>) -> io::Result<()> {
+        if *self.state.half_closed.borrow() {
+            return Ok(());
+        }
+        let mut byte = [0];
+        match self
+            .stream
+            .get_ref()
+            .poll_peek(cx, &mut ReadBuf::new(&mut byte))
+        {
+            Poll::Ready(Ok(0)) => self.state.set_half_closed(),
+            Poll::Ready(Err(error)) => return Err(error),
+            Poll::Ready(Ok(_)) | Poll::Pending => {}
         }
         Ok(())
     }
@@ -355,6 +404,9 @@ impl AsyncWrite for TimeoutStream {
         this.blocked = None;
         if this.head.is_none() {
             this.state.set_idle(this.moved);
+        }
+        if this.state.is_in_flight() {
+            this.watch_peer(cx)?;
         }
         this.tcp().poll_flush(cx)
     }

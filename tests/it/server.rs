@@ -199,6 +199,123 @@ async fn chunked_form_is_accepted() {
     assert_eq!(server.send(chunks.as_bytes()).await.status, 200);
 }
 
+fn append(place: i64) -> Call {
+    Call::new("AppendExecutionEvents")
+        .form("FlowName", "f")
+        .form("ExecutionName", "e")
+        .form("Events", r#"[{"Type":"StepEntered"}]"#)
+        .form("ExpectedEventId", &place.to_string())
+}
+
+fn describe(wait_seconds: u32) -> Call {
+    Call::new("DescribeExecution")
+        .query("FlowName", "f")
+        .query("ExecutionName", "e")
+        .query("WaitTimeSeconds", &wait_seconds.to_string())
+}
+
+/// Sends the bytes, closes the client's side, and returns all that the server sends until it closes its own.
+async fn half_closed(server: &Server, request: &[u8]) -> String {
+    let mut stream = connect(server).await;
+    stream.write_all(request).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answers = String::new();
+    timeout(Duration::from_secs(30), stream.read_to_string(&mut answers))
+        .await
+        .expect("the server closes the connection too")
+        .unwrap();
+    answers
+}
+
+#[tokio::test]
+async fn half_closing_client_gets_its_answer_and_its_write_is_done() {
+    let server = Server::with_execution().await;
+    for (number, request) in [
+        append(2).bytes(),
+        append(3).acs3().bytes(),
+        describe(0).bytes(),
+        HEALTH.to_vec(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = half_closed(&server, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{number}: {answer}");
+    }
+    let history = Call::new("GetExecutionHistory")
+        .query("FlowName", "f")
+        .query("ExecutionName", "e");
+    let history = server.ok(history).await;
+    assert_eq!(history["Events"].as_array().unwrap().len(), 3);
+    let large = server.call(append(4).form("x", &"x".repeat(500_000)));
+    assert_eq!(large.await.status, 200);
+    let large = append(5).form("x", &"x".repeat(500_000)).bytes();
+    let answer = half_closed(&server, &large).await;
+    assert!(answer.contains("\"LastEventId\":5"), "{answer}");
+}
+
+#[tokio::test]
+async fn half_closing_client_gets_the_answers_of_all_its_requests() {
+    let server = Server::with_execution().await;
+    let requests = [append(2).bytes(), append(3).bytes(), append(4).bytes()].concat();
+    let answers = half_closed(&server, &requests).await;
+    for id in 2..=4 {
+        assert!(answers.contains(&format!("\"LastEventId\":{id}")));
+    }
+}
+
+#[tokio::test]
+async fn half_closed_request_without_its_end_is_not_performed() {
+    let server = Server::with_execution().await;
+    let request = append(2).bytes();
+    let answer = half_closed(&server, &request[..request.len() - 1]).await;
+    assert!(
+        answer.is_empty() || answer.contains("The body must be whole"),
+        "{answer}"
+    );
+    assert_eq!(half_closed(&server, b"GET / HT").await, "");
+    assert_eq!(server.ok(append(2)).await["LastEventId"], 2);
+}
+
+#[tokio::test]
+async fn client_that_closes_after_a_whole_request_has_its_write_done() {
+    let server = Server::with_execution().await;
+    let mut stream = connect(&server).await;
+    stream.write_all(&append(2).bytes()).await.unwrap();
+    drop(stream);
+    let wait = Call::new("GetExecutionHistory")
+        .query("FlowName", "f")
+        .query("ExecutionName", "e")
+        .query("NextToken", "2")
+        .query("WaitTimeSeconds", "30");
+    let appended = server.ok(wait).await;
+    assert_eq!(appended["Events"][0]["EventId"], 2);
+}
+
+#[tokio::test]
+async fn long_poll_of_a_half_closing_client_answers_at_once_and_frees_its_permit() {
+    let server = Server::with_execution().await;
+    let waits = &server.app.limits.waits;
+    let begun = Instant::now();
+    let answer = half_closed(&server, &describe(60).bytes()).await;
+    assert!(answer.contains("\"Status\":\"Running\""), "{answer}");
+    // It may also close its side while it waits, or go away.
+    let mut waiting = connect(&server).await;
+    waiting.write_all(&describe(60).bytes()).await.unwrap();
+    let mut gone = connect(&server).await;
+    gone.write_all(&describe(60).bytes()).await.unwrap();
+    while waits.in_use() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    waiting.shutdown().await.unwrap();
+    assert_eq!(Answer::read(&mut waiting).await.json["Status"], "Running");
+    drop(gone);
+    while waits.in_use() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
 #[tokio::test]
 async fn invalid_heads_are_refused_and_the_server_goes_on() {
     let server = Server::start().await;

@@ -153,6 +153,15 @@ async fn stream_ends_when_the_server_shuts_down() {
 }
 
 #[tokio::test]
+async fn stream_ends_when_the_client_closes_its_side() {
+    let server = Server::with_execution().await;
+    let mut stream = Stream::open(&server, "?after=0").await;
+    stream.event("news").await;
+    stream.socket.shutdown().await.unwrap();
+    stream.rest().await;
+}
+
+#[tokio::test]
 async fn stream_ends_when_the_flow_is_deleted() {
     let server = Server::with_execution().await;
     let mut stream = Stream::open(&server, "?after=1").await;
