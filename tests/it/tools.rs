@@ -1,5 +1,5 @@
-//! The vendor's command line and Terraform provider, by the requests that they send. Neither can be installed from a
-//! package registry, so their requests are written here, in their order.
+//! The vendor's command line, Terraform provider and Serverless Devs, by the requests that they send. None can be
+//! installed from the registries that the tests use, so their requests are written here, in their order.
 
 use serde_json::{Value, json};
 
@@ -227,4 +227,39 @@ async fn vendor_command_line_appends_by_get_and_pages_until_there_is_no_token() 
         .ok(command_line("DeleteFlow").form("Name", "f").method("GET"))
         .await;
     assert_eq!(server.refused(history()).await.1, "FlowNotExists");
+}
+
+/// Serverless Devs' component describes a flow before it deploys it, and looks for a text in the error. It lists the
+/// schedules of a flow before it removes the flow.
+#[tokio::test]
+async fn serverless_devs_deploys_and_removes_a_flow() {
+    let server = Server::start().await;
+    let describe = || Call::new("DescribeFlow").query("Name", "devs");
+    let (status, code, message) = server.refused(describe()).await;
+    assert_eq!(
+        (status, code.as_str(), message.as_str()),
+        (404, "FlowNotExists", "Flow 'devs' does not exist.")
+    );
+    let with_texts = |action: &str| {
+        Call::new(action)
+            .form("Name", "devs")
+            .form("Definition", "d")
+            .form("Description", "Created By Serverless Devs")
+            .form("Type", "FDL")
+    };
+    let create = with_texts("CreateFlow").form("ExecutionMode", "Standard");
+    server.ok(create).await;
+    server.ok(describe()).await;
+    server.ok(with_texts("UpdateFlow")).await;
+    let schedules = || {
+        Call::new("ListSchedules")
+            .query("FlowName", "devs")
+            .query("Limit", "1000")
+    };
+    assert_eq!(server.ok(schedules()).await["Schedules"], json!([]));
+    server
+        .ok(Call::new("DeleteFlow").form("Name", "devs"))
+        .await;
+    let gone = server.refused(schedules()).await;
+    assert_eq!((gone.0, gone.1.as_str()), (404, "FlowNotExists"));
 }
