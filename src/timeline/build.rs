@@ -140,12 +140,32 @@ impl Timeline {
         }
         self.events += 1;
         self.last_event_id = event.event_id;
+        self.begin_at(event, time);
         self.earliest = Some(self.earliest.map_or(time, |earliest| earliest.min(time)));
         self.latest = Some(self.latest.map_or(time, |latest| latest.max(time)));
         let owner = self.apply(event, time);
         self.owners
-            .insert(event.event_id, owner, event.event_type == "StepStarted");
+            .insert(event.event_id, owner, event.step_type() == "StepStarted");
         self.innermost = owner;
+    }
+
+    /// Moves the begin of the execution to the time of an earlier event. The server wrote ExecutionStarted: if the
+    /// next event is earlier, the engine's clock is behind the server's, and that first time does not count.
+    fn begin_at(&mut self, event: &HistoryEvent, time: Timestamp) {
+        let Some(root) = self.nodes.get_mut(&ROOT).filter(|_| event.time.is_some()) else {
+            return;
+        };
+        if time >= root.span.begin {
+            return;
+        }
+        if self.events == 2 && root.seen == root.span.begin && root.started {
+            root.seen = time;
+            (self.earliest, self.latest) = (Some(time), Some(time));
+        }
+        root.span.begin = time;
+        if let Some(first) = root.span.segments.first_mut() {
+            first.begin = time;
+        }
     }
 
     /// Returns the greatest EventId so far; 0 before the first event.
@@ -170,8 +190,11 @@ impl Timeline {
 
     /// Applies the event to the spans; returns the open span that the following events continue from.
     fn apply(&mut self, event: &HistoryEvent, time: Timestamp) -> i64 {
-        let event_type = event.event_type.as_str();
+        let event_type = event.step_type();
         if event_type == "ExecutionStarted" {
+            if let Some(root) = self.nodes.get_mut(&ROOT) {
+                root.started = true;
+            }
             return self.touch(ROOT, event.event_id, time);
         }
         if let Some(status) = Status::ended_by(event_type) {
@@ -205,10 +228,12 @@ impl Timeline {
 
     fn end(&mut self, event: &HistoryEvent, status: Status, time: Timestamp) -> i64 {
         self.touch(ROOT, event.event_id, time);
-        self.close_children(ROOT);
+        self.close_children(ROOT, status == Status::Failed);
         let Some(root) = self.nodes.get_mut(&ROOT) else {
             return ROOT;
         };
+        root.closed_at = event.event_id;
+        let end = self.latest.unwrap_or(root.seen).max(root.seen);
         let state = match status {
             Status::Running => SpanState::Open(Phase::Working),
             Status::Succeeded => SpanState::Succeeded,
@@ -216,7 +241,7 @@ impl Timeline {
             Status::Stopped => SpanState::Stopped,
             Status::TimedOut => SpanState::TimedOut,
         };
-        root.result(state, event.event_id, root.seen);
+        root.result(state, event.event_id, end);
         if status != Status::Succeeded {
             self.set_failure(ROOT, event.failure_detail());
         }
@@ -260,7 +285,7 @@ impl Timeline {
         let node = &self.nodes[&cause];
         if node.span.kind == Kind::Step && !node.span.state.is_open() {
             let parent = node.span.parent.unwrap_or(ROOT);
-            self.close(cause, None);
+            self.close(cause, None, true);
             return self
                 .upwards(parent)
                 .find(|node| node.takes_steps())

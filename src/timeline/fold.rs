@@ -211,13 +211,19 @@ impl Timeline {
     /// Decides whether the span stays drawn beside the band; returns the span that does not, this one or one that
     /// was kept before.
     fn offer(&self, band: &mut Band, node: &Node, keep: Keep) -> Option<i64> {
-        let id = node.span.id;
+        let mut id = node.span.id;
         if node.span.visits.is_some() {
             return Some(id);
         }
-        if node.span.state.is_failure() && band.failed_kept.len() < keep.failed {
-            band.failed_kept.push(id);
-            return None;
+        if node.span.state.is_failure() {
+            if band.failed_kept.len() < keep.failed {
+                band.failed_kept.push(id);
+                return None;
+            }
+            // The last failure may be the one that was not caught.
+            if let Some(last) = band.failed_kept.last_mut().filter(|last| **last < id) {
+                std::mem::swap(last, &mut id);
+            }
         }
         band.slowest_kept.push(id);
         if band.slowest_kept.len() <= keep.slowest {

@@ -3,7 +3,10 @@
 //! An event belongs to a group if its cause does, or if no other open span matches. If writers do not record causes
 //! (ScheduleEventId), this is a guess, as it is for other spans.
 
-use super::{GROUPS_MAX, HistoryEvent, Kind, Phase, ROOT, SpanState, Timeline, Visits, node::Node};
+use super::{
+    FailureDetail, GROUPS_MAX, HistoryEvent, Kind, Phase, ROOT, SpanState, Timeline, Visits,
+    node::{FailedAt, Node},
+};
 use crate::model::Timestamp;
 
 /// The name of the group that counts all visits once there are `GROUPS_MAX` groups.
@@ -20,6 +23,9 @@ impl Timeline {
     ) -> i64 {
         let id = self.group(event, kind, parent, time);
         if kind == Kind::Step {
+            if let Some(parent) = self.nodes.get_mut(&parent) {
+                parent.went_on(event.event_id);
+            }
             let name = self.nodes[&id].span.name.clone();
             self.statistics(&name).open += 1;
         }
@@ -90,27 +96,37 @@ impl Timeline {
             return ROOT;
         };
         let name = node.span.name.clone();
-        match event.event_type.as_str() {
+        match event.step_type() {
             "StepStarted" => node.started = true,
             "StepSucceeded" => {}
             "StepFailed" => {
                 if let Some(visits) = &mut node.span.visits {
                     visits.failed += 1;
                 }
-                let first = node.span.failure.is_none();
+                node.failed.get_or_insert(FailedAt {
+                    event_id: event.event_id,
+                    left: event.event_id,
+                });
                 self.statistics(&name).failed += 1;
-                if first {
-                    self.set_failure(id, event.failure_detail());
-                }
+                self.keep_first_failure(id, event);
             }
             "TaskFailed" | "TaskSubmitFailed" | "TaskTimedOut" => {
                 node.span.attempts = 1;
                 self.statistics(&name).attempts_failed += 1;
+                self.keep_first_failure(id, event);
             }
             // Marks it as a task, in which no step can be entered.
             _ => node.span.attempts = 1,
         }
         id
+    }
+
+    /// Keeps the first failure of a group that says why.
+    fn keep_first_failure(&mut self, id: i64, event: &HistoryEvent) {
+        let known = self.nodes[&id].span.failure.as_ref();
+        if known.is_none_or(FailureDetail::is_empty) {
+            self.set_failure(id, event.failure_detail());
+        }
     }
 
     /// Counts a visit that ends; returns the parent of the group.
@@ -127,7 +143,7 @@ impl Timeline {
         let over = visits.open == 0;
         let name = node.span.name.clone();
         if over {
-            let failed = visits.failed > 0;
+            let failed = visits.failed > 0 || node.child_failed.is_some();
             node.pause(seen);
             node.span.state = if failed {
                 SpanState::Failed
@@ -135,9 +151,14 @@ impl Timeline {
                 SpanState::Succeeded
             };
             node.span.end = Some(seen);
+            let failed_at = node.failed.or(node.child_failed).filter(|_| failed);
+            node.failed = failed_at;
+            if let Some(parent) = self.nodes.get_mut(&parent) {
+                parent.child_failed(failed_at);
+            }
             self.forget_name(id);
         }
-        if event.event_type == "StepExited" {
+        if event.step_type() == "StepExited" {
             let statistics = self.statistics(&name);
             statistics.open = statistics.open.saturating_sub(1);
             statistics.count += 1;

@@ -4,7 +4,7 @@ use super::{
     DEPTH_MAX, FailureDetail, HistoryEvent, Kind, Phase, ROOT, STEPS_MAX, SpanState,
     TEXTS_MAX_BYTES, UNKNOWN_EVENTS_MAX, UnknownEvent,
     build::{StepStatistics, Timeline},
-    node::Node,
+    node::{FailedAt, Node},
 };
 use crate::model::Timestamp;
 
@@ -55,6 +55,9 @@ impl Timeline {
             node.depth = parent.depth + 1;
             parent.children.insert(id);
             parent.open_children.insert(id);
+            if kind == Kind::Step {
+                parent.went_on(id);
+            }
         }
         if let Some(window) = self.window.as_mut().filter(|_| unfolded) {
             window.count -= 1;
@@ -108,7 +111,7 @@ impl Timeline {
             let id = self.enter(event, (Kind::Step, None), parent, time);
             let begins = ["StepStarted", "TaskScheduled", "TaskStarted"];
             if let Some(node) = self.nodes.get_mut(&id) {
-                node.begun = begins.contains(&event.event_type.as_str());
+                node.begun = begins.contains(&event.step_type());
             }
             id
         });
@@ -121,7 +124,7 @@ impl Timeline {
             return ROOT;
         };
         let at = node.seen;
-        match event.event_type.as_str() {
+        match event.step_type() {
             "StepStarted" => {
                 node.started = true;
                 node.phase(Phase::Working, at);
@@ -182,11 +185,16 @@ impl Timeline {
         if self.nodes[&id].span.visits.is_some() {
             return self.exit_group(id, event);
         }
-        self.close(id, Some(event.event_id))
+        if kind != Kind::Step && event.reports_failure() {
+            self.set_failure(id, event.failure_detail());
+            if let Some(node) = self.nodes.get_mut(&id) {
+                node.result(SpanState::Failed, event.event_id, node.seen);
+            }
+        }
+        self.close(id, Some(event.event_id), true)
     }
 
-    /// Records the failure of an attempt or of the step. A step's own failure without error and cause does not replace
-    /// that of its last attempt.
+    /// Records the failure of an attempt or of the step. A detail that says less does not replace what is known.
     fn keep_failure(&mut self, id: i64, event: &HistoryEvent) {
         let failed = [
             "StepFailed",
@@ -194,10 +202,12 @@ impl Timeline {
             "TaskSubmitFailed",
             "TaskTimedOut",
         ];
-        if failed.contains(&event.event_type.as_str()) {
+        if failed.contains(&event.step_type()) {
             let detail = event.failure_detail();
-            let known = self.nodes[&id].span.failure.is_some();
-            if !known || detail.bytes() > 0 || event.event_type != "StepFailed" {
+            let known = self.nodes[&id].span.failure.as_ref();
+            let less =
+                known.is_some_and(|known| detail.is_part_of(known) && !known.is_part_of(&detail));
+            if !less {
                 self.set_failure(id, detail);
             }
         }
@@ -236,34 +246,54 @@ impl Timeline {
         id
     }
 
-    /// Closes the open descendants of a span, innermost first.
-    pub(super) fn close_children(&mut self, id: i64) {
+    /// Closes the open descendants of a span, innermost first; `failing` as for `close`.
+    pub(super) fn close_children(&mut self, id: i64, failing: bool) {
         let mut stack: Vec<i64> = self.nodes[&id].open_children.iter().copied().collect();
         while let Some(&last) = stack.last() {
             let inner = &self.nodes[&last].open_children;
             if inner.is_empty() {
                 stack.pop();
-                self.close(last, None);
+                self.close(last, None, failing);
             } else {
                 stack.extend(inner);
             }
         }
     }
 
-    /// Closes a span, with its exit event or without one; returns its parent.
-    pub(super) fn close(&mut self, id: i64, exited: Option<i64>) -> i64 {
-        self.close_children(id);
+    /// Closes a span, with its exit event or without one; returns its parent. `failing`: no other attempt follows, so
+    /// it has failed if its last one had.
+    pub(super) fn close(&mut self, id: i64, exited: Option<i64>, failing: bool) -> i64 {
+        self.close_children(id, failing);
+        let failed_inside = self.nodes.get(&id);
+        // A group remembers its first failed visit.
+        let failed_inside = failed_inside.and_then(|node| node.child_failed.or(node.failed));
+        let failed_inside = failed_inside.filter(|failed| !self.flow_went_on(id, failed.left));
+        let last_event_id = self.last_event_id();
         let Some(node) = self.nodes.get_mut(&id) else {
             return ROOT;
         };
-        let failed = node.child_failed || node.span.state == SpanState::Open(Phase::Pausing);
+        let gave_up = failing && node.span.state == SpanState::Open(Phase::Pausing);
         let state = match node.span.state {
-            SpanState::Open(_) if exited.is_some() && failed => SpanState::Failed,
+            SpanState::Open(_) if failed_inside.is_some() || gave_up => SpanState::Failed,
             SpanState::Open(_) if exited.is_some() && node.begun => SpanState::Succeeded,
             SpanState::Open(_) => SpanState::Incomplete,
             SpanState::Succeeded if !node.begun => SpanState::Incomplete,
             known => known,
         };
+        node.closed_at = exited.unwrap_or(last_event_id);
+        node.failed = state.is_failure().then(|| FailedAt {
+            event_id: match (node.span.result_event_id, failed_inside) {
+                (Some(result), _) => result,
+                (None, Some(inside)) => inside.event_id,
+                (None, None) => node.closed_at,
+            },
+            left: match (exited, failed_inside) {
+                (Some(exited), _) => exited,
+                (None, Some(inside)) => inside.left.max(node.span.last_event_id),
+                (None, None) => node.span.last_event_id,
+            },
+        });
+        let failed_at = node.failed;
         let at = node.seen;
         node.pause(at);
         node.span.state = state;
@@ -301,15 +331,18 @@ impl Timeline {
         if let Some(parent) = self.nodes.get_mut(&parent) {
             parent.open_children.remove(&id);
             parent.seen = parent.seen.max(at);
-            if exited.is_some() {
-                parent.child_failed = failed;
-            }
+            parent.child_failed(failed_at);
         }
         if self.innermost == id {
             self.innermost = parent;
         }
         self.closed(id, parent);
         parent
+    }
+
+    /// Whether a step was entered at a level around span `id` after this event.
+    pub(super) fn flow_went_on(&self, id: i64, after: i64) -> bool {
+        self.upwards(id).any(|node| node.step_entered > after)
     }
 
     pub(super) fn statistics(&mut self, step: &str) -> &mut StepStatistics {

@@ -37,7 +37,7 @@ mod query;
 use serde::Serialize;
 
 pub use build::{StepStatistics, Timeline};
-pub use event::HistoryEvent;
+pub use event::{HistoryEvent, is_reason};
 pub use histogram::Histogram;
 pub use query::{RootCause, RowItem, TimelineRow};
 
@@ -263,7 +263,7 @@ pub struct Band {
     pub failed: u64,
     /// Their durations.
     pub durations: Histogram,
-    /// Ids of the first failed ones, which are kept apart.
+    /// Ids of the first failed ones and of the last, which are kept apart.
     pub failed_kept: Vec<i64>,
     /// Ids of the longest ones, which are kept apart.
     pub slowest_kept: Vec<i64>,

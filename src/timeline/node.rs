@@ -7,13 +7,23 @@ use super::{
 };
 use crate::model::Timestamp;
 
+/// EventIds of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FailedAt {
+    /// The event with which it failed.
+    pub(super) event_id: i64,
+    /// Its exit, or its own last event if there was none. A step that is entered later shows that the failure was
+    /// caught.
+    pub(super) left: i64,
+}
+
 pub(super) struct Node {
     pub(super) span: Span,
     pub(super) depth: usize,
     pub(super) open: bool,
     /// Whether its entry was recorded.
     pub(super) begun: bool,
-    /// Whether it had a StepStarted event.
+    /// Whether it had a StepStarted event; the execution: ExecutionStarted.
     pub(super) started: bool,
     /// Whether an attempt is running.
     pub(super) attempting: bool,
@@ -24,8 +34,14 @@ pub(super) struct Node {
     pub(super) bands: Vec<Band>,
     /// The number of branches and iterations entered so far.
     pub(super) numbered: u64,
-    /// Whether the child that exited last had failed.
-    pub(super) child_failed: bool,
+    /// The last entry of a step directly in it; 0 if there was none.
+    pub(super) step_entered: i64,
+    /// Its own failure, once it has failed.
+    pub(super) failed: Option<FailedAt>,
+    /// The first failure of a child after which no step was entered directly in it.
+    pub(super) child_failed: Option<FailedAt>,
+    /// The event that closed it; 0 while it is open.
+    pub(super) closed_at: i64,
     /// Never folded: it is in the unfolded band, or an ancestor of it.
     pub(super) pinned: bool,
 }
@@ -74,7 +90,10 @@ impl Node {
             open_children: BTreeSet::new(),
             bands: Vec::new(),
             numbered: 0,
-            child_failed: false,
+            step_entered: 0,
+            failed: None,
+            child_failed: None,
+            closed_at: 0,
             pinned: false,
         }
     }
@@ -95,6 +114,20 @@ impl Node {
     pub(super) fn takes_steps(&self) -> bool {
         self.span.kind != Kind::Step
             || (self.started && self.span.attempts == 0 && self.span.state.is_open())
+    }
+
+    /// Records that step `id` was entered directly in it. Not in a group: there it may be another visit's step.
+    pub(super) fn went_on(&mut self, id: i64) {
+        if self.span.visits.is_none() {
+            self.step_entered = id;
+            self.child_failed = None;
+        }
+    }
+
+    /// Records the end of a child that has failed at `failed`, if it has.
+    pub(super) fn child_failed(&mut self, failed: Option<FailedAt>) {
+        let failed = failed.filter(|failed| self.step_entered <= failed.left);
+        self.child_failed = self.child_failed.into_iter().chain(failed).min();
     }
 
     /// Begins another phase, and its segment, at `at`.

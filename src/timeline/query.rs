@@ -20,15 +20,27 @@ pub enum RowItem<'a> {
     More(usize),
 }
 
-/// Why an execution failed: the innermost span that failed.
+/// Why an execution failed. docs/ARCHITECTURE.md has the rules.
 #[derive(Clone, Debug)]
 pub struct RootCause<'a> {
+    /// The innermost span that had failed or was unfinished at the end, and was not caught.
     pub span: &'a Span,
     /// Labels from the outermost step to the span: `prepare`, `branch 1`, `charge-card`. Empty if no
-    /// span inside the execution failed.
+    /// span inside the execution is to blame.
     pub path: Vec<String>,
-    /// The failure of the span, or of its nearest ancestor that has one.
+    /// The reason; None if no event gives one.
     pub detail: Option<&'a FailureDetail>,
+    /// What the span and the end of the execution say beyond that, if they differ.
+    pub also: Option<&'a FailureDetail>,
+}
+
+impl RootCause<'_> {
+    /// Returns the EventId of the reason, or of the span's result or last event if there is no reason.
+    pub fn event_id(&self) -> i64 {
+        let span = self.span;
+        let own = span.result_event_id.unwrap_or(span.last_event_id);
+        self.detail.map_or(own, |detail| detail.event_id)
+    }
 }
 
 impl Timeline {
@@ -115,37 +127,77 @@ impl Timeline {
         labels
     }
 
-    /// Returns why the execution failed or timed out; None if it did neither.
-    pub fn root_cause(&self) -> Option<RootCause<'_>> {
-        let mut span = self.root();
-        if !span.state.is_failure() {
-            return None;
-        }
-        let mut detail = span.failure.as_ref();
-        while let Some(inner) = self.blamed(span) {
-            span = inner;
-            detail = span.failure.as_ref().or(detail);
-        }
-        let path = self.path(span.id);
-        Some(RootCause { span, path, detail })
+    /// Whether the span failed and the execution went on: a later step was entered at a level around it, or a span
+    /// around it succeeded.
+    pub fn is_caught(&self, id: i64) -> bool {
+        let Some(node) = self.nodes.get(&id) else {
+            return false;
+        };
+        let (Some(failed), Some(parent)) = (node.failed, node.span.parent) else {
+            return false;
+        };
+        self.flow_went_on(parent, failed.left)
+            || self
+                .upwards(parent)
+                .any(|node| node.span.state == SpanState::Succeeded)
     }
 
-    /// Returns the child that made a span fail: in a step (parallel or foreach) the first failed one, otherwise the
-    /// last; if none failed, an incomplete one.
+    /// Returns why the execution failed or timed out; None if it did neither.
+    pub fn root_cause(&self) -> Option<RootCause<'_>> {
+        let root = self.root();
+        if !root.state.is_failure() {
+            return None;
+        }
+        let says = |span: &Span| span.failure.as_ref().is_some_and(|why| !why.is_empty());
+        // The innermost spans that say why: among the failed ones, and among those of which an attempt failed.
+        let (mut failed, mut tried) = (None, None);
+        let mut span = root;
+        while let Some(inner) = self.blamed(span) {
+            span = inner;
+            if says(span) {
+                tried = span.failure.as_ref();
+                failed = tried.filter(|_| span.state.is_failure()).or(failed);
+            }
+        }
+        let end = root.failure.as_ref().filter(|_| says(root));
+        let (detail, also) = match (end, failed) {
+            (None, _) => (failed.or(tried), None),
+            (Some(end), Some(own)) if own.error == end.error && own.is_whole() => {
+                (Some(own), Some(end))
+            }
+            (Some(end), own) => (Some(end), own),
+        };
+        let also = also.filter(|also| detail.is_some_and(|detail| !also.is_part_of(detail)));
+        let path = self.path(span.id);
+        Some(RootCause {
+            span,
+            path,
+            detail,
+            also,
+        })
+    }
+
+    /// Returns the child that made a span fail: the first failure that was not caught, else what was not finished.
+    /// When the execution timed out, what was not finished comes first, because the flow still waited for it.
     fn blamed(&self, span: &Span) -> Option<&Span> {
         let children = self.nodes[&span.id].children.iter();
-        let children: Vec<_> = children.filter_map(|id| self.span(*id)).collect();
-        let mut failed = children
+        let children: Vec<_> = children.filter_map(|id| self.nodes.get(id)).collect();
+        let failed = children
             .iter()
-            .copied()
-            .filter(|span| span.state.is_failure());
-        let blamed = if span.kind == Kind::Step {
-            failed.min_by_key(|span| span.result_event_id.unwrap_or(span.last_event_id))
-        } else {
-            failed.next_back()
+            .filter(|node| node.failed.is_some() && !self.is_caught(node.span.id))
+            .min_by_key(|node| node.failed);
+        let unfinished = |node: &&&Node| {
+            let span = &node.span;
+            span.state == SpanState::Incomplete && node.closed_at > span.last_event_id
         };
-        let unfinished = |span: &&Span| span.state == SpanState::Incomplete;
-        blamed.or_else(|| children.iter().copied().rfind(unfinished))
+        let end = &self.nodes[&ROOT];
+        let at_end = |node: &&&Node| unfinished(node) && node.closed_at == end.closed_at;
+        let late = end.span.state == SpanState::TimedOut;
+        let late = children.iter().rfind(|node| late && at_end(node));
+        let blamed = late
+            .or(failed)
+            .or_else(|| children.iter().rfind(unfinished));
+        blamed.map(|node| &node.span)
     }
 
     /// Returns the innermost open spans by EventId; the execution itself if it is the only open span.

@@ -74,8 +74,8 @@ fn ten_thousand_iterations_fold_into_one_band_beside_failed_and_slowest() {
           item Failed 13183–13200 [queued 13183–13184, works 13184–13199] !4241 : 
         iteration 805 Failed 14987–15001
           item Failed 14988–15000 [queued 14988–14989, works 14989–14999] !4841 : 
-        iteration 905 Failed 16782–16798
-          item Failed 16783–16797 [queued 16783–16784, works 16784–16796] !5441 : 
+        iteration 9905 Failed 178787–178801
+          item Failed 178788–178800 [queued 178788–178789, works 178789–178799] !59441 : 
       last Succeeded 180493–180496 [queued 180493–180494, works 180494–180495]
     "#);
     let timeline = drawn(&events, 2_000);
@@ -84,6 +84,23 @@ fn ten_thousand_iterations_fold_into_one_band_beside_failed_and_slowest() {
     assert_eq!(
         (steps.count, steps.failed, steps.durations.max()),
         (10_000, 100, 502)
+    );
+}
+
+#[test]
+fn last_failure_of_a_band_stays_separate() {
+    let visit = "StepEntered poll
+        StepStarted poll
+        StepFailed poll {\"error\":\"Busy\"}
+        StepExited poll\n";
+    let timeline = drawn(
+        &history(&format!("{}ExecutionFailed", visit.repeat(500))),
+        20,
+    );
+    let failure = timeline.root_cause().unwrap();
+    assert_eq!(
+        (failure.path, failure.span.id),
+        (vec!["poll".to_owned()], 1_997)
     );
 }
 

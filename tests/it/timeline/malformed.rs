@@ -6,7 +6,7 @@ use flowledger::timeline::{
 };
 use insta::assert_snapshot;
 
-use super::{draw, text};
+use super::{draw, drawn, history, text};
 
 #[test]
 fn spans_open_at_the_end_of_the_execution_are_incomplete() {
@@ -98,18 +98,18 @@ fn step_without_exit_is_closed_by_the_next_step() {
 #[test]
 fn events_of_unknown_types_are_kept_with_their_span() {
     let timeline = draw(
-        "StateEnter x
-        StateExec x
+        "Note x
+        Other x
         StepEntered a
         Note
         Note b
         StepStarted a
         Note a
-        StateSucceeded x",
+        Other x",
     );
     assert_snapshot!(text(&timeline), @r#"
-    execution Running 0– ^0 StateEnter ^1 StateExec
-      a Running 2– [queued 2–5, works 5–] ^3 Note ^4 Note ^6 Note ^7 StateSucceeded
+    execution Running 0– ^0 Note ^1 Other
+      a Running 2– [queued 2–5, works 5–] ^3 Note ^4 Note ^6 Note ^7 Other
     "#);
     let many = draw(&"Note\n".repeat(UNKNOWN_EVENTS_MAX + 5));
     assert_eq!(
@@ -134,11 +134,29 @@ fn times_that_run_backwards_give_no_negative_width() {
         ExecutionSucceeded",
     );
     assert_snapshot!(text(&timeline), @r#"
-    execution Succeeded 0–120
+    execution Succeeded -189–120
       a Failed 100–120 [1: queued 100–120, 1: works 120–120 failed] !6 :
     "#);
     let (earliest, latest) = timeline.extent().unwrap();
     assert_eq!(latest.millis() - earliest.millis(), 309);
+}
+
+#[test]
+fn engine_whose_clock_is_behind_does_not_make_its_execution_longer() {
+    let timeline = draw(
+        "ExecutionStarted
+        StepEntered a -3000
+        StepStarted a +100
+        StepSucceeded a +900
+        StepExited a +50
+        ExecutionSucceeded +50",
+    );
+    assert_snapshot!(text(&timeline), @r#"
+    execution Succeeded -3000–-1900
+      a Succeeded -3000–-1950 [queued -3000–-2900, works -2900–-2000]
+    "#);
+    let (earliest, latest) = timeline.extent().unwrap();
+    assert_eq!(latest.millis() - earliest.millis(), 1_100);
 }
 
 #[test]
@@ -156,8 +174,9 @@ fn number_of_segments_is_bounded_and_every_attempt_is_counted() {
 #[test]
 fn failure_detail_is_read_from_any_detail() {
     let detail = |detail: &str| {
-        let timeline = draw(&format!("ExecutionStarted\nExecutionFailed {detail}"));
-        let detail = timeline.root().failure.clone().unwrap();
+        let mut events = history("ExecutionStarted\nExecutionFailed");
+        detail.clone_into(&mut events[1].event_detail);
+        let detail = drawn(&events, 10).root().failure.clone().unwrap();
         (detail.error, detail.cause)
     };
     let owned = |error: &str, cause: &str| (error.to_owned(), cause.to_owned());
@@ -166,7 +185,19 @@ fn failure_detail_is_read_from_any_detail() {
         detail(r#"{"errorCode":7,"errorMessage":["a"]}"#),
         owned("7", r#"["a"]"#)
     );
-    assert_eq!(detail(r#"{"error":null}"#), owned("null", ""));
+    assert_eq!(
+        detail(r#"{"error":null,"Error":"","errorCode":"E"}"#),
+        owned("E", "")
+    );
+    assert_eq!(
+        detail(r#"{"cause":" ","errorMessage":"why"}"#),
+        owned("", "why")
+    );
+    assert_eq!(detail(r#"{"output":{"error":"E"}}"#), owned("E", ""));
+    for nothing in [r#"{"error":null,"cause":{}}"#, r#""""#, "null", " ", ""] {
+        assert_eq!(detail(nothing), owned("", ""), "{nothing}");
+    }
+    assert_eq!(detail(r#""why""#), owned("", "why"));
     assert_eq!(detail(r#"{"what":1}"#), owned("", ""));
     assert_eq!(detail("{broken"), owned("", "{broken"));
     let long = "步".repeat(FAILURE_MAX_CHARS + 1);

@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use flowledger::model::Timestamp;
 use flowledger::timeline::{
-    DEPTH_MAX, HistoryEvent, RowItem, SEGMENTS_MAX, Timeline, UNKNOWN_EVENTS_MAX,
+    DEPTH_MAX, HistoryEvent, ROOT, RowItem, SEGMENTS_MAX, Timeline, UNKNOWN_EVENTS_MAX,
 };
 use proptest::prelude::*;
 
 use crate::{properties, support::NOW};
 
-const TYPES: [&str; 23] = [
+const TYPES: [&str; 27] = [
     "ExecutionStarted",
     "ExecutionStopped",
     "ExecutionSucceeded",
@@ -33,6 +33,10 @@ const TYPES: [&str; 23] = [
     "TaskFailed",
     "TaskTimedOut",
     "StateEnter",
+    "StateExec",
+    "StateSucceeded",
+    "StateFailed",
+    "Note",
     "",
 ];
 
@@ -147,7 +151,11 @@ fn check(timeline: &Timeline, budget: usize) -> Result<(), TestCaseError> {
     for span in timeline.innermost_open() {
         prop_assert!(span.state.is_open());
     }
-    timeline.root_cause();
+    if let Some(failure) = timeline.root_cause() {
+        prop_assert!(!timeline.is_caught(failure.span.id));
+        prop_assert!(failure.detail.is_none_or(|detail| !detail.is_empty()));
+        prop_assert!(failure.path.is_empty() == (failure.span.id == ROOT));
+    }
     timeline.longest_steps(3);
     Ok(())
 }
@@ -171,7 +179,8 @@ proptest! {
         for event in &events {
             let is_new = event.event_id > timeline.last_event_id();
             timeline.push(event);
-            entered += u64::from(is_new && event.event_type == "StepEntered");
+            let enters = ["StepEntered", "StateEnter"].contains(&event.event_type.as_str());
+            entered += u64::from(is_new && enters);
             let rows = timeline.rows();
             prop_assert!(rows.len() <= 17);
             timeline.innermost_open();

@@ -147,6 +147,27 @@ fn steps_without_causes_are_matched_by_name() {
     assert_eq!(timeline.root_cause().unwrap().span.name, "b1");
 }
 
+#[test]
+fn states_of_a_state_machine_are_steps() {
+    let timeline = draw(
+        "StateEnter look
+        StateExec look
+        TaskScheduled look
+        TaskStarted look
+        TaskSucceeded look +10
+        StateSucceeded look
+        StateEnter pay
+        StateExec pay
+        StateFailed pay +5 {\"error\":\"E\"}",
+    );
+    assert_snapshot!(text(&timeline), @r#"
+    execution Running 0–
+      look Succeeded 0–14 [queued 0–1, works 1–2, 1: queued 2–3, 1: works 3–14]
+      pay Failed 15–21 [queued 15–16, works 16–21] !9 E:
+    "#);
+    assert_eq!(timeline.steps()["look"].count, 1);
+}
+
 /// A foreach whose iterations run in parallel, with steps of one name.
 fn foreach() -> String {
     "ExecutionStarted
