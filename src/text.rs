@@ -137,6 +137,9 @@ pub fn bytes(bytes: usize) -> String {
     }
 }
 
+/// The glyph of a span that failed, after which the execution went on.
+pub const CAUGHT: &str = "↷";
+
 /// Returns the glyph of a span's state. Shapes differ, so that states can be distinguished without
 /// colours, and none is a character that browsers draw as an emoji.
 pub fn glyph(state: SpanState) -> &'static str {
@@ -187,6 +190,31 @@ pub fn visible(text: &str) -> String {
         }
     }
     visible
+}
+
+/// Blanks for a tab in a text of several lines.
+const TAB: &str = "    ";
+
+/// Returns text with its own line breaks, for example a stack trace: tabs become blanks, other hidden characters are
+/// escaped, and what follows `max_chars` characters becomes `…`.
+pub fn multi_line(text: &str, max_chars: usize) -> String {
+    let mut lines = String::with_capacity(text.len());
+    let mut chars = text.chars().enumerate().peekable();
+    while let Some((count, c)) = chars.next() {
+        if count >= max_chars {
+            lines.push('…');
+            break;
+        }
+        match c {
+            '\r' if chars.peek().is_some_and(|(_, next)| *next == '\n') => {}
+            '\r' | '\n' => lines.push('\n'),
+            '\t' => lines.push_str(TAB),
+            c if is_hidden(c) => lines.extend(c.escape_unicode()),
+            c => lines.push(c),
+        }
+    }
+    lines.truncate(lines.trim_end().len());
+    lines
 }
 
 /// Returns text on one line: runs of white space become one blank, hidden characters are escaped, and what
@@ -313,5 +341,8 @@ mod tests {
         assert_eq!(visible("a\tb\r\n\u{202e}"), "a\\tb\\r\\n\\u{202e}");
         assert_eq!(one_line(" a \n\t b\u{202e}", 100), " a b\\u{202e}");
         assert_eq!(one_line("步步步", 2), "步步…");
+        let trace = "Error: no\r\n\tat a\rat b\u{202e}\n\n";
+        assert_eq!(multi_line(trace, 100), "Error: no\n    at a\nat b\\u{202e}");
+        assert_eq!(multi_line("步\n步步", 3), "步\n步…");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     ls::executions,
@@ -21,11 +21,13 @@ use crate::{
 const TIME_WIDTH: usize = 12;
 /// Fewer columns of a bar are not worth drawing.
 const BAR_MIN: usize = 4;
-/// Statistics need no spans.
-const SPANS_MAX: usize = 0;
+/// Spans that are kept of each execution, to find the step that failed it.
+const SPANS_MAX: usize = 60;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
+A visit is fatal if it made its execution fail; a failed visit after which the execution went on was caught.
+
 Examples:
   flowledger stats order
   flowledger stats order --executions 100 --status Succeeded
@@ -57,7 +59,7 @@ pub async fn run(args: StatsArgs) -> Result<(), String> {
     let client = connect(&args.connect).await?;
     let status = args.status.as_deref();
     let executions = executions(&client, &args.flow, status, None, args.executions).await?;
-    let mut steps: BTreeMap<String, StepStatistics> = BTreeMap::new();
+    let mut steps: BTreeMap<String, StepFacts> = BTreeMap::new();
     let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
     let mut events = 0;
     for execution in &executions {
@@ -66,14 +68,17 @@ pub async fn run(args: StatsArgs) -> Result<(), String> {
             .map_err(describe_error)?;
         events += timeline.events();
         for (step, known) in timeline.steps() {
-            steps.entry(step.clone()).or_default().merge(known);
+            steps.entry(step.clone()).or_default().known.merge(known);
+        }
+        if let Some(failure) = timeline.root_cause().filter(|it| !it.path.is_empty()) {
+            steps.entry(failure.span.name.clone()).or_default().fatal += 1;
         }
         *statuses.entry(&execution.status).or_default() += 1;
     }
     if args.json {
         let steps: serde_json::Map<_, _> = steps
             .iter()
-            .map(|(name, known)| (name.clone(), statistics(known)))
+            .map(|(name, facts)| (name.clone(), facts.json()))
             .collect();
         let all = json!({"FlowName": args.flow, "Executions": statuses, "Events": events, "Steps": steps});
         print(&format!("{all}\n"))?;
@@ -97,21 +102,37 @@ pub async fn run(args: StatsArgs) -> Result<(), String> {
     Ok(())
 }
 
+/// What is known of one step.
+#[derive(Default)]
+struct StepFacts {
+    known: StepStatistics,
+    /// Executions that it made fail or time out.
+    fatal: u64,
+}
+
+impl StepFacts {
+    fn json(&self) -> Value {
+        let mut json = statistics(&self.known);
+        json["Fatal"] = self.fatal.into();
+        json
+    }
+}
+
 /// Returns the steps as a table, by total time, longest first.
-fn table(steps: &BTreeMap<String, StepStatistics>) -> String {
+fn table(steps: &BTreeMap<String, StepFacts>) -> String {
     let mut rows: Vec<_> = steps.iter().collect();
-    rows.sort_by_key(|(_, known)| std::cmp::Reverse(known.durations.total()));
+    rows.sort_by_key(|(_, facts)| std::cmp::Reverse(facts.known.durations.total()));
     let longest = rows
         .iter()
-        .map(|(_, known)| known.durations.p99())
+        .map(|(_, facts)| facts.known.durations.p99())
         .max()
         .unwrap_or(0)
         .max(1);
     let name_width = rows.iter().map(|(name, _)| columns(&visible(name))).max();
     let name_width = name_width.unwrap_or(0).clamp(4, 24);
-    let bar_width = width().saturating_sub(name_width + 3 * 8 + 2 * TIME_WIDTH + 2);
+    let bar_width = width().saturating_sub(name_width + 4 * 8 + 2 * TIME_WIDTH + 2);
     let mut text = String::new();
-    let head = ["visits", "failed", "retries"]
+    let head = ["visits", "failed", "fatal", "retries"]
         .map(|word| right(word, 8))
         .concat();
     let head = format!(
@@ -121,15 +142,15 @@ fn table(steps: &BTreeMap<String, StepStatistics>) -> String {
         right("p99", TIME_WIDTH)
     );
     text.push_str(&(paint(DIM, &head) + "\n"));
-    for (name, known) in rows {
-        let failed = right(&known.failed.to_string(), 8);
+    for (name, StepFacts { known, fatal }) in rows {
+        let bad = |count: u64| {
+            let text = right(&count.to_string(), 8);
+            if count > 0 { paint(BAD, &text) } else { text }
+        };
         text.push_str(&cell(&visible(name), name_width));
         text.push_str(&right(&(known.count + known.open).to_string(), 8));
-        text.push_str(&if known.failed > 0 {
-            paint(BAD, &failed)
-        } else {
-            failed
-        });
+        text.push_str(&right(&known.failed.to_string(), 8));
+        text.push_str(&bad(*fatal));
         text.push_str(&right(&known.attempts_failed.to_string(), 8));
         text.push_str(&right(&duration(known.durations.p50()), TIME_WIDTH));
         text.push_str(&right(&duration(known.durations.p99()), TIME_WIDTH));

@@ -6,7 +6,10 @@ use std::fmt::Write;
 
 use serde::de::IgnoredAny;
 
-use crate::text::{bytes, is_hidden};
+use crate::{
+    text::{bytes, is_hidden},
+    timeline::is_reason,
+};
 
 /// Tokens beyond which colours are left out: browsers take noticeable time for so many elements.
 const COLOURED_MAX: usize = 5_000;
@@ -55,11 +58,36 @@ fn visible(text: &str, html: &mut String) {
     }
 }
 
+/// Appends a JSON string, quotes included. The line breaks and tabs of a reason are not shown as `\n` and `\t`, so that
+/// a stack trace stands on lines.
+fn string(word: &str, is_reason: bool, html: &mut String) {
+    if !is_reason {
+        return visible(word, html);
+    }
+    let mut rest = word;
+    while let Some((before, after)) = rest.split_once('\\') {
+        visible(before, html);
+        let (escape, after) = after.split_at(after.chars().next().map_or(0, char::len_utf8));
+        match escape {
+            "n" => html.push('\n'),
+            "t" => html.push('\t'),
+            "r" if after.starts_with("\\n") => {}
+            _ => {
+                html.push('\\');
+                visible(escape, html);
+            }
+        }
+        rest = after;
+    }
+    visible(rest, html);
+}
+
 /// Appends formatted JSON as HTML. `json` must be valid.
 fn pretty(json: &str, html: &mut String) {
     let words = json.bytes().filter(|b| matches!(b, b',' | b':')).count();
     let coloured = words <= COLOURED_MAX;
     let (mut depth, mut rest) = (0, json.trim_start());
+    let mut key = "";
     while let Some(first) = rest.chars().next() {
         let length = match first {
             '"' => string_length(rest),
@@ -91,16 +119,23 @@ fn pretty(json: &str, html: &mut String) {
                 new_line(depth, html);
             }
             ':' => html.push_str(": "),
-            _ if !coloured => visible(word, html),
             _ => {
                 let class = match first {
                     '"' if rest.starts_with(':') => "k",
                     '"' => "s",
                     _ => "n",
                 };
-                let _ = write!(html, "<span class=\"{class}\">");
-                visible(word, html);
-                html.push_str("</span>");
+                if class == "k" {
+                    key = word.trim_matches('"');
+                }
+                let is_reason = class == "s" && is_reason(key);
+                if coloured {
+                    let _ = write!(html, "<span class=\"{class}\">");
+                    string(word, is_reason, html);
+                    html.push_str("</span>");
+                } else {
+                    string(word, is_reason, html);
+                }
             }
         }
     }
@@ -142,6 +177,15 @@ mod tests {
             <span class=\"k\">&quot;a&quot;</span>: [\n    <span class=\"n\">true</span>,\n    \
             <span class=\"n\">null</span>,\n    {}\n  ],\n  <span class=\"k\">&quot;b&quot;</span>: \
             <span class=\"s\">&quot;x\\&quot;&lt;y&gt;&quot;</span>,\n  <span class=\"k\">&quot;empty&quot;</span>: []\n}";
+        assert_eq!(html(text), expected);
+    }
+
+    #[test]
+    fn reasons_stand_on_lines() {
+        let text = r#"{"cause":"E: \"x\"\r\n\tat C:\\new\\t <y>","other":"a\nb"}"#;
+        let expected = "{\n  <span class=\"k\">&quot;cause&quot;</span>: <span class=\"s\">&quot;E: \\&quot;x\\&quot;\n\t\
+            at C:\\\\new\\\\t &lt;y&gt;&quot;</span>,\n  <span class=\"k\">&quot;other&quot;</span>: \
+            <span class=\"s\">&quot;a\\nb&quot;</span>\n}";
         assert_eq!(html(text), expected);
     }
 

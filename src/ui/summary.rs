@@ -4,16 +4,16 @@ use askama::Template;
 
 use super::{
     outcome::{Outcome, class, outcome},
-    urls::PageUrl,
+    urls::{PageUrl, execution_path},
 };
 use crate::model::{Execution, Status, Timestamp};
-use crate::text::{count, counted, date_time, duration, one_line, time_of_day};
-use crate::timeline::{Kind, RootCause, Span, SpanState, Timeline};
+use crate::text::{count, counted, date_time, duration, multi_line, one_line, time_of_day};
+use crate::timeline::{
+    FAILURE_MAX_CHARS, FailureDetail, Kind, RootCause, Span, SpanState, Timeline,
+};
 
 /// Open spans that are listed; the timeline shows the others.
 const NOW_MAX: usize = 6;
-/// Characters of a failure's error and cause that are shown.
-const CAUSE_MAX_CHARS: usize = 1000;
 
 #[derive(Template)]
 #[template(path = "summary.html", config = "src/ui/askama.toml")]
@@ -36,13 +36,21 @@ pub(super) struct FailureCard {
     pub word: &'static str,
     /// Labels of the spans around it, outermost first.
     pub path: Vec<String>,
-    pub error: String,
-    pub cause: String,
+    /// The reason, then what the step itself says if that differs. The first one is empty if no event gives a reason.
+    pub reasons: Vec<ReasonText>,
     pub took: String,
     pub at: String,
     pub attempts: u32,
+}
+
+/// An error and its cause, with their line breaks.
+pub(super) struct ReasonText {
+    pub error: String,
+    pub cause: String,
     pub event: PageUrl,
     pub event_id: i64,
+    /// The URL of the event's exact detail.
+    pub raw: String,
 }
 
 pub(super) struct NowRow {
@@ -78,13 +86,17 @@ impl Summary {
             started: date_time(execution.started_at),
             started_at: execution.started_at,
             stopped: execution.stopped_at.map(date_time),
-            took: since(execution.started_at, end),
+            took: if timeline.root().state.is_open() {
+                since(execution.started_at, end)
+            } else {
+                took(timeline.root(), now)
+            },
             running,
             clock: now.millis(),
             events: counted(last.unsigned_abs(), "event"),
             failure: timeline
                 .root_cause()
-                .map(|failure| card(&failure, &here, now)),
+                .map(|failure| card(&failure, execution, &here, now)),
             more_now: match more_now {
                 0 => String::new(),
                 more => count(more),
@@ -107,14 +119,28 @@ fn took(span: &Span, now: Timestamp) -> String {
     duration(span.millis(now))
 }
 
-fn card(failure: &RootCause<'_>, here: &PageUrl, now: Timestamp) -> FailureCard {
+fn card(
+    failure: &RootCause<'_>,
+    execution: &Execution,
+    here: &PageUrl,
+    now: Timestamp,
+) -> FailureCard {
     let span = failure.span;
-    let event_id = match (failure.detail, span.result_event_id) {
-        (Some(fault), _) => fault.event_id,
-        (None, Some(result)) => result,
-        (None, None) => span.last_event_id,
+    let base = execution_path(&execution.flow, &execution.name);
+    let reason = |event_id: i64, detail: Option<&FailureDetail>| {
+        let text =
+            |text: Option<&String>| multi_line(text.map_or("", String::as_str), FAILURE_MAX_CHARS);
+        let event_id = event_id.max(1);
+        ReasonText {
+            error: text(detail.map(|detail| &detail.error)),
+            cause: text(detail.map(|detail| &detail.cause)),
+            event: here.with("event", event_id),
+            event_id,
+            raw: format!("{base}/events/{event_id}/detail"),
+        }
     };
-    let text = |text: Option<&str>| one_line(text.unwrap_or_default(), CAUSE_MAX_CHARS);
+    let first = reason(failure.event_id(), failure.detail);
+    let also = failure.also.map(|also| reason(also.event_id, Some(also)));
     FailureCard {
         word: match span.state {
             SpanState::TimedOut => "Timed out",
@@ -126,13 +152,10 @@ fn card(failure: &RootCause<'_>, here: &PageUrl, now: Timestamp) -> FailureCard 
             .iter()
             .map(|label| one_line(label, 120))
             .collect(),
-        error: text(failure.detail.map(|fault| fault.error.as_str())),
-        cause: text(failure.detail.map(|fault| fault.cause.as_str())),
+        reasons: std::iter::once(first).chain(also).collect(),
         took: took(span, now),
         at: span.end.map(time_of_day).unwrap_or_default(),
         attempts: span.attempts,
-        event: here.with("event", event_id.max(1)),
-        event_id,
     }
 }
 

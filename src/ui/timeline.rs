@@ -7,7 +7,7 @@ use askama::Template;
 
 use super::{outcome::class, urls::PageUrl};
 use crate::model::Timestamp;
-use crate::text::{count, duration, glyph, one_line, tick, tick_step, time_of_day};
+use crate::text::{CAUGHT, count, duration, glyph, one_line, tick, tick_step, time_of_day};
 use crate::timeline::{
     Band, Phase, RowItem, Segment, Span, Timeline, TimelineRow, UnknownEvent, Visits,
 };
@@ -285,12 +285,16 @@ impl Painter<'_> {
             return self.group(y, depth, span, visits);
         }
         let label = one_line(&span.label(), LABEL_MAX_CHARS);
-        let title = self.title(span, &label);
+        let caught = self.timeline.is_caught(span.id);
+        let title = self.title(span, &label, caught);
+        let attempts = (span.attempts > 1).then(|| format!("×{}", span.attempts));
+        let caught_note = caught.then(|| "caught".to_owned());
+        let notes: Vec<_> = attempts.into_iter().chain(caught_note).collect();
         DrawnRow {
             id: span.first_event_id,
             depth: depth.min(DEPTH_MAX),
-            class: class(span.state),
-            glyph: glyph(span.state),
+            class: if caught { "caught" } else { class(span.state) },
+            glyph: if caught { CAUGHT } else { glyph(span.state) },
             link: self.here.with("event", span.first_event_id.max(1)),
             y,
             bars: self.bars(span, outer, &label, &title),
@@ -301,17 +305,14 @@ impl Painter<'_> {
                 .collect(),
             took: duration(span.millis(self.now)),
             longest: self.longest.contains(&span.id),
-            note: match span.attempts {
-                0 | 1 => String::new(),
-                many => format!("×{many}"),
-            },
+            note: notes.join(" "),
             folded: false,
             label,
             title,
         }
     }
 
-    fn title(&self, span: &Span, label: &str) -> String {
+    fn title(&self, span: &Span, label: &str, caught: bool) -> String {
         let end = span.end.map_or("now".to_owned(), time_of_day);
         let attempts = match span.attempts {
             0 | 1 => String::new(),
@@ -322,8 +323,9 @@ impl Painter<'_> {
             format!("\n{}", one_line(fault.trim(), FAULT_MAX_CHARS))
         });
         format!(
-            "{label} · {} · {}{attempts}\n{} – {end} UTC · event {}{}",
+            "{label} · {}{} · {}{attempts}\n{} – {end} UTC · event {}{}",
             span.state.as_str(),
+            if caught { ", but caught" } else { "" },
             duration(span.millis(self.now)),
             time_of_day(span.begin),
             span.first_event_id,

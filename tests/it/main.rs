@@ -18,6 +18,7 @@ mod errors;
 mod fairness;
 mod migration;
 mod properties;
+mod root_cause;
 mod server;
 mod signature;
 mod store;

@@ -5,7 +5,7 @@ use anstyle::Style;
 use crate::{
     cli::terminal::{self, BAD, DIM, GOOD, OPEN, WAITS, cell, columns, paint, right},
     model::Timestamp,
-    text::{duration, tick, tick_step, visible},
+    text::{CAUGHT, duration, tick, tick_step, visible},
     timeline::{Band, Phase, RowItem, Span, SpanState, Timeline, TimelineRow},
 };
 
@@ -82,7 +82,7 @@ pub(super) fn gantt(timeline: &Timeline, now: Timestamp, width: usize) -> String
         text.push_str(line.trim_end());
         text.push('\n');
     }
-    text + &legend(&rows)
+    text + &legend(timeline, &rows)
 }
 
 fn label(row: &TimelineRow<'_>) -> String {
@@ -105,8 +105,13 @@ fn span_line(
     scale: &Scale,
     now: Timestamp,
 ) -> String {
-    let (sign, style) = terminal::sign(span.state);
-    let label = if span.state.is_failure() {
+    let caught = timeline.is_caught(span.id);
+    let (sign, style) = if caught {
+        (CAUGHT, WAITS)
+    } else {
+        terminal::sign(span.state)
+    };
+    let label = if span.state.is_failure() && !caught {
         paint(BAD, label)
     } else {
         label.to_owned()
@@ -235,7 +240,7 @@ fn ruler(scale: &Scale) -> String {
 }
 
 /// Returns what the characters mean, of those that occur.
-fn legend(rows: &[TimelineRow<'_>]) -> String {
+fn legend(timeline: &Timeline, rows: &[TimelineRow<'_>]) -> String {
     let spans = || {
         rows.iter().filter_map(|row| match row.item {
             RowItem::Span(span) => Some(span),
@@ -250,6 +255,8 @@ fn legend(rows: &[TimelineRow<'_>]) -> String {
     meanings.extend(any(Phase::Waiting).then_some("▒ waiting for a report"));
     meanings.extend(any(Phase::Queued).then_some("░ queued"));
     meanings.extend(failed.then_some("✗ failed"));
+    let caught = spans().any(|span| timeline.is_caught(span.id));
+    meanings.extend(caught.then_some("↷ failed, but caught"));
     meanings.extend(
         rows.iter()
             .any(|row| matches!(row.item, RowItem::Band(_)))

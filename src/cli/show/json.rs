@@ -17,7 +17,9 @@ pub(super) fn json(
 ) -> Value {
     let rows = timeline.rows();
     let spans = rows.iter().filter_map(|row| match row.item {
-        RowItem::Span(span) if span.id != ROOT => Some(self::span(span, now)),
+        RowItem::Span(span) if span.id != ROOT => {
+            Some(self::span(span, timeline.is_caught(span.id), now))
+        }
         _ => None,
     });
     let bands = rows.iter().filter_map(|row| match row.item {
@@ -28,7 +30,9 @@ pub(super) fn json(
         json!({
             "Path": failure.path,
             "Attempts": failure.span.attempts,
+            "State": failure.span.state.as_str(),
             "Fault": failure.detail.map(failure_detail),
+            "Also": failure.also.map(failure_detail),
         })
     });
     let open: Vec<_> = timeline
@@ -47,7 +51,7 @@ pub(super) fn json(
         "Status": execution.status,
         "StartedTime": execution.started(),
         "StoppedTime": execution.stopped(),
-        "Millis": execution.millis(now),
+        "Millis": super::millis(execution, timeline, now),
         "Input": execution.input,
         "Output": execution.output,
         "Events": timeline.events(),
@@ -59,7 +63,7 @@ pub(super) fn json(
     })
 }
 
-fn span(span: &Span, now: Timestamp) -> Value {
+fn span(span: &Span, caught: bool, now: Timestamp) -> Value {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
     struct Drawn<'a> {
@@ -69,6 +73,7 @@ fn span(span: &Span, now: Timestamp) -> Value {
         name: &'a str,
         index: Option<u64>,
         state: &'static str,
+        caught: bool,
         begin: Timestamp,
         end: Option<Timestamp>,
         millis: u64,
@@ -84,6 +89,7 @@ fn span(span: &Span, now: Timestamp) -> Value {
         name: &span.name,
         index: span.index,
         state: span.state.as_str(),
+        caught,
         begin: span.begin,
         end: span.end,
         millis: span.millis(now),

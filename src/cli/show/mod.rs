@@ -14,9 +14,12 @@ use super::{
 use crate::{
     config::ConnectArgs,
     model::Timestamp,
-    text::{ago, counted, date_time, duration, visible},
-    timeline::{FailureDetail, Phase, ROOT, SpanState, Timeline},
+    text::{ago, counted, date_time, duration, multi_line, visible},
+    timeline::{FAILURE_MAX_CHARS, FailureDetail, Phase, ROOT, SpanState, Timeline},
 };
+
+/// Lines of one reason, such as a stack trace, that are printed; `--json --events` has the whole text.
+const REASON_LINES_MAX: usize = 40;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -100,6 +103,15 @@ pub async fn run(args: ShowArgs) -> Result<(), String> {
     Ok(())
 }
 
+/// Returns how many milliseconds the execution took, by its events if it has ended; has taken until `now` otherwise.
+fn millis(execution: &Execution, timeline: &Timeline, now: Timestamp) -> Option<u64> {
+    let root = timeline.root();
+    let ended = !root.state.is_open();
+    ended
+        .then(|| root.millis(now))
+        .or_else(|| execution.millis(now))
+}
+
 /// Returns the first lines: status, start, duration, number of events, input and output.
 pub(super) fn head(
     flow: &str,
@@ -123,7 +135,7 @@ pub(super) fn head(
             ago(started, now)
         ));
     }
-    if let Some(millis) = execution.millis(now) {
+    if let Some(millis) = millis(execution, timeline, now) {
         let verb = if execution.is_running() {
             "running for"
         } else {
@@ -142,7 +154,7 @@ pub(super) fn head(
     text
 }
 
-/// Returns what failed first, where and why, or why the execution was stopped.
+/// Returns what failed, where and why, or why the execution was stopped.
 pub(super) fn failure(timeline: &Timeline) -> String {
     let Some(failure) = timeline.root_cause() else {
         let root = timeline.root();
@@ -150,10 +162,12 @@ pub(super) fn failure(timeline: &Timeline) -> String {
             .failure
             .as_ref()
             .filter(|_| root.state == SpanState::Stopped);
-        return match stopped.map(why) {
-            Some(why) if !why.is_empty() => format!("\n  {}\n", paint(WAITS, &format!("■ {why}"))),
-            _ => String::new(),
-        };
+        let why = stopped.map(reason).unwrap_or_default();
+        let mut lines = why.iter();
+        let first = lines
+            .next()
+            .map(|line| format!("\n  {}\n", paint(WAITS, &format!("■ {line}"))));
+        return first.unwrap_or_default() + &indented(lines);
     };
     let path = match failure.path.as_slice() {
         [] => "the execution".to_owned(),
@@ -166,22 +180,34 @@ pub(super) fn failure(timeline: &Timeline) -> String {
         (_, attempts) => format!("failed after {attempts} attempts"),
     };
     let mut text = format!("\n  {}\n", paint(BAD, &format!("✗ {path} {what}")));
-    if let Some(detail) = failure.detail {
-        let why = match why(detail) {
-            why if why.is_empty() => "no reason was given".to_owned(),
-            why => why,
-        };
+    let reasons = [failure.detail, failure.also].into_iter().flatten();
+    for detail in reasons {
         let event = paint(DIM, &format!("event {}", detail.event_id));
-        text.push_str(&format!("    {why}\n    {event}\n"));
+        text.push_str(&indented(reason(detail).iter().chain([&event])));
+    }
+    if failure.detail.is_none() {
+        let event = paint(DIM, &format!("event {}", failure.event_id()));
+        text.push_str(&format!("    no reason was given\n    {event}\n"));
     }
     text
 }
 
-/// Returns `error: cause`, or the one that is not empty.
-fn why(detail: &FailureDetail) -> String {
-    let parts = [&detail.error, &detail.cause].map(|part| visible(part));
+fn indented<'a>(lines: impl Iterator<Item = &'a String>) -> String {
+    lines.map(|line| format!("    {line}\n")).collect()
+}
+
+/// Returns `error: cause`, or the one that is not empty, as lines.
+fn reason(detail: &FailureDetail) -> Vec<String> {
+    let parts = [&detail.error, &detail.cause].map(|part| multi_line(part, FAILURE_MAX_CHARS));
     let parts = parts.into_iter().filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join(": ")
+    let whole = parts.collect::<Vec<_>>().join(": ");
+    let mut lines: Vec<_> = whole.lines().map(str::to_owned).collect();
+    if lines.len() > REASON_LINES_MAX {
+        let more = lines.len() - REASON_LINES_MAX;
+        lines.truncate(REASON_LINES_MAX);
+        lines.push(paint(DIM, &format!("… and {more} more lines")));
+    }
+    lines
 }
 
 /// Open spans that are listed; the others are counted.

@@ -86,7 +86,7 @@ async fn run(server: &Server, arguments: &[&str]) -> Run {
 }
 
 /// Runs the program, which must succeed, and returns what it prints.
-async fn printed(server: &Server, arguments: &[&str]) -> String {
+pub async fn printed(server: &Server, arguments: &[&str]) -> String {
     let run = run(server, arguments).await;
     assert_eq!((run.code, run.err.as_str()), (0, ""), "{}", run.out);
     run.out

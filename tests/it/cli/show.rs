@@ -15,6 +15,8 @@ async fn show_names_the_step_that_failed_first() {
       ✗ pay failed after 2 attempts
         FC.Unknown: gateway: 503, attempt 2
         event 10
+        FC.Unknown: step pay failed
+        event 12
 
                 ╷0               ╷500 ms          ╷1 s             ╷1.5 s           ╷2 s
     execution ✗ ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━     2.15 s
@@ -182,6 +184,11 @@ async fn show_json_has_all_facts() {
       "Events": 12,
       "ExecutionName": "e",
       "Failure": {
+        "Also": {
+          "Cause": "step pay failed",
+          "Error": "FC.Unknown",
+          "EventId": 12
+        },
         "Attempts": 2,
         "Fault": {
           "Cause": "gateway: 503, attempt 2",
@@ -190,7 +197,8 @@ async fn show_json_has_all_facts() {
         },
         "Path": [
           "pay"
-        ]
+        ],
+        "State": "Failed"
       },
       "FlowName": "f",
       "History": null,
@@ -202,6 +210,7 @@ async fn show_json_has_all_facts() {
         {
           "Attempts": 2,
           "Begin": "2026-11-22T12:00:00.010Z",
+          "Caught": false,
           "End": "2026-11-22T12:00:02.140Z",
           "Fault": {
             "Cause": "gateway: 503, attempt 2",
@@ -259,8 +268,8 @@ async fn stats_cover_all_executions() {
     assert_snapshot!(stats, @r#"
     f  1 Failed, 1 Running, 13 events
 
-    step  visits  failed retries         p50         p99
-    pay        1       1       2      2.13 s      2.13 s  ██████████████████████████████████████████████
+    step  visits  failed   fatal retries         p50         p99
+    pay        1       1       1       2      2.13 s      2.13 s  ██████████████████████████████████████
     "#);
     let json: Value =
         serde_json::from_str(&printed(&server, &["stats", "f", "--json"]).await).unwrap();

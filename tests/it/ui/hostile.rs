@@ -84,7 +84,7 @@ async fn fill(server: &Server, text: &str) {
         .await;
     let fault = json!({"error": text, "cause": text});
     let raw = json!({"Type": "TaskScheduled", "StepName": text, "EventDetail": format!("no JSON: {text}")});
-    let newer = event(35, "StateEnter", text, &json!({ text: [text] }));
+    let newer = event(35, "Note", text, &json!({ text: [text] }));
     server
         .append_to(
             "f",

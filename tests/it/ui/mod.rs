@@ -58,7 +58,7 @@ impl Server {
     }
 
     /// Returns a page as an admin sees it; fails unless its status is 200.
-    async fn page(&self, path: &str) -> String {
+    pub async fn page(&self, path: &str) -> String {
         let cookie = self.session("testid", "testsecret").await;
         let answer = self.get(path, &[&cookie]).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text);
@@ -70,7 +70,7 @@ impl Server {
         self.app.authenticator.replace_keys(keys);
     }
 
-    async fn create(&self, flow: &str, description: &str) {
+    pub async fn create(&self, flow: &str, description: &str) {
         let create = Call::new("CreateFlow")
             .form("Name", flow)
             .form("Definition", "version: v1\nsteps: []")
@@ -79,7 +79,7 @@ impl Server {
         self.ok(create).await;
     }
 
-    async fn start_one(&self, flow: &str, execution: &str, input: &str) {
+    pub async fn start_one(&self, flow: &str, execution: &str, input: &str) {
         let start = Call::new("StartExecution")
             .form("FlowName", flow)
             .form("ExecutionName", execution)
@@ -87,7 +87,7 @@ impl Server {
         self.ok(start).await;
     }
 
-    async fn append_to(&self, flow: &str, execution: &str, events: &Value) {
+    pub async fn append_to(&self, flow: &str, execution: &str, events: &Value) {
         let append = Call::new("AppendExecutionEvents")
             .form("FlowName", flow)
             .form("ExecutionName", execution);
@@ -156,13 +156,8 @@ fn failed_history() -> Value {
         event(3302, "StepExited", "charge-card", &plain),
         event(3303, "BranchExited", "prepare", &json!({"branch": 0})),
         event(3303, "BranchExited", "prepare", &json!({"branch": 1})),
-        event(
-            3310,
-            "StepFailed",
-            "prepare",
-            &json!({"error": "FC.Unknown", "cause": "branch 1 failed"}),
-        ),
-        event(3311, "StepExited", "prepare", &plain),
+        event(3310, "BranchEntered", "prepare", &json!({"branch": 2})),
+        event(3311, "Note", "prepare", &json!({"text": "branch 1 failed"})),
         event(3320, "StepEntered", "tell-customer", &plain),
         event(3321, "StepStarted", "tell-customer", &plain),
         event(3330, "TaskScheduled", "tell-customer", &plain),
@@ -173,7 +168,16 @@ fn failed_history() -> Value {
         event(5402, "StepExited", "tell-customer", &plain),
     ];
     // The causes that tell which branch a step is in; EventIds begin at 2.
-    for (index, cause) in [(2, 3), (3, 3), (4, 4), (11, 5), (21, 12), (22, 22)] {
+    for (index, cause) in [
+        (2, 3),
+        (3, 3),
+        (4, 4),
+        (11, 5),
+        (21, 12),
+        (22, 22),
+        (23, 3),
+        (25, 25),
+    ] {
         events[index]["ScheduleEventId"] = json!(cause);
     }
     events.push(event(
