@@ -73,6 +73,25 @@ pub struct Execution {
     pub stopped_at: Option<Timestamp>,
 }
 
+/// Returns the StoppedTime of an execution that ended with `status` at the time `end`: never before its start.
+///
+/// `second` is the time of the event after `ExecutionStarted`. If it is earlier than the start, the engine's clock is
+/// behind that of the server, which wrote the start, by at least the difference, so the end is moved by it too.
+/// `ExecutionStopped` is the server's own.
+pub fn stopped_at(
+    status: Status,
+    started_at: Timestamp,
+    second: Timestamp,
+    end: Timestamp,
+) -> Timestamp {
+    let behind = match status {
+        Status::Stopped => 0,
+        _ => (started_at.millis() - second.millis()).max(0),
+    };
+    let end = (end.millis() + behind).min(Timestamp::LAST_MILLIS);
+    Timestamp::from_millis(end).map_or(started_at, |end| end.max(started_at))
+}
+
 /// Returns the EventDetail of `ExecutionStarted`, which is event 1 of every execution.
 pub fn started_detail(input: &str) -> String {
     format!("{STARTED_DETAIL_PREFIX}{input}}}")

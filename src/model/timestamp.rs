@@ -10,6 +10,9 @@ use serde::{Serialize, Serializer};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The last one, in the year 9999, in milliseconds since 1970.
+    pub const LAST_MILLIS: i64 = 253_402_300_799_999;
+
     /// The rule for times, to be read on from a parameter's name.
     pub const RULE: &str = "must be RFC 3339, such as 2019-01-01T01:01:01.001Z";
 

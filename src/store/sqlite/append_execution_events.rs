@@ -395,9 +395,15 @@ const UPDATE_EXECUTIONS: &str = "
     FROM jsonb_each(?3) v
     WHERE executions.id = v.value ->> 0";
 
-/// Separate from `UPDATE_EXECUTIONS`, because a new status changes an index too.
+/// Separate from `UPDATE_EXECUTIONS`, because a new status changes an index too. `stopped_at` is that of
+/// `model::execution::stopped_at`, which `check` compares; the number is `Timestamp::LAST_MILLIS`.
 const END_EXECUTIONS: &str = "
-    UPDATE executions SET status = v.value ->> 1, stopped_at = v.value ->> 2, output = v.value ->> 3
+    UPDATE executions SET status = v.value ->> 1, output = v.value ->> 3, stopped_at = max(started_at, min(253402300799999,
+        v.value ->> 2 + iif(v.value ->> 1 = 'Stopped', 0, coalesce((
+            SELECT max(0, started_at - CAST(round(1000 * unixepoch(e.json ->> 'Time', 'subsec')) AS INTEGER))
+            FROM events e
+            WHERE e.flow = executions.flow AND e.execution = executions.id AND e.event_id = 2 AND json_valid(e.json)
+        ), 0))))
     FROM jsonb_each(?4) v
     WHERE executions.id = v.value ->> 0";
 

@@ -9,7 +9,10 @@ use super::{
     rows::{damaged, execution_name_at, name_at, time_at},
 };
 use crate::{
-    model::{NewEvent, Status, Timestamp, execution::started_detail},
+    model::{
+        NewEvent, Status, Timestamp,
+        execution::{started_detail, stopped_at},
+    },
     store::{
         CheckReport, Error, PAGE_MAX_BYTES, Progress,
         checksum::{self, EventKey},
@@ -315,8 +318,10 @@ impl<'a, 'b> Check<'a, 'b> {
         read.last = id;
         read.bytes += i64::try_from(json.len()).unwrap_or(i64::MAX) + 1;
         read.end = json.to_owned();
-        if id == 1 {
-            read.start = json.to_owned();
+        match id {
+            1 => read.start = json.to_owned(),
+            2 => read.second = event_in(json).and_then(|second| second.time),
+            _ => {}
         }
     }
 
@@ -438,7 +443,13 @@ impl Execution {
         let (start, end) = (event_in(&read.start), event_in(&read.end));
         let ends = end.as_ref().and_then(NewEvent::ends);
         let end = end.filter(|_| ends.is_some());
-        let stopped_at = end.as_ref().and_then(|end| end.time).map(Timestamp::millis);
+        let ended_at = end.as_ref().and_then(|end| end.time);
+        let moved = |end| {
+            let second = read.second.unwrap_or(self.started_at);
+            stopped_at(self.status, self.started_at, second, end)
+        };
+        // Earlier versions stored the time of the last event.
+        let ends_at = [ended_at, ended_at.map(moved)].map(|end| end.map(Timestamp::millis));
         let detail = started_detail(&self.input);
         let started = start.as_ref();
         [
@@ -453,7 +464,7 @@ impl Execution {
                 }),
             ),
             ("status", self.status == ends.unwrap_or(Status::Running)),
-            ("end", self.stopped_at == stopped_at),
+            ("end", ends_at.contains(&self.stopped_at)),
             (
                 "output",
                 self.output.as_deref() == end.as_ref().and_then(NewEvent::output),
@@ -471,6 +482,8 @@ struct Read {
     bytes: i64,
     /// Whether each one was present and undamaged.
     whole: bool,
+    /// Time of the second event.
+    second: Option<Timestamp>,
     /// JSON of the first and the last event.
     start: Vec<u8>,
     end: Vec<u8>,

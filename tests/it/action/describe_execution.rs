@@ -48,6 +48,49 @@ async fn each_ending_event_sets_status_stop_time_and_output() {
 }
 
 #[tokio::test]
+async fn engine_whose_clock_is_behind_does_not_stop_before_the_start() {
+    let times = |event: &str, times: [&str; 2]| {
+        let time = |at: &str| format!("2026-11-22T{at}Z");
+        json!([
+            {"Type": "StepEntered", "StepName": "s", "Time": time(times[0])},
+            {"Type": event, "Time": time(times[1])},
+        ])
+    };
+    for (event, [second, end], stopped) in [
+        (
+            "ExecutionFailed",
+            ["11:59:57", "11:59:58.1"],
+            "12:00:01.100",
+        ),
+        (
+            "ExecutionTimedOut",
+            ["11:59:57.001", "12:00:10"],
+            "12:00:12.999",
+        ),
+        (
+            "ExecutionSucceeded",
+            ["12:00:03", "12:00:04.1"],
+            "12:00:04.100",
+        ),
+        (
+            "ExecutionSucceeded",
+            ["12:00:03", "11:00:00"],
+            "12:00:00.000",
+        ),
+        ("ExecutionStopped", ["11:59:57", "12:00:05"], "12:00:05.000"),
+    ] {
+        let server = Server::with_execution().await;
+        server.append(&times(event, [second, end])).await;
+        let execution = server.ok(describe()).await;
+        assert_eq!(
+            execution["StoppedTime"],
+            format!("2026-11-22T{stopped}Z"),
+            "{event} {end}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn end_without_output_answers_an_empty_output() {
     for detail in ["{}", "not JSON", "{\"output\":null}", "[]"] {
         let server = Server::with_execution().await;

@@ -186,3 +186,34 @@ async fn stack_traces_stand_on_lines() {
     let unfolded = "no x\n\tat f (a.js:1)\n\tat<i>\\u{202e}</i> &lt;g&gt;";
     assert!(page.contains(unfolded), "{page}");
 }
+
+#[tokio::test]
+async fn run_of_an_engine_whose_clock_is_behind_takes_as_long_as_its_events() {
+    let server = Server::with_execution().await;
+    let end = |at: i64, kind: &str, step: &str| {
+        let time = chrono::DateTime::from_timestamp_millis(NOW - 3_000 + at).unwrap();
+        let time = time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        json!({"Type": kind, "StepName": step, "Time": time})
+    };
+    let history = json!([
+        end(0, "StepEntered", "pay"),
+        end(1_100, "StepExited", "pay"),
+        end(1_100, "ExecutionSucceeded", ""),
+    ]);
+    server.append(&history).await;
+    let show = printed(&server, &["show", "f", "e"]).await;
+    assert_eq!(show.matches("1.10 s").count(), 3, "{show}");
+    let json = printed(&server, &["show", "f", "e", "--json"]).await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["Millis"], 1_100);
+    let ls = printed(&server, &["ls", "f"]).await;
+    assert!(ls.ends_with("\t1100\n"), "{ls}");
+    let stats = printed(&server, &["stats", "f", "--json"]).await;
+    let stats: Value = serde_json::from_str(&stats).unwrap();
+    assert_eq!(stats["Steps"]["pay"]["MaxMillis"], 1_100);
+    let page = server.page("/ui/flows/f/executions/e").await;
+    assert!(page.contains("<dt>Took</dt><dd>1.10 s</dd>"), "{page}");
+    assert!(page.contains("data-millis=\"1100\""), "{page}");
+    let page = server.page("/ui/flows/f").await;
+    assert!(page.contains("1.10 s"), "{page}");
+}
