@@ -22,7 +22,7 @@ use hyper_util::{
 };
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     auth::keys::Key,
@@ -39,9 +39,11 @@ const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
 /// Longest wait for a TCP connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Retries of a call, after pauses of 0.2, 0.4, 0.8 … seconds: 12.6 s in all.
+/// Retries of a call, after pauses of 0.2, 0.4, 0.8 … seconds: 12.6 s in all. A server restarts in less.
 const RETRIES_MAX: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Longest time from the first failure to the last retry, where each attempt takes up to the 10 s of a connection.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(15);
 /// Longest pause that a server may ask for.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
@@ -55,6 +57,8 @@ pub struct Client {
     clock: Clock,
     /// Whether the endpoint has answered before: one that never did is probably a wrong one.
     reached: AtomicBool,
+    /// Gets a line when a call fails and is retried: what happened, and for how long it will be retried.
+    retry_report: Option<fn(&str)>,
 }
 
 /// An answer, whatever its status.
@@ -115,7 +119,14 @@ impl Client {
             key,
             clock,
             reached: AtomicBool::new(false),
+            retry_report: None,
         })
+    }
+
+    /// Reports each call that is retried because it is unknown whether it took effect, once, with a line.
+    pub fn with_retry_report(mut self, report: fn(&str)) -> Self {
+        self.retry_report = Some(report);
+        self
     }
 
     pub fn clock(&self) -> &Clock {
@@ -154,21 +165,43 @@ impl Client {
         retry: Retry,
     ) -> Result<Answer, Error> {
         let mut pause = FIRST_PAUSE;
-        for _ in 0..RETRIES_MAX {
+        let mut retries_left = RETRIES_MAX;
+        let mut first_failure: Option<Instant> = None;
+        loop {
             let result = self.send(method, action, params).await;
-            match &result {
-                Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => {
-                    sleep(answer.retry_after().unwrap_or(pause).min(PAUSE_MAX)).await;
-                }
-                Ok(answer) if answer.status.is_server_error() && retry == Retry::Safe => {
-                    sleep(pause).await;
-                }
-                Err(_) if retry == Retry::Safe && self.reached.load(Relaxed) => sleep(pause).await,
+            let throttled = match &result {
+                Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => Some(answer),
+                Ok(answer) if answer.status.is_server_error() && retry == Retry::Safe => None,
+                Err(_) if retry == Retry::Safe && self.reached.load(Relaxed) => None,
                 _ => return result,
+            };
+            let tried = first_failure.map_or(Duration::ZERO, |first| first.elapsed());
+            if retries_left == 0 || tried + pause > RETRY_TIMEOUT {
+                let time = seconds(tried);
+                let gave_up = |e: Error| Error::Unreachable(format!("{e}; gave up after {time}"));
+                return result.map_err(gave_up);
             }
+            if throttled.is_none() && first_failure.is_none() {
+                first_failure = Some(Instant::now());
+                let rest = seconds(pause * ((1 << retries_left) - 1));
+                self.report_retry(&result, &rest);
+            }
+            let asked = throttled.and_then(Answer::retry_after);
+            sleep(asked.unwrap_or(pause).min(PAUSE_MAX)).await;
             pause *= 2;
+            retries_left -= 1;
         }
-        self.send(method, action, params).await
+    }
+
+    fn report_retry(&self, result: &Result<Answer, Error>, rest: &str) {
+        let Some(report) = self.retry_report else {
+            return;
+        };
+        let fault = match result {
+            Ok(answer) => format!("{}: HTTP {}", self.endpoint, answer.status.as_u16()),
+            Err(error) => error.to_string(),
+        };
+        report(&format!("{fault}; trying again for {rest}"));
     }
 
     /// Signs the request with the present time and a new nonce, and sends it.
@@ -350,7 +383,7 @@ impl Http {
                 Http::Plain(client) => client.request(request).await,
                 Http::Tls(client) => client.request(request).await,
             };
-            let response = response.map_err(|e| innermost(&e))?;
+            let response = response.map_err(|e| describe(&e, self))?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, ANSWER_MAX_BYTES).collect().await;
             let body = body
@@ -367,11 +400,32 @@ impl Http {
     }
 }
 
-/// Returns the last cause of an error: "Connection refused" rather than "client error (Connect)".
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
+/// Returns a time in whole seconds, for messages.
+fn seconds(time: Duration) -> String {
+    format!("{} s", (time.as_millis() + 500) / 1000)
+}
+
+/// Returns the last cause of an error, "Connection refused" rather than "client error (Connect)", and what to do where
+/// the cause alone would be a riddle.
+fn describe(error: &(dyn std::error::Error + 'static), http: &Http) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let not_http = |error: &(dyn std::error::Error + 'static)| {
+        let error = error.downcast_ref::<hyper::Error>();
+        error.is_some_and(hyper::Error::is_parse)
+    };
+    let parse_error = causes.clone().any(not_http);
+    let cause = causes.last().map(ToString::to_string).unwrap_or_default();
+    match http {
+        Http::Plain(_) if parse_error => {
+            "the answer is not HTTP; if the server uses TLS, write https://".to_owned()
+        }
+        // What rustls calls the first bytes of a plain answer.
+        Http::Tls(_) if cause.contains("InvalidContentType") => {
+            "the server does not use TLS; write http://".to_owned()
+        }
+        Http::Tls(_) if cause.contains("invalid peer certificate") => format!(
+            "{cause}; the system does not trust it, SSL_CERT_FILE names a file of other authorities"
+        ),
+        _ => cause,
     }
-    error.to_string()
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser, Subcommand};
-use flowledger::{cli, config::ServeArgs};
+use flowledger::{
+    cli::{self, Failure},
+    config::ServeArgs,
+};
 use tokio::runtime::Runtime;
 
 /// Measured with pages of 100 events: 26,000 a second, 20,000 with glibc's allocator. With that one a page of 1,000
@@ -59,15 +62,18 @@ fn main() -> ExitCode {
     let result = runtime.block_on(run(command));
     // Does not wait for a read that blocks, of standard input or of a keys file.
     runtime.shutdown_background();
-    result.unwrap_or_else(|fault| fail(&fault))
+    result.unwrap_or_else(|failure| {
+        let _ = fail(&failure.message);
+        failure.exit_code.into()
+    })
 }
 
-async fn run(command: Command) -> Result<ExitCode, String> {
+async fn run(command: Command) -> Result<ExitCode, Failure> {
     let done = |()| ExitCode::SUCCESS;
-    match command {
+    let result = match command {
         Command::Serve(args) => cli::serve::run(args).await,
         Command::Show(args) => cli::show::run(args).await.map(done),
-        Command::Tail(args) => cli::tail::run(args).await,
+        Command::Tail(args) => return cli::tail::run(args).await,
         Command::Ls(args) => cli::ls::run(args).await.map(done),
         Command::Stats(args) => cli::stats::run(args).await.map(done),
         Command::Append(args) => cli::append::run(args).await.map(done),
@@ -75,7 +81,8 @@ async fn run(command: Command) -> Result<ExitCode, String> {
         Command::Check(args) => cli::check::run(args).await,
         Command::Health(args) => cli::health::run(args).await.map(done),
         Command::Completion(args) => cli::completion::run(&args, CommandLine::command()).map(done),
-    }
+    };
+    result.map_err(Failure::from)
 }
 
 /// Prints the help, the version, or what is wrong with the arguments.

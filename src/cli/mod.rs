@@ -16,3 +16,18 @@ pub mod show;
 pub mod stats;
 pub mod tail;
 mod terminal;
+
+/// Why a command fails: one line for the user, and the exit code.
+pub struct Failure {
+    pub message: String,
+    pub exit_code: u8,
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Failure {
+            message,
+            exit_code: 1,
+        }
+    }
+}

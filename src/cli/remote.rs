@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::keys;
+use super::{keys, terminal::print_error};
 use crate::{
     client::{self, Client},
     clock::Clock,
@@ -75,9 +75,11 @@ pub(super) struct Flow {
 /// There is no key, or several and none is chosen; the endpoint is no URL.
 pub(super) async fn connect(args: &ConnectArgs) -> Result<Client, String> {
     let (source, chosen) = args.key()?;
+    let clock = Clock::System;
     let keys = keys::read(&source).await?;
     let (id, key) = keys.take(chosen.as_deref())?;
-    Client::new(&args.endpoint, id, key, Clock::System)
+    let client = Client::new(&args.endpoint, id, key, clock)?;
+    Ok(client.with_retry_report(|line| print_error(&visible(line))))
 }
 
 /// Returns the error as one line without characters that change a terminal.
@@ -164,7 +166,7 @@ impl<'a> History<'a> {
     }
 
     /// Whether the server has more pages now.
-    fn has_more(&self) -> bool {
+    pub(super) fn has_more(&self) -> bool {
         self.token.is_some()
     }
 

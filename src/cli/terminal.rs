@@ -46,6 +46,12 @@ fn print_to(mut output: impl Write, bytes: &[u8]) -> Result<bool, String> {
     }
 }
 
+/// Writes a line to standard error: what the user should know though the command goes on. A standard error that
+/// cannot be written changes nothing.
+pub(super) fn print_error(line: &str) {
+    let _ = writeln!(io::stderr(), "flowledger: {line}"); // eprintln! panics
+}
+
 /// Returns the columns to fill: those in `COLUMNS`, or those of the terminal.
 pub(super) fn width() -> usize {
     let given = std::env::var("COLUMNS")

@@ -202,6 +202,34 @@ async fn answer_of_another_api_is_an_error_that_says_so() {
 }
 
 #[tokio::test]
+async fn wrong_scheme_of_an_endpoint_is_named() {
+    let server = Server::start().await;
+    let https = format!("https://{}", server.address);
+    let failure = client(&https).read::<Value>("ListFlows", &[]).await;
+    assert_eq!(
+        failure.unwrap_err().to_string(),
+        format!("{https}/: the server does not use TLS; write http://")
+    );
+    // A server with TLS answers a plain request with an alert: it cannot be read as a handshake.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let http = format!("http://{}", listener.local_addr().unwrap());
+    let alert = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert_ne!(stream.read(&mut [0; 64 * 1024]).await.unwrap(), 0);
+        stream
+            .write_all(b"\x15\x03\x03\x00\x02\x02\x46")
+            .await
+            .unwrap();
+    };
+    let client = client(&http);
+    let (failure, ()) = tokio::join!(client.read::<Value>("ListFlows", &[]), alert);
+    assert_eq!(
+        failure.unwrap_err().to_string(),
+        format!("{http}/: the answer is not HTTP; if the server uses TLS, write https://")
+    );
+}
+
+#[tokio::test]
 async fn endpoint_must_be_an_http_or_https_origin() {
     for endpoint in [
         "127.0.0.1:8080",
