@@ -1,7 +1,7 @@
 //! Flags and environment variables, checked once. Files they name are not read here.
 
 use std::{
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr, ToSocketAddrs},
     path::{Path, PathBuf},
 };
 
@@ -13,12 +13,13 @@ pub const DATABASE_URL: &str = "sqlite://flowledger.db";
 /// Flags of `flowledger serve`. Each flag can also be an environment variable.
 #[derive(Args, Debug)]
 pub struct ServeArgs {
-    /// Address and port to listen on
+    /// Address and port to listen on: HOST:PORT, or only a port for 127.0.0.1
     #[arg(
         long,
         env = "FLOWLEDGER_LISTEN",
         default_value = "127.0.0.1:8080",
-        value_name = "ADDRESS"
+        value_name = "ADDRESS",
+        value_parser = listen_address
     )]
     listen: SocketAddr,
 
@@ -39,9 +40,49 @@ pub struct ServeArgs {
     #[arg(long, env = "FLOWLEDGER_LOG_FORMAT", value_enum, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
 
-    /// Serve example executions from a temporary database, on loopback, with the key demo / demo-secret
+    /// Serve example executions from a temporary database, on loopback, with the key demo / demo-secret. Ignores the
+    /// variables that name another database or other keys
     #[arg(long, conflicts_with_all = ["database_url", "keys"])]
     demo: bool,
+}
+
+/// Takes the environment's database and keys from the definition of `serve`, for a run with `--demo`, which has its
+/// own. Given as flags they stay an error.
+pub fn without_environment(serve: clap::Command) -> clap::Command {
+    let without =
+        |serve: clap::Command, flag| serve.mut_arg(flag, |arg| arg.env(None::<&'static str>));
+    ["database_url", "keys"].into_iter().fold(serve, without)
+}
+
+/// Parses the address to listen on: `HOST:PORT`, where HOST is an address or a name, or `:PORT` or `PORT` for
+/// 127.0.0.1. A program that shall be reached from other machines must be given their network's address, because a
+/// port that was opened by mistake is worse than one that is closed. Of several addresses of a name the first IPv4
+/// one is used.
+///
+/// # Errors
+/// The text has another form, or the name cannot be resolved.
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let number = port.bytes().all(|digit| digit.is_ascii_digit());
+    let port: Option<u16> = port.parse().ok().filter(|_| number);
+    let (Some(port), false) = (port, host.contains([':', '/', '[', ']'])) else {
+        return Err(
+            "use HOST:PORT, such as 127.0.0.1:8080, localhost:8080 or [::1]:8080, or only a port"
+                .to_owned(),
+        );
+    };
+    if host.is_empty() {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    let addresses = (host, port).to_socket_addrs();
+    let addresses = addresses.map_err(|e| format!("host '{host}' cannot be found: {e}"))?;
+    let addresses: Vec<_> = addresses.collect();
+    let ipv4 = addresses.iter().find(|address| address.is_ipv4());
+    let address = ipv4.or(addresses.first()).copied();
+    address.ok_or_else(|| format!("host '{host}' has no address"))
 }
 
 /// Flags of the commands that call a server. A secret is never an argument: other users of the machine see those.
@@ -145,9 +186,16 @@ impl TryFrom<ServeArgs> for Config {
 
     fn try_from(args: ServeArgs) -> Result<Self, String> {
         if args.demo && !args.listen.ip().is_loopback() {
-            return Err("--demo has a key that everybody knows: listen on a loopback address, such as 127.0.0.1:8080".into());
+            return Err(format!(
+                "--demo has a key that everybody knows: listen on a loopback address, such as 127.0.0.1:8080; \
+                 --listen or FLOWLEDGER_LISTEN is {}",
+                args.listen
+            ));
         }
-        let admin = environment_key()?;
+        let admin = match args.demo {
+            true => None,
+            false => environment_key()?,
+        };
         let generated = beside(&args.database_url, GENERATED_KEYS);
         Ok(Config {
             listen: args.listen,

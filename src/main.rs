@@ -6,10 +6,10 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use flowledger::{
     cli::{self, Failure},
-    config::ServeArgs,
+    config::{self, ServeArgs},
 };
 use tokio::runtime::Runtime;
 
@@ -51,7 +51,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = match CommandLine::try_parse() {
+    let arguments = definition().try_get_matches();
+    let command = match arguments.and_then(|arguments| CommandLine::from_arg_matches(&arguments)) {
         Ok(CommandLine { command }) => command,
         Err(error) => return print_usage(&error),
     };
@@ -66,6 +67,15 @@ fn main() -> ExitCode {
         let _ = fail(&failure.message);
         failure.exit_code.into()
     })
+}
+
+/// Returns the definition of the command line.
+fn definition() -> clap::Command {
+    let definition = CommandLine::command();
+    match std::env::args_os().any(|argument| argument == "--demo") {
+        true => definition.mut_subcommand("serve", config::without_environment),
+        false => definition,
+    }
 }
 
 async fn run(command: Command) -> Result<ExitCode, Failure> {

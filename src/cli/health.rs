@@ -7,19 +7,20 @@ use clap::Args;
 use http::{Request, StatusCode};
 use tokio::time::timeout;
 
-use crate::client::Http;
+use crate::{client::Http, config::listen_address};
 
 /// Longest wait for the answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Args, Debug)]
 pub struct HealthArgs {
-    /// Address and port of the server
+    /// Address and port of the server: HOST:PORT, or only a port for 127.0.0.1
     #[arg(
         long,
         env = "FLOWLEDGER_LISTEN",
         default_value = "127.0.0.1:8080",
-        value_name = "ADDRESS"
+        value_name = "ADDRESS",
+        value_parser = listen_address
     )]
     listen: SocketAddr,
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::serve::{KNOWN, Process};
+use super::serve::{KNOWN, Process, fails};
 
 #[test]
 fn demo_prints_what_to_type_and_leaves_no_files() {
@@ -37,6 +37,41 @@ fn demo_prints_what_to_type_and_leaves_no_files() {
         .map(|file| file.unwrap().file_name())
         .collect();
     assert_eq!(left, ["log"], "the demo leaves nothing behind");
+}
+
+#[test]
+fn demo_ignores_the_database_and_the_keys_of_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    for environment in [
+        &[
+            ("DATABASE_URL", "postgres://app:secret@db/app"),
+            ("FLOWLEDGER_KEYS", "missing.toml"),
+            ("FLOWLEDGER_ACCESS_KEY_ID", "incomplete"),
+        ][..],
+        &[
+            ("DATABASE_URL", ""),
+            ("FLOWLEDGER_KEYS", ""),
+            ("FLOWLEDGER_ACCESS_KEY_ID", "ops"),
+            ("FLOWLEDGER_ACCESS_KEY_SECRET", " s3cret"),
+        ],
+    ] {
+        let server = Process::serve(folder.path(), &["--demo"], environment);
+        assert_eq!(server.code(("demo", "demo-secret")), KNOWN);
+        assert_eq!(server.stop("TERM").0, Some(0));
+    }
+    // What the user typed is an error.
+    for (flag, value) in [("--keys", "x"), ("--database-url", "sqlite://x.db")] {
+        let (code, stderr) = fails(folder.path(), &["serve", "--demo", flag, value], &[]);
+        assert_eq!(code, 2);
+        assert!(
+            stderr.contains("'--demo' cannot be used with") && stderr.contains(flag),
+            "{stderr}"
+        );
+    }
+    // Without the demo the environment counts.
+    let environment = [("FLOWLEDGER_KEYS", "missing.toml")];
+    let (code, stderr) = fails(folder.path(), &["serve", "--listen", "0"], &environment);
+    assert!(code == 1 && stderr.contains("missing.toml"), "{stderr}");
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
         "FLOWLEDGER_ACCESS_KEY_SECRET",
         "FLOWLEDGER_ENDPOINT",
         "FLOWLEDGER_KEYS",
+        "FLOWLEDGER_LISTEN",
         "NO_COLOR",
         "CLICOLOR_FORCE",
     ] {
@@ -70,7 +71,18 @@ impl Process {
         environment: &[(&str, &str)],
         stderr: impl Into<Stdio>,
     ) -> Self {
-        let mut command = command(folder, &["serve", "--listen", "127.0.0.1:0"]);
+        let arguments = [&["--listen", "127.0.0.1:0"][..], arguments].concat();
+        Process::spawn(folder, &arguments, environment, stderr)
+    }
+
+    /// Runs `serve` with these arguments only.
+    fn spawn(
+        folder: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        stderr: impl Into<Stdio>,
+    ) -> Self {
+        let mut command = command(folder, &["serve"]);
         command
             .args(arguments)
             .envs(environment.iter().copied())
@@ -274,6 +286,65 @@ fn second_process_on_the_same_file_or_port_ends_with_a_line() {
             1,
             "flowledger: flowledger.db: another process has it open; stop that one first\n"
         )
+    let everywhere = [("FLOWLEDGER_LISTEN", "0.0.0.0:0")];
+    let (code, stderr) = fails(here, &["serve", "--demo"], &everywhere);
+    assert!(
+        code == 1 && stderr.contains("FLOWLEDGER_LISTEN is 0.0.0.0:0"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn address_to_listen_on_may_be_a_name_or_only_a_port() {
+    let folder = tempfile::tempdir().unwrap();
+    for (address, host) in [
+        ("localhost:0", "127.0.0.1:"),
+        (":0", "127.0.0.1:"),
+        ("0", "127.0.0.1:"),
+        ("127.0.0.1:0", "127.0.0.1:"),
+        ("[::1]:0", "[::1]:"),
+    ] {
+        let listen = [("FLOWLEDGER_LISTEN", address)];
+        for (arguments, environment) in [(&["--listen", address][..], &[][..]), (&[], &listen[..])]
+        {
+            let server = Process::spawn(folder.path(), arguments, environment, Stdio::null());
+            let served = server.address.to_string();
+            assert!(served.starts_with(host), "{address}: {served}");
+            // `health` reads the same variable.
+            let port = server.address.port().to_string();
+            let listen = served.replace("127.0.0.1:", "localhost:");
+            for address in [&listen, &served] {
+                let health = command(folder.path(), &["health", "--listen", address]);
+                assert!({ health }.status().unwrap().success(), "{address}");
+            }
+            if host == "127.0.0.1:" {
+                let health = command(folder.path(), &["health", "--listen", &port]);
+                assert!({ health }.status().unwrap().success());
+            }
+            assert_eq!(server.stop("TERM").0, Some(0));
+        }
+    }
+    for address in [
+        "here",
+        "localhost",
+        "127.0.0.1",
+        "::1:80",
+        "[::1]",
+        "http://localhost:80",
+        "1:2:3",
+        "localhost:",
+        "localhost:70000",
+        "+80",
+        "",
+        "no.such.host.invalid:80",
+    ] {
+        let (code, stderr) = fails(folder.path(), &["serve", "--listen", address], &[]);
+        assert_eq!(code, 2, "{address}: {stderr}");
+        assert!(
+            stderr.contains("use HOST:PORT") || stderr.contains("cannot be found"),
+            "{address}: {stderr}"
+        );
+    }
     );
     let address = server.address.to_string();
     let (code, stderr) = fails(folder.path(), &["serve", "--listen", &address], &[]);
