@@ -174,7 +174,14 @@ const GENERATED_KEYS: &str = "flowledger.keys.toml";
 fn environment_key() -> Result<Option<(String, String)>, String> {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     match (variable(KEY_ID), variable(KEY_SECRET)) {
-        (Some(id), Some(secret)) => Ok(Some((id, secret))),
+        (Some(id), Some(secret)) => {
+            for (name, value) in [(KEY_ID, &id), (KEY_SECRET, &secret)] {
+                if value.trim() != value {
+                    return Err(format!("{name} begins or ends with white space; remove it"));
+                }
+            }
+            Ok(Some((id, secret)))
+        }
         (None, None) => Ok(None),
         _ => Err(format!("set both {KEY_ID} and {KEY_SECRET}, or neither")),
     }

@@ -30,6 +30,13 @@ impl Globs {
         Globs(Arc::new(["*".to_owned()]))
     }
 
+    /// Returns the first pattern that no flow's name can match, for example because it ends with a blank.
+    fn without_match(&self) -> Option<&str> {
+        let in_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'*');
+        let impossible = |glob: &&String| glob.is_empty() || !glob.bytes().all(in_name);
+        self.0.iter().find(impossible).map(String::as_str)
+    }
+
     /// Returns whether a pattern matches every flow.
     pub fn allow_all(&self) -> bool {
         self.0.iter().any(|glob| glob == "*")
@@ -183,6 +190,9 @@ impl Keys {
         }
         if let Some(text) = file {
             let file: KeysFile = toml::from_str(text).map_err(|e| describe_error(text, &e))?;
+            if file.key.is_empty() {
+                return Err("there is no key; add a [[key]] table".to_owned());
+            }
             for entry in file.key {
                 let expires = entry.expires.as_deref().map(|text| {
                     Timestamp::parse(text)
@@ -217,6 +227,20 @@ impl Keys {
         if key.secret.is("") {
             return Err(format!("key '{id}': the secret must not be empty"));
         }
+        let token = key.security_token.as_ref();
+        for (name, secret) in [("secret", Some(&key.secret)), ("security token", token)] {
+            if secret.is_some_and(SecretKey::has_invisible_end) {
+                return Err(format!(
+                    "key '{id}': the {name} begins or ends with white space; remove it"
+                ));
+            }
+        }
+        if let Some(glob) = key.flows.without_match() {
+            return Err(format!(
+                "key '{id}': no flow can have a name that matches '{}'",
+                glob.escape_debug()
+            ));
+        }
         match self.by_id.insert(id.clone(), key.into()) {
             Some(_) => Err(format!("key '{id}' is there twice")),
             None => Ok(()),
@@ -226,6 +250,25 @@ impl Keys {
     /// Returns the number of keys.
     pub fn count(&self) -> usize {
         self.by_id.len()
+    }
+
+    /// Checks that a request can be signed with one of the keys.
+    ///
+    /// # Errors
+    ///
+    /// Returns a line for the operator if all keys have expired.
+    pub fn check_usable(&self, now: Timestamp) -> Result<(), String> {
+        let mut last: Option<Timestamp> = None;
+        for key in self.by_id.values() {
+            match key.expires {
+                Some(expires) if expires <= now => last = last.max(Some(expires)),
+                _ => return Ok(()),
+            }
+        }
+        Err(match last {
+            Some(last) => format!("all keys have expired, the last one at {last}"),
+            None => "there is no key".to_owned(),
+        })
     }
 
     /// Returns the key with this id, unless it has expired.

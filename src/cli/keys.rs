@@ -17,6 +17,7 @@ use crate::{
     auth::{Authenticator, keys::Keys},
     clock::Clock,
     config::KeySource,
+    model::Timestamp,
 };
 
 /// Bytes of a keys file: more than 5,000 keys.
@@ -35,17 +36,17 @@ pub(super) struct NewKey {
 /// Reads the keys that `source` names.
 ///
 /// # Errors
-/// The file cannot be read within 5 s, is no regular file, is longer than 1 MiB or has no valid keys. The text names
-/// the file, never a secret.
-pub(super) async fn read(source: &KeySource) -> Result<Keys, String> {
+/// The file cannot be read within 5 s, is no regular file, is longer than 1 MiB, has no valid keys, or all keys have
+/// expired. The text names the file, never a secret.
+pub(super) async fn read(source: &KeySource, clock: &Clock) -> Result<Keys, String> {
     match timeout(READ_TIMEOUT, start_reading(source)).await {
-        Ok(text) => parse(source, text),
+        Ok(text) => parse(source, text, clock.now()),
         Err(_) => Err(too_slow(source)),
     }
 }
 
 /// Reads the keys of a running server again, or says in the log why they stay as they are.
-pub(super) async fn reload(source: &KeySource, authenticator: &Authenticator) {
+pub(super) async fn reload(source: &KeySource, authenticator: &Authenticator, clock: &Clock) {
     let mut reading = start_reading(source);
     let text = match timeout(READ_TIMEOUT, &mut reading).await {
         Ok(text) => text,
@@ -54,7 +55,7 @@ pub(super) async fn reload(source: &KeySource, authenticator: &Authenticator) {
             reading.await // one thread hangs, however many signals arrive meanwhile
         }
     };
-    match parse(source, text) {
+    match parse(source, text, clock.now()) {
         Ok(keys) => {
             tracing::info!(keys = keys.count(), "keys read again");
             authenticator.replace_keys(keys);
@@ -106,11 +107,18 @@ fn read_file(path: &Path) -> Result<String, String> {
 fn parse(
     source: &KeySource,
     read: Result<Result<Option<String>, String>, tokio::task::JoinError>,
+    now: Timestamp,
 ) -> Result<Keys, String> {
     let text = read.map_err(|e| e.to_string())??;
-    let origin = source.path().unwrap_or(Path::new("environment"));
-    Keys::load(text.as_deref(), source.admin.clone())
-        .map_err(|fault| format!("{}: {fault}", origin.display()))
+    if source.admin.is_some() {
+        let admin = Keys::load(None, source.admin.clone());
+        admin.map_err(|fault| format!("environment: {fault}"))?;
+    }
+    let file = source.path().unwrap_or(Path::new("")).display();
+    let in_file = |fault: String| format!("{file}: {fault}");
+    let keys = Keys::load(text.as_deref(), source.admin.clone()).map_err(in_file)?;
+    keys.check_usable(now).map_err(in_file)?;
+    Ok(keys)
 }
 
 fn too_slow(source: &KeySource) -> String {

@@ -76,7 +76,7 @@ pub(super) struct Flow {
 pub(super) async fn connect(args: &ConnectArgs) -> Result<Client, String> {
     let (source, chosen) = args.key()?;
     let clock = Clock::System;
-    let keys = keys::read(&source).await?;
+    let keys = keys::read(&source, &clock).await?;
     let (id, key) = keys.take(chosen.as_deref())?;
     let client = Client::new(&args.endpoint, id, key, clock)?;
     Ok(client.with_retry_report(|line| print_error(&visible(line))))

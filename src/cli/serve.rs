@@ -67,7 +67,7 @@ async fn start(config: Config) -> Result<(), String> {
     }
     let store = store::open(&config.database_url, clock.now()).await?;
     let new_key = keys::generate(&config.keys, &clock)?;
-    let keys = keys::read(&config.keys).await?;
+    let keys = keys::read(&config.keys, &clock).await?;
     let app = app(store, keys, clock, false);
     let mut welcome = String::new();
     if let Some(key) = new_key {
@@ -112,9 +112,10 @@ async fn serve(
     print_without_waiting(welcome); // after the above: its reader may send a signal at once
     let authenticator = Arc::clone(&app.authenticator);
     tokio::spawn(async move {
+    let clock = Arc::clone(&app.clock);
         while hangup.recv().await.is_some() {
             if let Some(source) = &keys {
-                keys::reload(source, &authenticator).await;
+                keys::reload(source, &authenticator, &clock).await;
             }
         }
     });

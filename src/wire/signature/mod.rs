@@ -72,6 +72,14 @@ impl SecretKey {
         Some(value)
     }
 
+    /// Returns whether the secret begins or ends with a character that cannot be seen: white space, a control
+    /// character or a byte order mark, as a copy from a file or a web page adds them.
+    pub fn has_invisible_end(&self) -> bool {
+        let invisible =
+            |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}' | '\u{feff}');
+        self.text.starts_with(invisible) || self.text.ends_with(invisible)
+    }
+
     /// Returns whether both are the same secret, in constant time except for their length.
     pub fn same_as(&self, other: &SecretKey) -> bool {
         self.is(&other.text)

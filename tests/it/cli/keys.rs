@@ -89,6 +89,66 @@ fn sighup_reads_the_keys_again_and_an_invalid_file_changes_nothing() {
     assert!(!log.contains("top-secret"), "no secret in the log");
 }
 
+#[test]
+fn keys_file_with_which_no_request_can_be_signed_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let key = |id: &str, more: &str| {
+        format!("[[key]]\nid = \"{id}\"\nsecret = \"hush\"\nrole = \"admin\"\n{more}\n")
+    };
+    let past = |day| format!("expires = \"2020-01-{day}T00:00:00Z\"");
+    let admin = [
+        ("FLOWLEDGER_ACCESS_KEY_ID", "ops"),
+        ("FLOWLEDGER_ACCESS_KEY_SECRET", "s3cret"),
+    ];
+    for (text, expected) in [
+        ("", "there is no key; add a [[key]] table"),
+        ("# nothing\n", "there is no key; add a [[key]] table"),
+        ("key = []\n", "there is no key; add a [[key]] table"),
+        (
+            &(key("a", &past("02")) + &key("b", &past("01"))),
+            "all keys have expired, the last one at 2020-01-02T00:00:00.000Z",
+        ),
+        (
+            &key("a", "").replace("hush", "hush "),
+            "key 'a': the secret begins or ends with white space; remove it",
+        ),
+        (
+            &key("a", "").replace("hush", "\\nhush"),
+            "key 'a': the secret begins or ends with white space; remove it",
+        ),
+        (
+            &key("a", "security_token = \"hush\\t\""),
+            "key 'a': the security token begins or ends with white space; remove it",
+        ),
+        (
+            &key("a", "flows = [\"order\", \"billing \"]"),
+            "key 'a': no flow can have a name that matches 'billing '",
+        ),
+    ] {
+        fs::write(here.join("keys.toml"), text).unwrap();
+        fs::set_permissions(here.join("keys.toml"), fs::Permissions::from_mode(0o600)).unwrap();
+        let expected = format!("flowledger: keys.toml: {expected}\n");
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--keys", "keys.toml"];
+        assert_eq!(fails(here, &serve, &[]), (1, expected.clone()));
+        let ls = ["ls", "--keys", "keys.toml"];
+        assert_eq!(fails(here, &ls, &[]), (1, expected));
+    }
+    // Expired keys beside one that works stay what they are; a restart must not fail because time passed.
+    fs::write(here.join("keys.toml"), key("a", &past("02"))).unwrap();
+    let server = Process::serve(here, &["--keys", "keys.toml"], &admin);
+    assert_eq!(server.code(("ops", "s3cret")), KNOWN);
+    assert_eq!(server.code(("a", "hush")), "InvalidAccessKeyID");
+    // A reload keeps the keys.
+    fs::write(here.join("keys.toml"), "").unwrap();
+    server.signal("HUP");
+    wait_for_log(
+        here,
+        "keys.toml: there is no key; add a [[key]] table; the keys stay as they were",
+    );
+    assert_eq!(server.code(("ops", "s3cret")), KNOWN);
+}
+
 /// Waits until the log has this text.
 fn wait_for_log(folder: &Path, text: &str) {
     while !fs::read_to_string(folder.join("log"))

@@ -264,6 +264,14 @@ fn wrong_usage_ends_with_2_and_failure_with_1_and_one_line() {
         assert_eq!((code, stderr.lines().count()), (1, 1), "{stderr}");
         assert!(
             stderr.starts_with("flowledger: ") && stderr.contains(expected),
+        (
+            &[],
+            &[
+                ("FLOWLEDGER_ACCESS_KEY_ID", "x"),
+                ("FLOWLEDGER_ACCESS_KEY_SECRET", "hush\r"),
+            ],
+            "FLOWLEDGER_ACCESS_KEY_SECRET begins or ends with white space; remove it",
+        ),
             "{stderr}"
         );
         assert!(!stderr.contains("hush"), "{stderr}");
