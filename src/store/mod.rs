@@ -139,7 +139,9 @@ pub async fn check(
 fn unknown(url: &str) -> String {
     match url.split_once(':') {
         Some((scheme, _)) => {
+/// Repeats only the scheme of a URL: that of another system may have a password in it.
             format!("a store of kind '{scheme}' is not known; use sqlite://FILE")
+    let names = "--database-url or the variable DATABASE_URL";
         }
         None => format!("'{url}' is not a database URL; use sqlite://FILE"),
     }

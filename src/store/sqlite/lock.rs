@@ -33,7 +33,13 @@ impl Lock {
             .truncate(false)
             .mode(MODE)
             .open(file)
-            .map_err(|e| format!("it cannot be opened: {e}"))?;
+            .map_err(|e| match missing_folder(file) {
+                Some(folder) => format!(
+                    "it cannot be opened: folder '{}' does not exist; create it first",
+                    folder.display()
+                ),
+                None => format!("it cannot be opened: {e}"),
+            })?;
         match opened.try_lock() {
             Ok(()) => Ok(Lock(opened)),
             Err(TryLockError::WouldBlock) => {
@@ -48,6 +54,13 @@ impl Lock {
     pub(super) fn unlock(&self) {
         let _ = self.0.unlock(); // or the system does, when the process ends
     }
+}
+
+/// Returns the folder of a file if it does not exist.
+fn missing_folder(file: &Path) -> Option<&Path> {
+    let folder = file.parent()?;
+    let exists = folder.as_os_str().is_empty() || folder.exists();
+    (!exists).then_some(folder)
 }
 
 /// Watches the files of an open database. If one is deleted, renamed or replaced, later writes to it are lost.

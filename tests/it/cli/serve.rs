@@ -239,9 +239,14 @@ fn wrong_usage_ends_with_2_and_failure_with_1_and_one_line() {
             "a store of kind 'mysql' is not known; use sqlite://FILE",
         ),
         (
+            &[],
+            &[("DATABASE_URL", "postgres://app:hush@db/app")],
+            "a store of kind 'postgres' is not known; use sqlite://FILE in --database-url or the variable DATABASE_URL",
+        ),
+        (
             &["--database-url", "sqlite://no/such/folder.db"],
             &[],
-            "cannot be opened",
+            "cannot be opened: folder 'no/such' does not exist; create it first",
         ),
         (
             &["--keys", "missing.toml"],
@@ -259,11 +264,6 @@ fn wrong_usage_ends_with_2_and_failure_with_1_and_one_line() {
             &[("FLOWLEDGER_ACCESS_KEY_ID", "x")],
             "set both FLOWLEDGER_ACCESS_KEY_ID and FLOWLEDGER_ACCESS_KEY_SECRET, or neither",
         ),
-    ] {
-        let (code, stderr) = fails(here, &[&serve[..], arguments].concat(), environment);
-        assert_eq!((code, stderr.lines().count()), (1, 1), "{stderr}");
-        assert!(
-            stderr.starts_with("flowledger: ") && stderr.contains(expected),
         (
             &[],
             &[
@@ -272,6 +272,11 @@ fn wrong_usage_ends_with_2_and_failure_with_1_and_one_line() {
             ],
             "FLOWLEDGER_ACCESS_KEY_SECRET begins or ends with white space; remove it",
         ),
+    ] {
+        let (code, stderr) = fails(here, &[&serve[..], arguments].concat(), environment);
+        assert_eq!((code, stderr.lines().count()), (1, 1), "{stderr}");
+        assert!(
+            stderr.starts_with("flowledger: ") && stderr.contains(expected),
             "{stderr}"
         );
         assert!(!stderr.contains("hush"), "{stderr}");
@@ -281,19 +286,6 @@ fn wrong_usage_ends_with_2_and_failure_with_1_and_one_line() {
         code == 1 && stderr.contains("listen on a loopback address"),
         "{stderr}"
     );
-}
-
-#[test]
-fn second_process_on_the_same_file_or_port_ends_with_a_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Process::serve(folder.path(), &[], &[]);
-    let (code, stderr) = fails(folder.path(), &["serve", "--listen", "127.0.0.1:0"], &[]);
-    assert_eq!(
-        (code, stderr.as_str()),
-        (
-            1,
-            "flowledger: flowledger.db: another process has it open; stop that one first\n"
-        )
     let everywhere = [("FLOWLEDGER_LISTEN", "0.0.0.0:0")];
     let (code, stderr) = fails(here, &["serve", "--demo"], &everywhere);
     assert!(
@@ -353,6 +345,19 @@ fn address_to_listen_on_may_be_a_name_or_only_a_port() {
             "{address}: {stderr}"
         );
     }
+}
+
+#[test]
+fn second_process_on_the_same_file_or_port_ends_with_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::serve(folder.path(), &[], &[]);
+    let (code, stderr) = fails(folder.path(), &["serve", "--listen", "127.0.0.1:0"], &[]);
+    assert_eq!(
+        (code, stderr.as_str()),
+        (
+            1,
+            "flowledger: flowledger.db: another process has it open; stop that one first\n"
+        )
     );
     let address = server.address.to_string();
     let (code, stderr) = fails(folder.path(), &["serve", "--listen", &address], &[]);
