@@ -109,10 +109,11 @@ async fn serve(
         on(SignalKind::interrupt())?,
         on(SignalKind::hangup())?,
     );
+    log_start(&app, &listener);
     print_without_waiting(welcome); // after the above: its reader may send a signal at once
     let authenticator = Arc::clone(&app.authenticator);
-    tokio::spawn(async move {
     let clock = Arc::clone(&app.clock);
+    tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             if let Some(source) = &keys {
                 keys::reload(source, &authenticator, &clock).await;
@@ -134,6 +135,23 @@ async fn serve(
     }
     tracing::info!(all_finished, "stopped");
     Ok(())
+}
+
+/// Logs what runs, where, on which data, and the limits that depend on the machine.
+fn log_start(app: &App, listener: &TcpListener) {
+    let store = app.store.describe();
+    tracing::info!(
+        version = env!("FLOWLEDGER_VERSION"),
+        listen.addr = listener.local_addr().ok().map(tracing::field::display),
+        database.path = store.location,
+        database.engine = store.engine,
+        database.schema = store.schema,
+        limits.connections = app.limits.connections.total(),
+        limits.waits = app.limits.waits.total(),
+        limits.readers = store.readers,
+        demo = app.demo,
+        "started"
+    );
 }
 
 /// Prints a line from a thread of its own: standard output may be a pipe that is full or has no reader.

@@ -204,6 +204,11 @@ impl Limiter {
         share.free.available_permits() == 0
     }
 
+    /// Returns the number of permits that there are.
+    pub fn total(&self) -> u32 {
+        self.total.size
+    }
+
     /// Returns the number of permits that are held, by all clients.
     pub fn in_use(&self) -> usize {
         self.total.size as usize - self.total.free.available_permits()

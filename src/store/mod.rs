@@ -96,6 +96,9 @@ pub trait Store: Send + Sync {
     /// Appends the end of a submitted task and returns its EventId.
     async fn report_task(&self, report: ReportTask, nonce: Option<Nonce>) -> Outcome<i64>;
 
+    /// Returns what the log says about the database at a start.
+    fn describe(&self) -> Description;
+
     /// Returns the key that signs task tokens; it is part of the database.
     fn task_key(&self) -> &TaskKey;
 
@@ -136,13 +139,13 @@ pub async fn check(
     }
 }
 
+/// Repeats only the scheme of a URL: that of another system may have a password in it.
 fn unknown(url: &str) -> String {
+    let names = "--database-url or the variable DATABASE_URL";
     match url.split_once(':') {
         Some((scheme, _)) => {
-/// Repeats only the scheme of a URL: that of another system may have a password in it.
-            format!("a store of kind '{scheme}' is not known; use sqlite://FILE")
-    let names = "--database-url or the variable DATABASE_URL";
+            format!("a store of kind '{scheme}' is not known; use sqlite://FILE in {names}")
         }
-        None => format!("'{url}' is not a database URL; use sqlite://FILE"),
+        None => format!("'{url}' is not a database URL; use sqlite://FILE in {names}"),
     }
 }

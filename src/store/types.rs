@@ -54,6 +54,19 @@ pub enum Error {
     Other(String),
 }
 
+/// What the log says about a database at a start.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// Where the database is: the path of its file.
+    pub location: String,
+    /// Name and version of the database system.
+    pub engine: String,
+    /// Number of the newest migration.
+    pub schema: i64,
+    /// Tasks that read histories.
+    pub readers: usize,
+}
+
 /// The request of `start_execution`.
 #[derive(Clone, Debug)]
 pub struct StartExecution {

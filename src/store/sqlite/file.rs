@@ -142,7 +142,15 @@ async fn migrations_match(connection: &mut SqliteConnection) -> Result<bool, sql
     }))
 }
 
-fn newest_schema() -> i64 {
+/// Returns name and version of the library that reads the file.
+pub(super) fn engine() -> String {
+    format!(
+        "SQLite {}",
+        libsqlite3_sys::SQLITE_VERSION.to_string_lossy()
+    )
+}
+
+pub(super) fn newest_schema() -> i64 {
     let versions = MIGRATIONS.iter().map(|migration| migration.version);
     versions.max().unwrap_or_default()
 }

@@ -33,8 +33,8 @@ use async_trait::async_trait;
 use sqlx::SqlitePool;
 
 use super::{
-    AppendRequest, Appended, Error, FlowChange, FlowDeletion, HistoryPage, HistoryQuery,
-    ListExecutions, ListFlows, Listed, Outcome, PAGE_MAX_BYTES, Position, ReportTask,
+    AppendRequest, Appended, Description, Error, FlowChange, FlowDeletion, HistoryPage,
+    HistoryQuery, ListExecutions, ListFlows, Listed, Outcome, PAGE_MAX_BYTES, Position, ReportTask,
     StartExecution, StopExecution, Store, Subscription, Visible,
     notify::Notifier,
     scan::{SLICE_MAX_BYTES, Scan},
@@ -58,6 +58,7 @@ pub struct Sqlite {
     writer: Writer,
     notifier: Notifier,
     task_key: TaskKey,
+    description: Description,
     /// Locked while the store is open, so that a second process cannot open it.
     lock: lock::Lock,
 }
@@ -114,6 +115,10 @@ impl Store for Sqlite {
 
     async fn report_task(&self, report: ReportTask, nonce: Option<Nonce>) -> Outcome<i64> {
         self.writer.write(Write::ReportTask, report, nonce).await
+    }
+
+    fn describe(&self) -> Description {
+        self.description.clone()
     }
 
     fn task_key(&self) -> &TaskKey {

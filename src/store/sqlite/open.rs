@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     model::{Timestamp, task_token::TaskKey},
-    store::{Error, notify::Notifier},
+    store::{Description, Error, notify::Notifier},
 };
 
 /// Connections for all reads but those of histories, which have readers of their own. Such a read keeps a core busy
@@ -96,6 +96,7 @@ async fn open(
         .map_err(|e| unreadable(&e))?;
     log_damage(&mut connection, file).await;
 
+    let location = file.canonicalize().unwrap_or(file.to_owned());
     let options = options.read_only(true).create_if_missing(false);
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let pages = Arc::new(RwLock::new(()));
@@ -121,6 +122,12 @@ async fn open(
         writer,
         notifier,
         task_key: TaskKey::new(task_key),
+        description: Description {
+            location: location.display().to_string(),
+            engine: file::engine(),
+            schema: file::newest_schema(),
+            readers: cores,
+        },
         lock,
     })
 }

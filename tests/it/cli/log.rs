@@ -100,6 +100,35 @@ fn lines_about_anonymous_callers_are_limited_and_suppressed_ones_are_counted() {
     assert!(suppressed.len() as u64 <= 10 * windows, "{log}");
 }
 
+#[test]
+fn start_is_a_log_line_that_says_what_runs_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::serve(folder.path(), &["--database-url", "sqlite://a.db"], &KEY);
+    let address = server.address.to_string();
+    server.stop("TERM");
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+    let line: serde_json::Value = { lines }
+        .find(|line: &serde_json::Value| line["message"] == "started")
+        .expect(&log);
+    let version = line["version"].as_str().unwrap();
+    assert!(version.starts_with(env!("CARGO_PKG_VERSION")), "{line}");
+    assert_eq!(line["listen.addr"], address);
+    let file = folder.path().canonicalize().unwrap().join("a.db");
+    assert_eq!(line["database.path"], file.to_str().unwrap());
+    let engine = line["database.engine"].as_str().unwrap();
+    assert!(engine.starts_with("SQLite 3."), "{line}");
+    let migrations = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite"));
+    assert_eq!(line["database.schema"], migrations.unwrap().count());
+    for limit in ["limits.connections", "limits.waits", "limits.readers"] {
+        assert!(
+            line[limit].as_u64().is_some_and(|limit| limit > 0),
+            "{line}"
+        );
+    }
+    assert_eq!(line["demo"], false);
+}
+
 /// Requests whose log lines are far more than a pipe holds, which is 64 KiB.
 const REQUESTS: usize = 500;
 const KEY_PAIR: (&str, &str) = ("ops", "s3cret");
