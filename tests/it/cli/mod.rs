@@ -8,6 +8,7 @@ mod hostile;
 mod keys;
 mod log;
 mod ls;
+mod mermaid;
 mod output;
 mod serve;
 mod show;

@@ -256,7 +256,7 @@ async fn show_mermaid_is_a_gantt_diagram() {
         dateFormat x
         axisFormat %H:%M:%S
         section pay
-        pay :crit, e2, 1795348800010, 1795348802140
+        ✗ pay :crit, e2, 1795348800010, 1795348802140
     "#);
 }
 
