@@ -38,7 +38,7 @@ enum Command {
     Ls(cli::ls::LsArgs),
     /// Show durations and failures of the steps of a flow in its newest executions
     Stats(cli::stats::StatsArgs),
-    /// Append events from standard input, one JSON object a line; safe to retry
+    /// Append events in JSON from standard input; safe to retry
     Append(cli::append::AppendArgs),
     /// Send any signed request and print the answer unchanged
     Call(cli::call::CallArgs),
@@ -86,7 +86,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Tail(args) => return cli::tail::run(args).await,
         Command::Ls(args) => cli::ls::run(args).await.map(done),
         Command::Stats(args) => cli::stats::run(args).await.map(done),
-        Command::Append(args) => cli::append::run(args).await.map(done),
+        Command::Append(args) => return cli::append::run(args).await.map(done),
         Command::Call(args) => cli::call::run(args).await,
         Command::Check(args) => cli::check::run(args).await,
         Command::Health(args) => cli::health::run(args).await.map(done),

@@ -12,8 +12,8 @@ use crate::{client::Retry, config::ConnectArgs};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Prints the answer unchanged; the exit code is 1 if it is an error. Actions that begin with Describe, Get or
-List are sent by GET, all others by POST.
+Prints the answer unchanged; the exit code is 1 if it is an error. Actions that begin with Describe, Get or List are \
+sent by GET, all others by POST.
 
 Examples:
   flowledger call ListFlows

@@ -13,9 +13,9 @@ const SPINNER_INTERVAL: Duration = Duration::from_millis(100);
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Reads the file and changes nothing; a server may have it open. Prints a line for each damaged row, which begins
-with FLOW/EXECUTION event ID where that is known, and a line with the counts. Exit code 0: sound, 1: damaged or
-cannot be checked, 2: wrong usage.
+Reads the file and changes nothing; a server may have it open. Prints a line for each damaged row, which begins with \
+FLOW/EXECUTION event ID where that is known, and a line with the counts. Exit code 0: sound, 1: damaged or cannot be \
+checked, 2: wrong usage.
 
 Examples:
   flowledger check

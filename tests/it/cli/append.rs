@@ -1,9 +1,10 @@
 //! `flowledger append`.
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
-use super::{Run, printed, run, run_with, spawn};
+use super::{Run, printed, run, run_with, spawn, start};
 use crate::support::Server;
 
 /// Returns `count` events as lines, each with another detail.
@@ -159,7 +160,9 @@ async fn bad_line_is_named_and_the_batches_before_it_are_stored() {
     );
     let refused = append(&server, &[], &format!("{}{{\"Kind\":1}}\n", lines(2))).await;
     assert!(
-        refused.err.contains("lines 1 to 3: InvalidArgument: "),
+        refused
+            .err
+            .starts_with("flowledger: line 3: InvalidArgument: "),
         "{}",
         refused.err
     );
@@ -175,4 +178,253 @@ async fn details_of_the_largest_size_fit_into_batches() {
         "30 events, 2 to 31\n"
     );
     assert_eq!(history(&server).await[30]["EventDetail"], detail);
+}
+
+/// An answer of the vendor's with two events, as its documentation shows it.
+const ANSWER: &str = r#"{
+  "RequestId": "testRequestId",
+  "NextToken": "",
+  "Events": [
+    {
+      "Type": "StepEntered",
+      "StepName": "passStep",
+      "ScheduleEventId": 1,
+      "EventDetail": "{\"input\":{\"Events\":[1]}}",
+      "EventId": 2,
+      "Time": "2019-01-01T01:01:01.001Z"
+    },
+    {
+      "Type": "StepSucceeded",
+      "StepName": "passStep",
+      "ScheduleEventId": 2,
+      "EventDetail": "{}",
+      "EventId": 3,
+      "Time": "2019-01-01T01:01:01.002Z"
+    }
+  ]
+}
+"#;
+
+#[tokio::test]
+async fn arrays_answers_and_byte_order_marks_are_accepted() {
+    let server = Server::with_execution().await;
+    let answer: Value = serde_json::from_str(ANSWER).unwrap();
+    let events = &answer["Events"];
+    let lines: String = { events.as_array().unwrap().iter() }
+        .map(|event| event.to_string() + "\n")
+        .collect();
+    let pretty = serde_json::to_string_pretty(events).unwrap();
+    let mut expected = "2 events, 2 to 3\n";
+    for input in [
+        ANSWER,
+        &answer.to_string(),
+        &lines,
+        &events.to_string(),
+        &pretty,
+        &format!("\u{feff}{lines}"),
+        &format!("\u{feff}{}", pretty.replace('\n', "\r\n")),
+        &lines.replace('\n', "\r\n"),
+        &lines.replace(',', ",\n "),
+    ] {
+        assert_eq!(appended(&server, input).await, expected, "{input}");
+        expected = "2 events, 2 to 3, 2 of which were stored already\n";
+    }
+    let history = history(&server).await;
+    assert_eq!(&Value::from(history[1..].to_vec()), events);
+}
+
+#[tokio::test]
+async fn pages_of_a_history_are_one_history_and_a_missing_page_is_reported() {
+    let server = super::with_failed().await;
+    start(&server, "copy").await;
+    let mut pages = String::new();
+    for token in ["2", "7"] {
+        let token = format!("NextToken={token}");
+        let call = [
+            "call",
+            "GetExecutionHistory",
+            "FlowName=f",
+            "ExecutionName=e",
+            "Limit=5",
+        ];
+        pages += &printed(&server, &[&call[..], &[token.as_str()]].concat()).await;
+    }
+    let copied = run_with(&server, &["append", "f", "copy"], &[], &pages).await;
+    assert_eq!(copied.out, "10 events, 2 to 11\n");
+    assert_eq!(
+        copied.err,
+        "flowledger: the last answer of the input has a NextToken: the history has more events\n"
+    );
+}
+
+#[tokio::test]
+async fn bad_line_is_named_in_every_form_of_input() {
+    let server = Server::with_execution().await;
+    let good = json!({"Type": "A"}).to_string();
+    let long = "x".repeat(257);
+    let mut stored = 1;
+    for (input, appends, expected) in [
+        (
+            format!("{good}\n\n{{\"Type\"\n{good}\n"),
+            1,
+            "line 3 is not JSON: ",
+        ),
+        (
+            format!("[\n{good},\n{good}\n{good}]"),
+            2,
+            "line 4: ',' or ']' must follow",
+        ),
+        (
+            format!("{{\"Events\":[{good},\n5]}}"),
+            1,
+            "line 2: an event is a JSON object",
+        ),
+        (
+            format!("{good}\nnull\n"),
+            1,
+            "line 2: an event is a JSON object",
+        ),
+        // What only the server can know.
+        (
+            format!("{good}\n{{\"Kind\":1}}\n"),
+            0,
+            "line 2: InvalidArgument: ",
+        ),
+        (
+            format!("[{good},\n{good},\n\n{{\"Type\":\"A1\"}}]"),
+            0,
+            "line 4: InvalidArgument: ",
+        ),
+        (
+            format!("{good}\n{{\"Type\":\"A\",\"StepName\":\"{long}\"}}\n"),
+            0,
+            "line 2: InvalidArgument: ",
+        ),
+        (
+            format!("{good}\n{{\"Type\":\"A\",\"EventId\":77}}\n"),
+            0,
+            "line 2: InvalidArgument: ",
+        ),
+    ] {
+        let run = append(&server, &["--first", "end"], &input).await;
+        assert_eq!((run.code, run.out.as_str()), (1, ""), "{input}");
+        assert!(
+            run.err.starts_with(&format!("flowledger: {expected}")),
+            "{}",
+            run.err
+        );
+        assert!(!run.err.contains("Events["), "{}", run.err);
+        let said = match appends {
+            0 => String::new(),
+            1 => format!("; event {} is stored\n", stored + 1),
+            _ => format!(
+                "; events {} to {} are stored\n",
+                stored + 1,
+                stored + appends
+            ),
+        };
+        assert!(run.err.ends_with(&said), "{}", run.err);
+        stored += appends;
+        assert_eq!(history(&server).await.len(), stored, "{input}");
+    }
+}
+
+#[tokio::test]
+async fn ctrl_c_says_how_far_the_run_got() {
+    let server = Server::with_execution().await;
+    for (more, input, said) in [
+        (
+            &[][..],
+            lines(3),
+            "interrupted; events 2 to 4 are stored, up to line 3 of the input; to continue, run the same command with the same input",
+        ),
+        (
+            &["--first", "end"],
+            lines(2),
+            "interrupted; events 5 to 6 are stored, up to line 2 of the input; to continue, give the input after line 2 and --first 7",
+        ),
+    ] {
+        let before = history(&server).await.len();
+        let mut child = spawn(&server, &[&["append", "f", "e"], more].concat(), &[]);
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).await.unwrap();
+        let expected = before + input.lines().count();
+        while history(&server).await.len() < expected {}
+        // The answer of the last append may be on its way.
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        interrupt(&child);
+        let output = child.wait_with_output().await.unwrap();
+        assert_eq!(output.status.code(), Some(130));
+        let fault = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(fault, format!("flowledger: {said}\n"));
+        drop(stdin);
+    }
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let environment = [("FLOWLEDGER_ENDPOINT", endpoint.as_str())];
+    let child = spawn(&server, &["append", "f", "e"], &environment);
+    let _connection = silent.accept().await.unwrap();
+    interrupt(&child);
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "flowledger: interrupted; no event was acknowledged\n"
+    );
+}
+
+fn interrupt(child: &tokio::process::Child) {
+    let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+}
+
+#[tokio::test]
+async fn long_append_into_a_pipe_prints_a_line_from_time_to_time() {
+    let server = Server::with_execution().await;
+    let mut child = spawn(&server, &["append", "f", "e"], &[]);
+    let mut stdin = child.stdin.take().unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+    let write = async {
+        loop {
+            stdin.write_all(lines(1).as_bytes()).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        }
+    };
+    let line = tokio::select! {
+        line = errors.next_line() => line.unwrap().unwrap(),
+        () = write => unreachable!(),
+    };
+    assert!(
+        line.starts_with("flowledger: ") && line.contains(" events, 2 to "),
+        "{line}"
+    );
+    drop(stdin);
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn history_is_copied_by_a_pipe_from_tail() {
+    let server = super::with_failed().await;
+    start(&server, "copy").await;
+    let tail = run(&server, &["tail", "f", "e", "--json"]).await;
+    let rest = tail.out.split_once('\n').unwrap().1; // without ExecutionStarted
+    let copied = run_with(&server, &["append", "f", "copy"], &[], rest).await;
+    assert_eq!(
+        (copied.out.as_str(), copied.err.as_str()),
+        ("11 events, 2 to 12\n", "")
+    );
+    let copy = run(&server, &["tail", "f", "copy", "--json"]).await;
+    assert_eq!(copy.out.split_once('\n').unwrap().1, rest);
+}
+
+#[tokio::test]
+async fn unknown_execution_is_an_error_even_without_events() {
+    let server = Server::with_execution().await;
+    for input in [String::new(), lines(1)] {
+        let run = run_with(&server, &["append", "f", "none"], &[], &input).await;
+        assert_eq!(
+            run.err,
+            "flowledger: ExecutionNotExists: Execution 'none' for flow 'f' does not exist.\n"
+        );
+    }
 }

@@ -13,6 +13,7 @@ mod output;
 mod serve;
 mod show;
 mod tail;
+mod terminal;
 
 use std::{path::Path, process::Stdio};
 
