@@ -19,6 +19,8 @@ use crate::{
 
 /// Columns of `59 min 59 s` and a blank.
 const TIME_WIDTH: usize = 12;
+/// The columns of numbers: the word above each, right-aligned, and a space before it.
+const COUNTS: [&str; 4] = ["visits", "failed", "fatal", "retries"];
 /// Fewer columns of a bar are not worth drawing.
 const BAR_MIN: usize = 4;
 /// Spans that are kept of each execution, to find the step that failed it.
@@ -130,11 +132,10 @@ fn table(steps: &BTreeMap<String, StepFacts>) -> String {
         .max(1);
     let name_width = rows.iter().map(|(name, _)| columns(&visible(name))).max();
     let name_width = name_width.unwrap_or(0).clamp(4, 24);
-    let bar_width = width().saturating_sub(name_width + 4 * 8 + 2 * TIME_WIDTH + 2);
+    let counts_width = COUNTS.concat().len() + COUNTS.len();
+    let bar_width = width().saturating_sub(name_width + counts_width + 2 * TIME_WIDTH + 2);
     let mut text = String::new();
-    let head = ["visits", "failed", "fatal", "retries"]
-        .map(|word| right(word, 8))
-        .concat();
+    let head = COUNTS.map(|word| right(word, word.len() + 1)).concat();
     let head = format!(
         "{}{head}{}{}",
         cell("step", name_width),
@@ -143,15 +144,14 @@ fn table(steps: &BTreeMap<String, StepFacts>) -> String {
     );
     text.push_str(&(paint(DIM, &head) + "\n"));
     for (name, StepFacts { known, fatal }) in rows {
-        let bad = |count: u64| {
-            let text = right(&count.to_string(), 8);
-            if count > 0 { paint(BAD, &text) } else { text }
-        };
         text.push_str(&cell(&visible(name), name_width));
-        text.push_str(&right(&(known.count + known.open).to_string(), 8));
-        text.push_str(&right(&known.failed.to_string(), 8));
-        text.push_str(&bad(*fatal));
-        text.push_str(&right(&known.attempts_failed.to_string(), 8));
+        let visits = known.count + known.open;
+        let counts = [visits, known.failed, *fatal, known.attempts_failed];
+        for (word, count) in COUNTS.iter().zip(counts) {
+            let cell = right(&count.to_string(), word.len() + 1);
+            let is_bad = *word == "fatal" && count > 0;
+            text.push_str(&if is_bad { paint(BAD, &cell) } else { cell });
+        }
         text.push_str(&right(&duration(known.durations.p50()), TIME_WIDTH));
         text.push_str(&right(&duration(known.durations.p99()), TIME_WIDTH));
         if bar_width >= BAR_MIN {

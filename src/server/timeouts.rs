@@ -111,7 +111,7 @@ impl ConnectionState {
         self.enter(Activity::Transferring);
     }
 
-    /// Notes that the answer is a stream. It ends when the peer closes its side: nobody else would end it.
+    /// Notes that the answer is a stream. It ends when the peer closes its side, because nothing else ends it.
     pub fn begin_stream(&self) {
         self.streaming.store(true, Relaxed);
         if *self.half_closed.borrow() {

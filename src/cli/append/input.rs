@@ -1,13 +1,20 @@
 //! Standard input as batches of events.
 
-use std::{fs::File, io, os::fd::AsFd, time::Duration};
-
-use tokio::{
-    io::{AsyncBufReadExt, BufReader, Stdin},
-    time::timeout,
+use std::{
+    fs::File,
+    io::{self, Seek},
+    os::fd::AsFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
 };
 
-use super::splitter::{EventText, Splitter};
+use tokio::{sync::mpsc, time::timeout};
+
+use super::parser::{EventText, parse};
 
 /// Events of one append.
 const BATCH_EVENTS: usize = 500;
@@ -15,6 +22,8 @@ const BATCH_EVENTS: usize = 500;
 const BATCH_BYTES: usize = 900 * 1024;
 /// Longest wait of a batch that is not full for the next event.
 const LINGER: Duration = Duration::from_millis(200);
+/// Events that are parsed ahead. Each may have 1 MiB.
+const PARSED_EVENTS: usize = 16;
 
 /// Consecutive events, at least one.
 pub(super) struct Batch {
@@ -22,42 +31,52 @@ pub(super) struct Batch {
 }
 
 pub(super) struct Input {
-    reader: BufReader<Stdin>,
-    splitter: Splitter,
-    /// What is wrong after the events that the splitter still has.
+    parsed: mpsc::Receiver<Result<EventText, String>>,
+    /// What is wrong after the events that were returned.
     fault: Option<String>,
-    at_end: bool,
     /// An event that did not fit into the last batch.
     next_batch: Option<EventText>,
-    bytes_read: u64,
-    /// Length of the input, if it is a file.
-    bytes: Option<u64>,
+    /// Whether the input ended with an answer that is not the last page of its history.
+    is_cut: Arc<AtomicBool>,
+    /// The input, if it is a file, and its length in bytes.
+    file: Option<(File, u64)>,
 }
 
 impl Input {
+    /// Parses standard input in a thread of its own, because a read of it cannot be cancelled.
     pub(super) fn new() -> Self {
-        let file = io::stdin().as_fd().try_clone_to_owned().map(File::from);
-        let file = file.and_then(|file| file.metadata());
+        let (sender, parsed) = mpsc::channel(PARSED_EVENTS);
+        let is_cut = Arc::new(AtomicBool::new(false));
+        let parser = Arc::clone(&is_cut);
+        thread::spawn(move || {
+            let result = parse(io::stdin().lock(), |event| {
+                sender.blocking_send(Ok(event)).is_ok()
+            });
+            match result {
+                Ok(is_cut) => parser.store(is_cut, Relaxed),
+                // Without a receiver the command has ended.
+                Err(fault) => drop(sender.blocking_send(Err(fault))),
+            }
+        });
         Input {
-            reader: BufReader::new(tokio::io::stdin()),
-            splitter: Splitter::new(),
+            parsed,
             fault: None,
-            at_end: false,
             next_batch: None,
-            bytes_read: 0,
-            bytes: file.ok().filter(|it| it.is_file()).map(|it| it.len()),
+            is_cut,
+            file: standard_input_file(),
         }
     }
 
     /// Returns how much of a file was read.
     pub(super) fn percent(&self) -> Option<u64> {
-        let bytes = self.bytes.filter(|bytes| *bytes > 0)?;
-        Some((self.bytes_read.saturating_mul(100) / bytes).min(100))
+        let (mut file, bytes) = self.file.as_ref().map(|(file, bytes)| (file, *bytes))?;
+        let read = file.stream_position().ok()?;
+        Some(read.saturating_mul(100).checked_div(bytes)?.min(100))
     }
 
     /// Whether the input ended with an answer that is not the last page of its history.
     pub(super) fn is_cut(&self) -> bool {
-        self.splitter.has_next_token()
+        self.is_cut.load(Relaxed)
     }
 
     /// Returns the next events: as many as make a batch, or as come without a pause. None at the end.
@@ -95,33 +114,19 @@ impl Input {
         Ok((!events.is_empty()).then_some(Batch { events }))
     }
 
-    /// Reads until an event is complete. A cancelled call loses nothing.
+    /// Waits for the next event. A cancelled call loses nothing.
     async fn next(&mut self) -> Result<Option<EventText>, String> {
-        loop {
-            if let Some(event) = self.splitter.pop() {
-                return Ok(Some(event));
-            }
-            if let Some(fault) = self.fault.take() {
-                return Err(fault);
-            }
-            if self.at_end {
-                return Ok(None);
-            }
-            let piece = self.reader.fill_buf().await;
-            let piece = piece.map_err(|e| format!("standard input cannot be read: {e}"))?;
-            let length = piece.len();
-            let split = match length {
-                0 => {
-                    self.at_end = true;
-                    self.splitter.finish()
-                }
-                _ => self.splitter.push(piece),
-            };
-            self.fault = split.err();
-            self.reader.consume(length);
-            self.bytes_read += length as u64;
+        match self.fault.take() {
+            Some(fault) => Err(fault),
+            None => self.parsed.recv().await.transpose(),
         }
     }
+}
+
+fn standard_input_file() -> Option<(File, u64)> {
+    let file = File::from(io::stdin().as_fd().try_clone_to_owned().ok()?);
+    let metadata = file.metadata().ok()?;
+    metadata.is_file().then_some((file, metadata.len()))
 }
 
 /// Returns how many bytes a text takes in a form, with the percent-encoded comma after it.

@@ -2,16 +2,16 @@
 //! must get, which makes a repeated run idempotent.
 
 mod input;
+mod parser;
 mod progress;
-mod splitter;
 
 use clap::Args;
 use serde::Deserialize;
 
 use self::{
     input::{Batch, Input},
+    parser::EventText,
     progress::Progress,
-    splitter::EventText,
 };
 use super::{
     Failure,

@@ -208,7 +208,10 @@ async fn long_poll_of_a_revoked_key_is_refused_when_the_keys_are_replaced() {
     let reader = "[[key]]\nid = \"reader\"\nrole = \"reader\"\n";
     for action in ["GetExecutionHistory", "DescribeExecution"] {
         for (keys, expected) in [
-            (String::new(), "InvalidAccessKeyID"),
+            (
+                format!("{reader}secret = \"s\"").replace("id = \"reader\"", "id = \"other\""),
+                "InvalidAccessKeyID",
+            ),
             (format!("{reader}secret = \"new\""), "InvalidAccessKeyID"),
             (
                 format!("{reader}secret = \"reader-secret\"\nsecurity_token = \"t\""),

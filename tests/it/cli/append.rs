@@ -224,7 +224,7 @@ async fn arrays_answers_and_byte_order_marks_are_accepted() {
         &format!("\u{feff}{lines}"),
         &format!("\u{feff}{}", pretty.replace('\n', "\r\n")),
         &lines.replace('\n', "\r\n"),
-        &lines.replace(',', ",\n "),
+        &lines.replace(",\"", ",\n \""),
     ] {
         assert_eq!(appended(&server, input).await, expected, "{input}");
         expected = "2 events, 2 to 3, 2 of which were stored already\n";
@@ -272,7 +272,7 @@ async fn bad_line_is_named_in_every_form_of_input() {
         (
             format!("[\n{good},\n{good}\n{good}]"),
             2,
-            "line 4: ',' or ']' must follow",
+            "line 3 is not JSON: expected `,` or `]`",
         ),
         (
             format!("{{\"Events\":[{good},\n5]}}"),

@@ -268,8 +268,8 @@ async fn stats_cover_all_executions() {
     assert_snapshot!(stats, @r#"
     f  1 Failed, 1 Running, 13 events
 
-    step  visits  failed   fatal retries         p50         p99
-    pay        1       1       1       2      2.13 s      2.13 s  ██████████████████████████████████████
+    step visits failed fatal retries         p50         p99
+    pay       1      1     1       2      2.13 s      2.13 s  ██████████████████████████████████████████
     "#);
     let json: Value =
         serde_json::from_str(&printed(&server, &["stats", "f", "--json"]).await).unwrap();

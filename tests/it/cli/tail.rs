@@ -23,6 +23,8 @@ async fn tail_of_a_failed_execution_ends_with_1() {
       ✗ pay failed after 2 attempts
         FC.Unknown: gateway: 503, attempt 2
         event 10
+        FC.Unknown: step pay failed
+        event 12
     "#);
     assert_eq!((run.code, run.err.as_str()), (1, ""));
 }

@@ -132,7 +132,9 @@ async fn help_wraps_at_the_width_of_the_terminal() {
             let lines: Vec<_> = prose.lines().collect();
             for (line, next) in lines.iter().zip(&lines[1..]) {
                 let columns = line.chars().count();
-                assert!(columns <= width.into(), "{width}: {line}");
+                // One word cannot be wrapped: an address, for example.
+                let wraps = line.trim().contains(' ');
+                assert!(!wraps || columns <= width.into(), "{width}: {line}");
                 // A paragraph is broken only where the next word does not fit.
                 let broken = !line.is_empty() && !line.starts_with(' ') && !next.starts_with(' ');
                 if let (true, Some(word)) =

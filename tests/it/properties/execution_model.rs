@@ -154,12 +154,13 @@ impl ExecutionModel {
     /// The time of the last event, moved by as much as the second is earlier than the start; not before the start.
     pub fn stopped_at(&self) -> Option<Timestamp> {
         let time = |event: &NewEvent| event.time.map(Timestamp::millis);
+        let end = time(self.end()?)?;
         let (start, second) = (time(&self.events[0])?, time(&self.events[1])?);
         let behind = match self.status {
             Status::Stopped => 0,
             _ => (start - second).max(0),
         };
-        Timestamp::from_millis(start.max(time(self.end()?)? + behind))
+        Timestamp::from_millis(start.max(end + behind))
     }
 
     pub fn output(&self) -> Option<&'static str> {

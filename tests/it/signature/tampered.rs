@@ -353,11 +353,8 @@ fn request_signed_with_another_secret_is_refused() {
     for recorded in signed() {
         let secret = &recorded.credentials.access_key_secret;
         let token = recorded.credentials.security_token.as_deref();
-        let others = each_changed(secret, alike).chain([
-            format!("{secret} "),
-            format!("{secret}&"),
-            secret[1..].to_owned(),
-        ]);
+        let others =
+            each_changed(secret, alike).chain([format!("{secret}&"), secret[1..].to_owned()]);
         for other in others {
             let authenticator = recorded.authenticator_with(&other, token);
             let refusal =

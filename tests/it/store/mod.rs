@@ -8,6 +8,7 @@ mod lists;
 mod nonces;
 mod pages;
 pub mod sqlite;
+mod starts;
 pub mod tasks;
 pub mod upkeep;
 
@@ -51,7 +52,8 @@ suite! {
         ending_event_sets_status_stop_time_and_output
         output_is_copied_byte_for_byte_from_the_event_detail
         event_detail_without_a_valid_output_gives_no_output
-        finished_execution_accepts_retries_but_no_new_events
+        finished_execution_accepts_retries_but_no_new_events;
+    starts:
         append_of_event_1_starts_an_execution_that_does_not_exist
         append_of_event_1_to_an_execution_that_exists_is_a_retry_or_a_conflict
         appends_of_one_group_may_start_an_execution_and_continue_it
