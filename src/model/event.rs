@@ -130,6 +130,11 @@ impl NewEvent {
         Status::ended_by(&self.event_type)
     }
 
+    /// Returns whether the time is from the clock of the engine. StopExecution writes `ExecutionStopped`.
+    pub fn has_engine_time(&self) -> bool {
+        self.time.is_some() && self.ends() != Some(Status::Stopped)
+    }
+
     /// Returns whether this event ends the task that the event of its ScheduleEventId submitted.
     pub fn ends_task(&self) -> bool {
         matches!(

@@ -73,20 +73,20 @@ pub struct Execution {
     pub stopped_at: Option<Timestamp>,
 }
 
-/// Returns the StoppedTime of an execution that ended with `status` at the time `end`: never before its start.
+/// Returns the StoppedTime of an execution that ended at the time `end`: never before its start.
 ///
 /// `second` is the time of the event after `ExecutionStarted`. If it is earlier than the start, the engine's clock is
-/// behind that of the server, which wrote the start, by at least the difference, so the end is moved by it too.
-/// `ExecutionStopped` is the server's own.
+/// behind that of the server, which wrote the start, by at least the difference. So the end is moved by it too, if it
+/// was taken from the engine's clock.
 pub fn stopped_at(
-    status: Status,
     started_at: Timestamp,
     second: Timestamp,
     end: Timestamp,
+    has_engine_time: bool,
 ) -> Timestamp {
-    let behind = match status {
-        Status::Stopped => 0,
-        _ => (started_at.millis() - second.millis()).max(0),
+    let behind = match has_engine_time {
+        true => (started_at.millis() - second.millis()).max(0),
+        false => 0,
     };
     let end = (end.millis() + behind).min(Timestamp::LAST_MILLIS);
     Timestamp::from_millis(end).map_or(started_at, |end| end.max(started_at))

@@ -2,7 +2,7 @@
 
 use super::{
     DEPTH_MAX, FailureDetail, HistoryEvent, Kind, Phase, ROOT, STEPS_MAX, SpanState,
-    TEXTS_MAX_BYTES, UNKNOWN_EVENTS_MAX, UnknownEvent,
+    TEXTS_MAX_BYTES, UNKNOWN_EVENTS_MAX, UnknownEvent, Visits,
     build::{StepStatistics, Timeline},
     node::{FailedAt, Node},
 };
@@ -299,9 +299,10 @@ impl Timeline {
         node.span.state = state;
         node.span.end = Some(at);
         node.open = false;
-        let (kind, name, failed) = (node.span.kind, node.span.name.clone(), state.is_failure());
-        let (parent, millis) = (node.span.parent.unwrap_or(ROOT), node.span.millis(at));
+        let (kind, name) = (node.span.kind, node.span.name.clone());
+        let parent = node.span.parent.unwrap_or(ROOT);
         let visits = node.span.visits;
+        let visit = (state.is_failure(), node.span.millis(at));
         let owes_exit = exited.is_none() && visits.is_none_or(|visits| visits.open > 0);
         if let Some(visits) = &mut node.span.visits {
             visits.open = 0;
@@ -310,17 +311,7 @@ impl Timeline {
             if owes_exit && self.exits_owed.len() < STEPS_MAX {
                 self.exits_owed.insert(name.clone());
             }
-            let statistics = self.statistics(&name);
-            if let Some(visits) = visits {
-                let open = visits.open.min(statistics.open);
-                statistics.open -= open;
-                statistics.count += open;
-            } else {
-                statistics.open -= 1;
-                statistics.count += 1;
-                statistics.failed += u64::from(failed);
-                statistics.durations.record(millis);
-            }
+            self.count_visits(&name, visits, visit);
         }
         self.forget_name(id);
         if visits.is_some() {
@@ -338,6 +329,21 @@ impl Timeline {
         }
         self.closed(id, parent);
         parent
+    }
+
+    /// Counts a closed visit of a step, which is failed or not and took some milliseconds, or the open ones of a group.
+    fn count_visits(&mut self, name: &str, group: Option<Visits>, (failed, millis): (bool, u64)) {
+        let statistics = self.statistics(name);
+        if let Some(visits) = group {
+            let open = visits.open.min(statistics.open);
+            statistics.open -= open;
+            statistics.count += open;
+        } else {
+            statistics.open -= 1;
+            statistics.count += 1;
+            statistics.failed += u64::from(failed);
+            statistics.durations.record(millis);
+        }
     }
 
     /// Whether a step was entered at a level around span `id` after this event.

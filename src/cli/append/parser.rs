@@ -311,80 +311,84 @@ mod tests {
         assert_eq!(parsed(nested.as_bytes()).0, [(1, nested.to_owned())]);
     }
 
+    /// Inputs, how many events they have before the fault, and how it is described.
+    const FAULTS: [(&str, usize, &str); 19] = [
+        (
+            "{\"Type\"",
+            0,
+            "line 1 is not JSON: EOF while parsing an object",
+        ),
+        (
+            "{\"Type\"\n",
+            0,
+            "line 1 is not JSON: EOF while parsing an object",
+        ),
+        (
+            "{\"Type\"\n{\"Type\":\"B\"}\n",
+            0,
+            "line 1 is not JSON: expected `:`",
+        ),
+        (
+            "{\"Type\":\"A\"\n\n{\"Type\":\"B\"}\n",
+            0,
+            "line 1 is not JSON: expected `,` or `}`",
+        ),
+        (
+            "{\"Type\":\"A\n\"}\n",
+            0,
+            "line 1 is not JSON: control character",
+        ),
+        (
+            "{'Type':'A'}\n",
+            0,
+            "line 1 is not JSON: key must be a string",
+        ),
+        (
+            "{\"Type\":\"A\"]\n",
+            0,
+            "line 1 is not JSON: expected `,` or `}`",
+        ),
+        (
+            "{\n  \"Type\": \"A\"\n  \"StepName\": \"s\"\n}\n",
+            0,
+            "line 2 is not JSON: expected `,` or `}`",
+        ),
+        ("five\n", 0, "line 1: an event is a JSON object"),
+        ("}\n", 0, "line 1: an event is a JSON object"),
+        ("[5]", 0, "line 1: an event is a JSON object"),
+        ("[{},\nnull\n]", 1, "line 2: an event is a JSON object"),
+        ("[{}\n{}]", 1, "line 1 is not JSON: expected `,` or `]`"),
+        ("[{},]", 1, "line 1 is not JSON: trailing comma"),
+        ("[{},\n", 1, "line 1 is not JSON: EOF while parsing a"),
+        (
+            "{\"Events\":[{}\n,5]}",
+            1,
+            "line 2: an event is a JSON object",
+        ),
+        (
+            "{\"Events\":[{}]",
+            1,
+            "line 1 is not JSON: EOF while parsing an object",
+        ),
+        (
+            "{\"Events\":[{}] 5}",
+            1,
+            "line 1 is not JSON: expected `,` or `}`",
+        ),
+        (
+            "{\"Events\":5}",
+            0,
+            "line 1: invalid type: integer `5`, expected an array of events",
+        ),
+    ];
+
     #[test]
     fn bad_line_is_named_and_events_before_it_are_returned() {
         let good = "{\"Type\":\"A\"}\n";
         let long = "x".repeat(EVENT_MAX_BYTES);
         let endless = format!("{{\"Type\":\"{long}");
         let endless_in_array = format!("[{{}},\n{{\"Type\":\"{long}");
-        for (input, events, expected) in [
-            (
-                "{\"Type\"",
-                0,
-                "line 1 is not JSON: EOF while parsing an object",
-            ),
-            (
-                "{\"Type\"\n",
-                0,
-                "line 1 is not JSON: EOF while parsing an object",
-            ),
-            (
-                "{\"Type\"\n{\"Type\":\"B\"}\n",
-                0,
-                "line 1 is not JSON: expected `:`",
-            ),
-            (
-                "{\"Type\":\"A\"\n\n{\"Type\":\"B\"}\n",
-                0,
-                "line 1 is not JSON: expected `,` or `}`",
-            ),
-            (
-                "{\"Type\":\"A\n\"}\n",
-                0,
-                "line 1 is not JSON: control character",
-            ),
-            (
-                "{'Type':'A'}\n",
-                0,
-                "line 1 is not JSON: key must be a string",
-            ),
-            (
-                "{\"Type\":\"A\"]\n",
-                0,
-                "line 1 is not JSON: expected `,` or `}`",
-            ),
-            (
-                "{\n  \"Type\": \"A\"\n  \"StepName\": \"s\"\n}\n",
-                0,
-                "line 2 is not JSON: expected `,` or `}`",
-            ),
-            ("five\n", 0, "line 1: an event is a JSON object"),
-            ("}\n", 0, "line 1: an event is a JSON object"),
-            ("[5]", 0, "line 1: an event is a JSON object"),
-            ("[{},\nnull\n]", 1, "line 2: an event is a JSON object"),
-            ("[{}\n{}]", 1, "line 1 is not JSON: expected `,` or `]`"),
-            ("[{},]", 1, "line 1 is not JSON: trailing comma"),
-            ("[{},\n", 1, "line 1 is not JSON: EOF while parsing a"),
-            (
-                "{\"Events\":[{}\n,5]}",
-                1,
-                "line 2: an event is a JSON object",
-            ),
-            (
-                "{\"Events\":[{}]",
-                1,
-                "line 1 is not JSON: EOF while parsing an object",
-            ),
-            (
-                "{\"Events\":[{}] 5}",
-                1,
-                "line 1 is not JSON: expected `,` or `}`",
-            ),
-            (
-                "{\"Events\":5}",
-                0,
-                "line 1: invalid type: integer `5`, expected an array of events",
-            ),
+        let endless = [
             (
                 endless.as_str(),
                 0,
@@ -395,7 +399,8 @@ mod tests {
                 1,
                 "line 1: an event has at most 1048576 bytes",
             ),
-        ] {
+        ];
+        for (input, events, expected) in FAULTS.into_iter().chain(endless) {
             for before in 0..2 {
                 let (found, fault) = parsed((good.repeat(before) + input).as_bytes());
                 let (line, rest) = expected.strip_prefix("line ").unwrap().split_at(1);

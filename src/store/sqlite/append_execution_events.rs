@@ -67,8 +67,8 @@ struct Pending {
     json: Vec<u8>,
     /// Flow, execution, EventId, where its JSON begins in `json` (from 1), its length, and its checksum.
     events: Vec<(i64, i64, i64, usize, usize, u32)>,
-    /// Execution, status, StoppedTime and Output of the executions that end.
-    ended: Vec<(i64, Status, i64, Option<String>)>,
+    /// Execution, status, time and Output of the executions that end, and whether the time is the engine's.
+    ended: Vec<(i64, Status, i64, Option<String>, bool)>,
     /// Flow, execution and EventId of tasks that ended.
     ended_tasks: Vec<(i64, i64, i64)>,
     nonces: HashSet<NonceKey>,
@@ -322,7 +322,9 @@ impl Pending {
             state.status = status;
             let stopped_at = event.time.unwrap_or(default_time).millis();
             let output = event.output().map(str::to_owned);
-            self.ended.push((state.id, status, stopped_at, output));
+            let has_engine_time = event.has_engine_time();
+            self.ended
+                .push((state.id, status, stopped_at, output, has_engine_time));
         }
     }
 
@@ -399,11 +401,11 @@ const UPDATE_EXECUTIONS: &str = "
 /// `model::execution::stopped_at`, which `check` compares; the number is `Timestamp::LAST_MILLIS`.
 const END_EXECUTIONS: &str = "
     UPDATE executions SET status = v.value ->> 1, output = v.value ->> 3, stopped_at = max(started_at, min(253402300799999,
-        v.value ->> 2 + iif(v.value ->> 1 = 'Stopped', 0, coalesce((
+        v.value ->> 2 + iif(v.value ->> 4, coalesce((
             SELECT max(0, started_at - CAST(round(1000 * unixepoch(e.json ->> 'Time', 'subsec')) AS INTEGER))
             FROM events e
             WHERE e.flow = executions.flow AND e.execution = executions.id AND e.event_id = 2 AND json_valid(e.json)
-        ), 0))))
+        ), 0), 0)))
     FROM jsonb_each(?4) v
     WHERE executions.id = v.value ->> 0";
 

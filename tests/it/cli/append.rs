@@ -174,10 +174,10 @@ async fn details_of_the_largest_size_fit_into_batches() {
     let detail = "\"".repeat(60_000); // each takes 6 bytes in a form
     let line = json!({"Type": "A", "EventDetail": detail}).to_string() + "\n";
     assert_eq!(
-        appended(&server, &line.repeat(30)).await,
-        "30 events, 2 to 31\n"
+        appended(&server, &line.repeat(12)).await,
+        "12 events, 2 to 13\n"
     );
-    assert_eq!(history(&server).await[30]["EventDetail"], detail);
+    assert_eq!(history(&server).await[12]["EventDetail"], detail);
 }
 
 /// An answer of the vendor's with two events, as its documentation shows it.

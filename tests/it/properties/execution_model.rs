@@ -28,6 +28,8 @@ pub struct ExecutionModel {
     /// Each with its time and ScheduleEventId.
     pub events: Vec<NewEvent>,
     pub status: Status,
+    /// Whether the last event was sent with a time.
+    sent_time: bool,
 }
 
 impl ExecutionModel {
@@ -40,6 +42,7 @@ impl ExecutionModel {
         ExecutionModel {
             events: vec![started],
             status: Status::Running,
+            sent_time: false,
         }
     }
 
@@ -48,6 +51,7 @@ impl ExecutionModel {
         ExecutionModel {
             events: Vec::new(),
             status: Status::Running,
+            sent_time: false,
         }
     }
 
@@ -93,6 +97,7 @@ impl ExecutionModel {
         }
         for (id, event) in (first..).zip(events) {
             let mut event = event.clone();
+            self.sent_time = event.time.is_some();
             event.time.get_or_insert(now);
             event.schedule_event_id.get_or_insert(id - 1);
             let end = ENDS
@@ -151,13 +156,15 @@ impl ExecutionModel {
             .filter(|_| self.status != Status::Running)
     }
 
-    /// The time of the last event, moved by as much as the second is earlier than the start; not before the start.
+    /// The time of the last event; if it was sent, moved by as much as the second is earlier than the start. Not before
+    /// the start.
     pub fn stopped_at(&self) -> Option<Timestamp> {
         let time = |event: &NewEvent| event.time.map(Timestamp::millis);
         let end = time(self.end()?)?;
         let (start, second) = (time(&self.events[0])?, time(&self.events[1])?);
         let behind = match self.status {
             Status::Stopped => 0,
+            _ if !self.sent_time => 0,
             _ => (start - second).max(0),
         };
         Timestamp::from_millis(start.max(end + behind))

@@ -64,12 +64,12 @@ impl Execution {
         let ends = end.as_ref().and_then(NewEvent::ends);
         let end = end.filter(|_| ends.is_some());
         let ended_at = end.as_ref().and_then(|end| end.time);
-        let moved = |end| {
-            let second = read.second.unwrap_or(self.started_at);
-            stopped_at(self.status, self.started_at, second, end)
-        };
+        let second = read.second.unwrap_or(self.started_at);
+        let [moved, not_moved] = [true, false].map(|has_engine_time| {
+            ended_at.map(|end| stopped_at(self.started_at, second, end, has_engine_time))
+        });
         // Earlier versions stored the time of the last event.
-        let ends_at = [ended_at, ended_at.map(moved)].map(|end| end.map(Timestamp::millis));
+        let ends_at = [moved, not_moved, ended_at].map(|end| end.map(Timestamp::millis));
         let detail = started_detail(&self.input);
         let started = start.as_ref();
         [
