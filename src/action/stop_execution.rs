@@ -1,15 +1,15 @@
 //! `StopExecution` of the CloudFlow API reference: ends an execution with an `ExecutionStopped` event that holds the
 //! caller's reason. The engine notices when its next append is refused.
 
-use serde::Serialize;
-
 use super::{Action, Answer, ApiError, Context, answer, describe_execution::Response, refused};
-use crate::{model::Name, store::StopExecution, wire::params};
-
-/// Longest name of an error, in characters; the vendor's limit.
-const ERROR_MAX_CHARS: usize = 128;
-/// Longest explanation, in characters; the vendor's limit.
-const CAUSE_MAX_CHARS: usize = 4096;
+use crate::{
+    model::{
+        Name,
+        reason::{CAUSE_MAX_CHARS, ERROR_MAX_CHARS, Reason},
+    },
+    store::StopExecution,
+    wire::params,
+};
 
 struct Params {
     flow_name: Name,
@@ -17,27 +17,12 @@ struct Params {
     detail: String,
 }
 
-/// Why an execution or a task ended, in the form of an EventDetail.
-#[derive(Serialize)]
-pub(super) struct Reason<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<&'a str>,
-}
-
-impl<'a> Reason<'a> {
-    /// Reads `Error` and `Cause`, both optional.
-    pub(super) fn read(params: &'a params::Params<'_>) -> Result<Self, ApiError> {
-        Ok(Reason {
-            error: params.text("Error", ERROR_MAX_CHARS)?,
-            cause: params.text("Cause", CAUSE_MAX_CHARS)?,
-        })
-    }
-
-    pub(super) fn detail(&self) -> Result<String, ApiError> {
-        serde_json::to_string(self).map_err(ApiError::internal)
-    }
+/// Reads `Error` and `Cause`, both optional.
+pub(super) fn reason<'a>(params: &'a params::Params<'_>) -> Result<Reason<'a>, ApiError> {
+    Ok(Reason {
+        error: params.text("Error", ERROR_MAX_CHARS)?,
+        cause: params.text("Cause", CAUSE_MAX_CHARS)?,
+    })
 }
 
 impl Params {
@@ -45,7 +30,7 @@ impl Params {
         Ok(Params {
             flow_name: context.name("FlowName")?,
             execution_name: context.execution_name()?,
-            detail: Reason::read(context.params)?.detail()?,
+            detail: reason(context.params)?.detail(),
         })
     }
 }

@@ -9,7 +9,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::{
     Authenticator,
-    keys::{Globs, Key},
+    keys::{Globs, Key, Role},
 };
 use crate::{
     model::{Name, Timestamp},
@@ -19,10 +19,11 @@ use crate::{
 /// Longest session, in milliseconds: a working day.
 pub const SESSION_MAX_MILLIS: i64 = 12 * 60 * 60 * 1000;
 
-/// A user whose session cookie was verified. Every role may read, so only the flows differ.
+/// A user whose session cookie was verified. Every role may read.
 #[derive(Debug)]
 pub struct Viewer {
     key_id: String,
+    role: Role,
     flows: Globs,
 }
 
@@ -30,6 +31,11 @@ impl Viewer {
     /// Returns the id of the key that signed in.
     pub fn key_id(&self) -> &str {
         &self.key_id
+    }
+
+    /// Returns whether the key has at least this role.
+    pub fn is(&self, role: Role) -> bool {
+        self.role >= role
     }
 
     /// Returns whether the key's globs match this flow.
@@ -72,6 +78,7 @@ impl Authenticator {
         let key = key.filter(|_| held && now.millis() < expires)?;
         Some(Viewer {
             key_id,
+            role: key.role(),
             flows: key.flows().clone(),
         })
     }

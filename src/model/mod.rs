@@ -1,10 +1,11 @@
-//! Domain types and their pure rules: names, times, flows, executions, events, task tokens and nonces.
+//! Domain types and their pure rules: names, times, flows, executions, events, reasons, task tokens and nonces.
 
 pub mod event;
 pub mod execution;
 pub mod flow;
 pub mod name;
 pub mod nonce;
+pub mod reason;
 pub mod task_token;
 pub mod timestamp;
 
