@@ -107,6 +107,19 @@ pub fn time_of_day(time: Timestamp) -> String {
     time.to_string()[11..23].to_owned()
 }
 
+/// Returns `2026-11-22 12:00:00.123 – 12:00:05.000 UTC`, with the date of the end only if it is another day. Without an
+/// end it ends `now`; a period without length is one time.
+pub fn period(begin: Timestamp, end: Option<Timestamp>) -> String {
+    let day = |time: Timestamp| time.to_string()[..10].to_owned();
+    let first = format!("{} {}", day(begin), time_of_day(begin));
+    match end {
+        Some(end) if end == begin => format!("{first} UTC"),
+        Some(end) if day(end) == day(begin) => format!("{first} – {} UTC", time_of_day(end)),
+        Some(end) => format!("{first} – {} {} UTC", day(end), time_of_day(end)),
+        None => format!("{first} UTC – now"),
+    }
+}
+
 /// Returns a number in groups of three digits: `100,000`.
 pub fn count(number: impl Display) -> String {
     let digits = number.to_string();
@@ -267,6 +280,24 @@ mod tests {
             assert_eq!(duration(millis), expected, "{millis}");
         }
         assert!(duration(u64::MAX / 2).ends_with(" h"));
+    }
+
+    #[test]
+    fn period_names_the_day_of_its_end_only_if_it_is_another() {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let begin = at("2026-11-22T23:59:59.999Z");
+        let first = "2026-11-22 23:59:59.999";
+        for (end, expected) in [
+            (Some(begin), " UTC"),
+            (None, " UTC – now"),
+            (Some(at("2026-11-22T12:00:00Z")), " – 12:00:00.000 UTC"),
+            (
+                Some(at("2026-11-23T00:00:00Z")),
+                " – 2026-11-23 00:00:00.000 UTC",
+            ),
+        ] {
+            assert_eq!(period(begin, end), format!("{first}{expected}"));
+        }
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl HistoryEvent {
 
     /// Returns the error and the cause of the detail, in any spelling that writers use. Where the detail itself has
     /// neither, those of its `local` or its `output`.
-    pub(super) fn failure_detail(&self) -> FailureDetail {
+    pub fn failure_detail(&self) -> FailureDetail {
         let reason = match serde_json::from_str(&self.event_detail) {
             Ok(Value::Object(detail)) => {
                 let inner = ["local", "output"].iter();

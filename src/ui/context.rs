@@ -18,6 +18,7 @@ use super::{
 use crate::{
     auth::Viewer,
     limits::{ClientId, PeerAddr},
+    model::Timestamp,
     wire::error::ApiError,
 };
 
@@ -34,6 +35,8 @@ pub(super) struct PageContext {
     pub viewer: Option<Arc<Viewer>>,
     /// The value of the session cookie, valid or not; a stream of events checks it again.
     pub cookie: String,
+    /// The server's time.
+    pub now: Timestamp,
     pub peer: PeerAddr,
     /// Who is charged for memory, reads and waits.
     pub client: ClientId,
@@ -44,7 +47,8 @@ impl PageContext {
         let jar = CookieJar::from_headers(request.headers());
         let cookie = jar.get(COOKIE).map_or("", Cookie::value).to_owned();
         let theme = jar.get("theme").map(Cookie::value);
-        let viewer = ui.authenticator.viewer(&cookie, ui.clock.now());
+        let now = ui.clock.now();
+        let viewer = ui.authenticator.viewer(&cookie, now);
         let viewer = viewer.map(Arc::new);
         let peer = PeerAddr::of(request.extensions());
         PageContext {
@@ -58,6 +62,7 @@ impl PageContext {
             },
             viewer,
             cookie,
+            now,
             peer,
         }
     }
@@ -73,6 +78,7 @@ impl PageContext {
         Layout {
             theme: self.theme.unwrap_or_default(),
             key_id: viewer.map(|viewer| viewer.key_id().to_owned()),
+            now: self.now.millis(),
             assets: asset_urls(),
         }
     }
@@ -90,6 +96,8 @@ impl<S: Sync> FromRequestParts<S> for PageContext {
 pub(super) struct Layout {
     pub theme: &'static str,
     pub key_id: Option<String>,
+    /// The server's time in milliseconds since 1970, from which the script counts durations on.
+    pub now: i64,
     pub assets: &'static AssetUrls,
 }
 

@@ -14,19 +14,21 @@ use super::{
     context::render,
     detail::Detail,
     error_page::PageError,
+    filter::EventFilter,
+    search::{EVENTS_MAX, Search},
     sign_in::SignedIn,
     urls::{PageUrl, execution_path, parse_execution_name},
+    utc::UtcTime,
 };
-use crate::text::{count, duration, one_line, time_of_day};
+use crate::text::{count, duration, one_line};
 use crate::timeline::HistoryEvent;
 use crate::{
-    model::{Name, Timestamp},
+    limits::ClientId,
+    model::{Execution, Name, Status, Timestamp},
     store::{HistoryQuery, Store},
     wire::error::ApiError,
 };
 
-/// Events of one page; the browser never has more rows, so long histories stay fast.
-pub(super) const EVENTS_MAX: i64 = 100;
 /// Events shown before the one that the reader jumped to.
 const CONTEXT: i64 = 12;
 /// Causes outside the page that are looked up; each costs one read.
@@ -43,7 +45,7 @@ pub(super) struct Events {
     /// Whether new events belong on this page.
     pub at_end: bool,
     pub last: i64,
-    pub total: String,
+    /// `1 – 100 of 12,005`; with a filter how many match: `12 of 12,005`.
     pub range: String,
     pub filtered: bool,
     pub event_type: String,
@@ -61,7 +63,7 @@ pub(super) struct EventRow {
     /// The CSS class: `failed`, `succeeded`, `quiet` or empty.
     pub tone: &'static str,
     pub step: String,
-    pub time: String,
+    pub time: Option<UtcTime>,
     pub since_start: String,
     pub cause: i64,
     pub since_cause: String,
@@ -72,94 +74,110 @@ pub(super) struct EventRow {
     pub unfolded: Option<Detail>,
 }
 
-/// The execution whose events are shown.
-pub(super) struct ExecutionRef<'a> {
-    pub flow: &'a Name,
-    pub execution: &'a Name,
-    pub started_at: Timestamp,
-    pub running: bool,
-}
-
 impl Events {
     /// Reads the page that the URL asks for.
     pub async fn read(
-        store: &dyn Store,
-        of: &ExecutionRef<'_>,
+        ui: &Ui,
+        client: &ClientId,
+        execution: &Execution,
         url: &PageUrl,
     ) -> Result<Self, PageError> {
         let newest_first = match url.get("order") {
             Some(order) => order == "newest",
-            None => of.running,
+            None => execution.status == Status::Running,
         };
-        let here = url.with_path(execution_path(of.flow, of.execution));
+        let here = url.with_path(execution_path(&execution.flow, &execution.name));
         let event = url.number("event").filter(|id| *id >= 1);
         let at = url.number("at").filter(|at| *at >= 1);
         let context = if newest_first { CONTEXT } else { -CONTEXT };
         let from = at.or(event.map(|id| id.saturating_add(context).max(1)));
-        let query = HistoryQuery {
-            from,
-            limit: EVENTS_MAX,
-            reverse: newest_first,
-            types: url.get("type").map(|text| [text.to_owned()].into()),
-            step: url.get("step").map(str::to_owned),
-        };
-        let page = store
-            .get_execution_history(of.flow, of.execution, &query)
-            .await?;
-        let page =
-            page.map_err(|refusal| PageError::from_refusal(&refusal, of.flow, Some(of.execution)))?;
-        let events: Vec<_> = page.events().filter_map(HistoryEvent::parse).collect();
-        let filtered = query.filters();
-        let shown = (
-            events.first().map(|e| e.event_id),
-            events.last().map(|e| e.event_id),
-        );
-        let begins = from.unwrap_or(if newest_first { page.last_event_id } else { 1 });
-        let before = here.without(&["event", "at"]);
-        let previous = if filtered {
-            from.map(|_| before.clone())
-        } else if newest_first {
-            let newer = begins.saturating_add(EVENTS_MAX);
-            let at = (newer < page.last_event_id).then_some(newer);
-            let there = || at.map_or(before.clone(), |at| before.with("at", at));
-            (begins < page.last_event_id).then(there)
+        let filter = EventFilter::of(url);
+        let mut counted = None;
+        let (mut first, mut last) = (1, i64::MAX);
+        if let Some(filter) = &filter {
+            let shared = ui.shared.timelines.get(execution, url);
+            let digest = shared.catch_up(ui, client).await?;
+            let matches = digest.matches(filter);
+            (first, last) = (matches.first, matches.last);
+            counted = Some((digest.describe(&matches), digest.last_event_id()));
+        }
+        if newest_first {
+            last = from.unwrap_or(last).min(last);
         } else {
-            (begins > 1).then(|| before.with("at", (begins - EVENTS_MAX).max(1)))
+            first = from.unwrap_or(first).max(first);
+        }
+        let search = Search {
+            filter: filter.as_ref(),
+            first,
+            last,
+            newest_first,
         };
+        let found = search.run(ui, client, execution).await?;
+        let end = found.last_event_id;
+        let begins = from.unwrap_or(if newest_first { end } else { 1 });
+        let before = here.without(&["event", "at"]);
+        let previous = match (&filter, newest_first) {
+            (Some(_), _) => from.map(|_| before.clone()),
+            (None, true) => newer(&before, begins, end),
+            (None, false) => (begins > 1).then(|| before.with("at", (begins - EVENTS_MAX).max(1))),
+        };
+        let (range, last) = counted.unwrap_or_else(|| {
+            let range = format!("{} of {}", range(&found.events), count(end));
+            (range, end)
+        });
         Ok(Events {
-            rows: rows(store, of, &events, &here, event).await?,
+            rows: {
+                let _permit = ui.read(client).await?;
+                rows(&*ui.store, execution, &found.events, &here, event).await?
+            },
             newest_first,
             at_end: if newest_first {
-                begins >= page.last_event_id
+                begins >= end
             } else {
-                page.next.is_none()
+                found.next.is_none()
             },
-            last: page.last_event_id,
-            total: count(page.last_event_id),
-            range: match shown {
-                (Some(first), Some(last)) => format!("{} – {}", count(first), count(last)),
-                _ => "none".to_owned(),
-            },
-            filtered,
+            last,
+            range,
+            filtered: filter.is_some(),
             event_type: url.get("type").unwrap_or_default().to_owned(),
             step: url.get("step").unwrap_or_default().to_owned(),
             previous,
-            next: page.next.map(|next| before.with("at", next)),
+            next: found.next.map(|next| before.with("at", next)),
             here,
         })
+    }
+}
+
+/// Returns the URL of the page of newer events before the one that begins with EventId `begins`; None at the newest.
+fn newer(before: &PageUrl, begins: i64, last_event_id: i64) -> Option<PageUrl> {
+    let at = begins.saturating_add(EVENTS_MAX);
+    let page = || match at < last_event_id {
+        true => before.with("at", at),
+        false => before.clone(),
+    };
+    (begins < last_event_id).then(page)
+}
+
+/// Returns the first and the last EventId: `1 – 100`.
+fn range(events: &[HistoryEvent]) -> String {
+    match (events.first(), events.last()) {
+        (Some(first), Some(last)) => {
+            format!("{} – {}", count(first.event_id), count(last.event_id))
+        }
+        _ => "none".to_owned(),
     }
 }
 
 /// Returns the rows of these events; the detail of event `unfolded` is shown below its row.
 pub(super) async fn rows(
     store: &dyn Store,
-    of: &ExecutionRef<'_>,
+    of: &Execution,
     events: &[HistoryEvent],
     here: &PageUrl,
     unfolded: Option<i64>,
 ) -> Result<Vec<EventRow>, PageError> {
     let times = times(store, of, events).await?;
-    let base = execution_path(of.flow, of.execution);
+    let base = execution_path(&of.flow, &of.name);
     let row = |event: &HistoryEvent| {
         let cause = times.get(&event.schedule_event_id).copied().flatten();
         let since = |from: Option<Timestamp>| {
@@ -173,7 +191,7 @@ pub(super) async fn rows(
             tone: tone(&event.event_type),
             event_type: one_line(&event.event_type, LINE_MAX_CHARS),
             step: one_line(&event.step_name, LINE_MAX_CHARS),
-            time: event.time.map(time_of_day).unwrap_or_default(),
+            time: event.time.map(UtcTime),
             since_start: since(Some(of.started_at)).unwrap_or_default(),
             cause: event.schedule_event_id,
             since_cause: since(cause).unwrap_or_default(),
@@ -202,7 +220,7 @@ fn tone(event_type: &str) -> &'static str {
 /// Returns the times of these events and of their causes; at most `CAUSES_MAX` causes are read.
 async fn times(
     store: &dyn Store,
-    of: &ExecutionRef<'_>,
+    of: &Execution,
     events: &[HistoryEvent],
 ) -> Result<BTreeMap<i64, Option<Timestamp>>, PageError> {
     let mut times: BTreeMap<_, _> = events.iter().map(|e| (e.event_id, e.time)).collect();
@@ -211,7 +229,7 @@ async fn times(
     causes.sort_unstable();
     causes.dedup();
     for cause in causes.into_iter().take(CAUSES_MAX) {
-        if let Some(event) = one(store, of.flow, of.execution, cause).await? {
+        if let Some(event) = one(store, &of.flow, &of.name, cause).await? {
             times.insert(cause, event.time);
         }
     }
@@ -237,6 +255,7 @@ async fn one(
 struct Unfolded {
     base: String,
     id: i64,
+    time: Option<UtcTime>,
     detail: Detail,
 }
 
@@ -271,6 +290,7 @@ pub(super) async fn unfolded(
     render(&Unfolded {
         base,
         id: event.event_id,
+        time: event.time.map(UtcTime),
         detail: Detail::of(&event.event_detail),
     })
 }

@@ -13,44 +13,38 @@ use super::{
     context::{Layout, render},
     detail::Detail,
     error_page::PageError,
-    events::{Events, ExecutionRef},
+    events::Events,
+    filter::Tally,
     sign_in::SignedIn,
     summary::Summary,
     timeline::TimelineView,
-    urls::{PageUrl, execution_path, parse_execution_name},
+    urls::{PageUrl, execution_part, execution_path, parse_execution_name},
 };
 use crate::model::{Execution, Name, Status};
 
 /// Step names that the filter suggests.
 const STEPS_MAX: usize = 200;
 
-/// Event types that the filter suggests: those of the vendor's documentation.
-const TYPES: [&str; 24] = [
-    "StepEntered",
-    "StepStarted",
-    "StepSucceeded",
-    "StepFailed",
-    "StepExited",
-    "BranchEntered",
-    "BranchExited",
-    "IterationEntered",
-    "IterationExited",
-    "TaskScheduled",
-    "TaskStarted",
-    "TaskSubmitted",
-    "TaskSubmitFailed",
-    "TaskSucceeded",
-    "TaskFailed",
-    "TaskTimedOut",
-    "ExecutionStarted",
-    "ExecutionSucceeded",
-    "ExecutionFailed",
-    "ExecutionStopped",
-    "ExecutionTimedOut",
-    "StateEnter",
-    "StateExec",
-    "StateSucceeded",
-];
+/// What the filter of events suggests: the types and the names of steps that occur.
+#[derive(Template)]
+#[template(path = "suggestions.html", config = "src/ui/askama.toml")]
+pub(super) struct Suggestions {
+    types: Vec<String>,
+    steps: Vec<String>,
+}
+
+impl Suggestions {
+    pub fn of(tally: &Tally) -> Self {
+        Suggestions {
+            types: tally.types().map(str::to_owned).collect(),
+            steps: tally
+                .steps(STEPS_MAX)
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+}
 
 #[derive(Template)]
 #[template(path = "execution.html", config = "src/ui/askama.toml")]
@@ -64,8 +58,7 @@ struct ExecutionPage {
     input: Detail,
     output: Option<Detail>,
     definition: String,
-    types: &'static [&'static str],
-    steps: Vec<String>,
+    suggestions: Suggestions,
     /// The URL of its stream of updates, while it is running.
     live: Option<PageUrl>,
 }
@@ -86,17 +79,6 @@ pub(super) async fn found(
     described.map_err(|refusal| PageError::from_refusal(&refusal, &flow, Some(&name)))
 }
 
-impl<'a> From<&'a Execution> for ExecutionRef<'a> {
-    fn from(execution: &'a Execution) -> Self {
-        ExecutionRef {
-            flow: &execution.flow,
-            execution: &execution.name,
-            started_at: execution.started_at,
-            running: execution.status == Status::Running,
-        }
-    }
-}
-
 pub(super) async fn page(
     State(ui): State<Arc<Ui>>,
     signed_in: SignedIn,
@@ -105,35 +87,25 @@ pub(super) async fn page(
 ) -> Result<Response, PageError> {
     let execution = found(&ui, &signed_in, &place).await?;
     let (flow, name) = (&execution.flow, &execution.name);
-    let events = {
-        let _permit = ui.read(&signed_in.context.client).await?;
-        Events::read(&*ui.store, &ExecutionRef::from(&execution), &url).await?
-    };
+    let client = &signed_in.context.client;
     let shared = ui.shared.timelines.get(&execution, &url);
-    let timeline = shared.catch_up(&ui, &signed_in.context.client).await?;
+    let events = Events::read(&ui, client, &execution, &url).await?;
+    let digest = shared.catch_up(&ui, client).await?;
     let now = ui.clock.now();
-    let last = events.last.max(timeline.last_event_id());
     let running = execution.status == Status::Running;
     let live = || {
-        let live = url.with_path(format!("{}/live", execution_path(flow, name)));
-        live.without(&["event", "at"]).with("after", last)
+        let live = url.with_path(execution_part(flow, name, "live"));
+        live.without(&["event", "at"]).with("after", events.last)
     };
     render(&ExecutionPage {
         layout: signed_in.layout(),
-        summary: Summary::new(&execution, &timeline, last, &url, now),
-        timeline: TimelineView::new(&timeline, &url, now, last),
-        steps: timeline
-            .steps()
-            .keys()
-            .filter(|step| !step.is_empty())
-            .take(STEPS_MAX)
-            .cloned()
-            .collect(),
+        summary: Summary::new(&execution, &digest, &url, now),
+        timeline: TimelineView::new(&digest, &url, now),
+        suggestions: Suggestions::of(&digest.tally),
+        live: running.then(live),
         events,
         input: Detail::of(&execution.input),
         output: execution.output.as_deref().map(Detail::of),
-        types: &TYPES,
-        live: running.then(live),
         flow: execution.flow,
         name: execution.name,
         definition: execution.definition,
@@ -148,8 +120,7 @@ pub(super) async fn events(
     url: PageUrl,
 ) -> Result<Response, PageError> {
     let execution = found(&ui, &signed_in, &place).await?;
-    let _permit = ui.read(&signed_in.context.client).await?;
-    render(&Events::read(&*ui.store, &ExecutionRef::from(&execution), &url).await?)
+    render(&Events::read(&ui, &signed_in.context.client, &execution, &url).await?)
 }
 
 /// `…/timeline`: only the timeline, for the script; the same query as the page.
@@ -160,14 +131,8 @@ pub(super) async fn timeline(
     url: PageUrl,
 ) -> Result<Response, PageError> {
     let execution = found(&ui, &signed_in, &place).await?;
-    let (flow, name) = (&execution.flow, &execution.name);
     let shared = ui.shared.timelines.get(&execution, &url);
-    let timeline = shared.catch_up(&ui, &signed_in.context.client).await?;
-    let here = url.with_path(execution_path(flow, name));
-    render(&TimelineView::new(
-        &timeline,
-        &here,
-        ui.clock.now(),
-        timeline.last_event_id(),
-    ))
+    let digest = shared.catch_up(&ui, &signed_in.context.client).await?;
+    let here = url.with_path(execution_path(&execution.flow, &execution.name));
+    render(&TimelineView::new(&digest, &here, ui.clock.now()))
 }

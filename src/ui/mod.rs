@@ -12,11 +12,13 @@ mod error_page;
 mod events;
 mod execution;
 mod executions;
+mod filter;
 mod flows;
 mod followers;
 mod middleware;
 mod outcome;
 mod scatter;
+mod search;
 mod sign_in;
 mod sign_in_limit;
 mod sse;
@@ -24,6 +26,7 @@ mod summary;
 mod timeline;
 mod timelines;
 mod urls;
+mod utc;
 
 use std::sync::Arc;
 
@@ -42,6 +45,7 @@ use crate::{
     clock::Clock,
     limits::{ClientId, Limits, Permit},
     log::AnonymousLimit,
+    model::Name,
     store::Store,
     wire::error::ApiError,
 };
@@ -76,6 +80,13 @@ impl Ui {
     async fn read(&self, client: &ClientId) -> Result<Permit, PageError> {
         let permit = self.limits.reads.acquire(client).await;
         permit.ok_or_else(|| ApiError::throttled().into())
+    }
+
+    /// Whether a session is valid and its key may read the flow, by the keys and the time of now. Streams ask this
+    /// again and again.
+    fn has_access(&self, cookie: &str, flow: &Name) -> bool {
+        let viewer = self.authenticator.viewer(cookie, self.clock.now());
+        viewer.is_some_and(|viewer| viewer.sees(flow))
     }
 }
 

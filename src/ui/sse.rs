@@ -22,9 +22,11 @@ use tokio::{
 use super::{
     Ui,
     error_page::PageError,
-    events::{EVENTS_MAX, EventRow, ExecutionRef, rows},
-    execution::found,
+    events::{EventRow, rows},
+    execution::{Suggestions, found},
+    filter::EventFilter,
     followers::FollowPermit,
+    search::Search,
     sign_in::SignedIn,
     summary::Summary,
     timeline::TimelineView,
@@ -34,8 +36,7 @@ use super::{
 use crate::{
     limits::{ClientId, Permit},
     model::{Execution, Status},
-    store::{HistoryQuery, Subscription},
-    timeline::HistoryEvent,
+    store::Subscription,
     wire::error::ApiError,
 };
 
@@ -52,8 +53,11 @@ const DEBOUNCE: Duration = Duration::from_millis(400);
 struct Update {
     summary: Summary,
     timeline: TimelineView,
+    suggestions: Suggestions,
     rows: Vec<EventRow>,
     last: i64,
+    /// How many events match the filter, if there is one.
+    matches: Option<String>,
 }
 
 /// The state of one stream.
@@ -121,7 +125,7 @@ impl Follower {
             if self.ended || *self.stopping.borrow() {
                 return None;
             }
-            if !self.has_access() {
+            if !self.ui.has_access(&self.cookie, &self.execution.flow) {
                 self.ended = true;
                 return Some(Event::default().event("bye").data("the session is over"));
             }
@@ -142,58 +146,52 @@ impl Follower {
         }
     }
 
-    /// Whether the session is valid and the key may read the flow, by the keys and the time of now.
-    fn has_access(&self) -> bool {
-        let now = self.ui.clock.now();
-        let viewer = self.ui.authenticator.viewer(&self.cookie, now);
-        viewer.is_some_and(|viewer| viewer.sees(&self.execution.flow))
-    }
-
     /// Returns the event with what has changed since the last one, if anything.
     async fn update(&mut self) -> Result<Option<Event>, PageError> {
         let store = &*self.ui.store;
         let (flow, name) = (self.execution.flow.clone(), self.execution.name.clone());
-        let permit = self.ui.read(&self.client).await?;
-        let described = store.describe_execution(&flow, &name).await?;
+        let described = {
+            let _permit = self.ui.read(&self.client).await?;
+            store.describe_execution(&flow, &name).await?
+        };
         let refused = |refusal| PageError::from_refusal(&refusal, &flow, Some(&name));
         self.execution = described.map_err(refused)?;
-        let latest = HistoryQuery {
-            limit: EVENTS_MAX,
-            reverse: true,
-            types: self.here.get("type").map(|text| [text.to_owned()].into()),
-            step: self.here.get("step").map(str::to_owned),
-            from: None,
-        };
-        let page = store.get_execution_history(&flow, &name, &latest).await?;
-        let page = page.map_err(refused)?;
         self.ended = self.execution.status != Status::Running;
-        let last = page.last_event_id;
+        let here = &self.here;
+        let now = self.ui.clock.now();
+        let filter = EventFilter::of(here);
+        let digest = self.timeline.catch_up(&self.ui, &self.client).await?;
+        let last = digest.last_event_id();
         if last <= self.sent_event_id && !self.ended {
             return Ok(None);
         }
-        let events = page.events().filter_map(HistoryEvent::parse);
-        let events: Vec<_> = events
-            .filter(|event| event.event_id > self.sent_event_id)
-            .collect();
-        let now = self.ui.clock.now();
-        let here = &self.here;
-        let rows = rows(
-            store,
-            &ExecutionRef::from(&self.execution),
-            &events,
-            here,
-            None,
-        )
-        .await?;
-        drop(permit);
-        let timeline = self.timeline.catch_up(&self.ui, &self.client).await?;
-        let update = Update {
-            rows,
-            summary: Summary::new(&self.execution, &timeline, last, here, now),
-            timeline: TimelineView::new(&timeline, here, now, last),
+        let summary = Summary::new(&self.execution, &digest, here, now);
+        let timeline = TimelineView::new(&digest, here, now);
+        let suggestions = Suggestions::of(&digest.tally);
+        let matches = filter.as_ref().map(|filter| {
+            let matches = digest.matches(filter);
+            digest.describe(&matches)
+        });
+        drop(digest);
+        let search = Search {
+            filter: filter.as_ref(),
+            first: self.sent_event_id + 1,
             last,
+            newest_first: true,
         };
-        drop(timeline);
+        let found = search.run(&self.ui, &self.client, &self.execution).await?;
+        let rows = {
+            let _permit = self.ui.read(&self.client).await?;
+            rows(store, &self.execution, &found.events, here, None).await?
+        };
+        let update = Update {
+            summary,
+            timeline,
+            suggestions,
+            rows,
+            last,
+            matches,
+        };
         self.sent_event_id = last;
         let html = update.render().map_err(ApiError::internal)?;
         let name = if self.ended { "end" } else { "news" };

@@ -4,12 +4,14 @@ use askama::Template;
 
 use super::{
     outcome::{Outcome, class, outcome},
+    timelines::Digest,
     urls::{PageUrl, execution_path},
+    utc::UtcTime,
 };
 use crate::model::{Execution, Status, Timestamp};
-use crate::text::{count, counted, date_time, duration, multi_line, one_line, time_of_day};
+use crate::text::{count, counted, duration, multi_line, one_line};
 use crate::timeline::{
-    FAILURE_MAX_CHARS, FailureDetail, Kind, RootCause, Span, SpanState, Timeline,
+    FAILURE_MAX_CHARS, FailureDetail, HistoryEvent, Kind, RootCause, Span, SpanState, Timeline,
 };
 
 /// Open spans that are listed; the timeline shows the others.
@@ -19,13 +21,10 @@ const NOW_MAX: usize = 6;
 #[template(path = "summary.html", config = "src/ui/askama.toml")]
 pub(super) struct Summary {
     pub outcome: Outcome,
-    pub started: String,
-    pub started_at: Timestamp,
-    pub stopped: Option<String>,
+    pub started: UtcTime,
+    pub stopped: Option<UtcTime>,
     pub took: String,
     pub running: bool,
-    /// The server's time in milliseconds since 1970, from which the script counts durations on.
-    pub clock: i64,
     pub events: String,
     pub failure: Option<FailureCard>,
     pub now: Vec<NowRow>,
@@ -33,13 +32,17 @@ pub(super) struct Summary {
 }
 
 pub(super) struct FailureCard {
+    /// The CSS class of the outcome.
+    pub class: &'static str,
     pub word: &'static str,
     /// Labels of the spans around it, outermost first.
     pub path: Vec<String>,
+    /// The URL and the EventId of the last event, if it is none of the reasons'.
+    pub end: Option<(PageUrl, i64)>,
     /// The reason, then what the step itself says if that differs. The first one is empty if no event gives a reason.
     pub reasons: Vec<ReasonText>,
     pub took: String,
-    pub at: String,
+    pub at: Option<UtcTime>,
     pub attempts: u32,
 }
 
@@ -64,13 +67,8 @@ pub(super) struct NowRow {
 }
 
 impl Summary {
-    pub fn new(
-        execution: &Execution,
-        timeline: &Timeline,
-        last: i64,
-        here: &PageUrl,
-        now: Timestamp,
-    ) -> Self {
+    pub fn new(execution: &Execution, digest: &Digest, here: &PageUrl, now: Timestamp) -> Self {
+        let timeline = &digest.timeline;
         let end = execution.stopped_at.unwrap_or(now);
         let running = execution.status == Status::Running;
         let open = if running {
@@ -83,20 +81,19 @@ impl Summary {
         let here = here.without(&["event", "at", "type", "step"]);
         Summary {
             outcome: outcome(execution.status),
-            started: date_time(execution.started_at),
-            started_at: execution.started_at,
-            stopped: execution.stopped_at.map(date_time),
+            started: UtcTime(execution.started_at),
+            stopped: execution.stopped_at.map(UtcTime),
             took: if timeline.root().state.is_open() {
                 since(execution.started_at, end)
             } else {
                 took(timeline.root(), now)
             },
             running,
-            clock: now.millis(),
-            events: counted(last.unsigned_abs(), "event"),
-            failure: timeline
-                .root_cause()
-                .map(|failure| card(&failure, execution, &here, now)),
+            events: counted(digest.last_event_id().unsigned_abs(), "event"),
+            failure: match timeline.root_cause() {
+                Some(failure) => Some(card(&failure, execution, digest, &here, now)),
+                None => end_card(execution, digest.last.as_ref(), &here),
+            },
             more_now: match more_now {
                 0 => String::new(),
                 more => count(more),
@@ -119,29 +116,70 @@ fn took(span: &Span, now: Timestamp) -> String {
     duration(span.millis(now))
 }
 
+fn reason(
+    execution: &Execution,
+    event_id: i64,
+    detail: Option<&FailureDetail>,
+    here: &PageUrl,
+) -> ReasonText {
+    let text =
+        |text: Option<&String>| multi_line(text.map_or("", String::as_str), FAILURE_MAX_CHARS);
+    let event_id = event_id.max(1);
+    let base = execution_path(&execution.flow, &execution.name);
+    ReasonText {
+        error: text(detail.map(|detail| &detail.error)),
+        cause: text(detail.map(|detail| &detail.cause)),
+        event: here.with("event", event_id),
+        event_id,
+        raw: format!("{base}/events/{event_id}/detail"),
+    }
+}
+
+/// Returns the card of an execution that was stopped, or that failed after the events that the timeline has.
+fn end_card(
+    execution: &Execution,
+    last: Option<&HistoryEvent>,
+    here: &PageUrl,
+) -> Option<FailureCard> {
+    let last = last?;
+    let end = execution.stopped_at?;
+    if execution.status == Status::Succeeded {
+        return None;
+    }
+    let outcome = outcome(execution.status);
+    Some(FailureCard {
+        class: outcome.class,
+        word: outcome.word,
+        path: Vec::new(),
+        end: None,
+        reasons: vec![reason(
+            execution,
+            last.event_id,
+            Some(&last.failure_detail()),
+            here,
+        )],
+        took: since(execution.started_at, end),
+        at: last.time.map(UtcTime),
+        attempts: 0,
+    })
+}
+
 fn card(
     failure: &RootCause<'_>,
     execution: &Execution,
+    digest: &Digest,
     here: &PageUrl,
     now: Timestamp,
 ) -> FailureCard {
     let span = failure.span;
-    let base = execution_path(&execution.flow, &execution.name);
-    let reason = |event_id: i64, detail: Option<&FailureDetail>| {
-        let text =
-            |text: Option<&String>| multi_line(text.map_or("", String::as_str), FAILURE_MAX_CHARS);
-        let event_id = event_id.max(1);
-        ReasonText {
-            error: text(detail.map(|detail| &detail.error)),
-            cause: text(detail.map(|detail| &detail.cause)),
-            event: here.with("event", event_id),
-            event_id,
-            raw: format!("{base}/events/{event_id}/detail"),
-        }
-    };
-    let first = reason(failure.event_id(), failure.detail);
-    let also = failure.also.map(|also| reason(also.event_id, Some(also)));
+    let first = reason(execution, failure.event_id(), failure.detail, here);
+    let also = failure.also;
+    let also = also.map(|also| reason(execution, also.event_id, Some(also), here));
+    let reasons: Vec<_> = std::iter::once(first).chain(also).collect();
+    let end = digest.last_event_id();
+    let is_linked = reasons.iter().any(|reason| reason.event_id == end);
     FailureCard {
+        class: "failed",
         word: match span.state {
             SpanState::TimedOut => "Timed out",
             SpanState::Failed => "Failed",
@@ -152,9 +190,10 @@ fn card(
             .iter()
             .map(|label| one_line(label, 120))
             .collect(),
-        reasons: std::iter::once(first).chain(also).collect(),
+        end: (!is_linked).then(|| (here.with("event", end), end)),
+        reasons,
         took: took(span, now),
-        at: span.end.map(time_of_day).unwrap_or_default(),
+        at: span.end.map(UtcTime),
         attempts: span.attempts,
     }
 }
@@ -182,5 +221,66 @@ fn now_row(span: &Span, timeline: &Timeline, here: &PageUrl, now: Timestamp) -> 
         took: self::since(since, now),
         event: here.with("event", span.last_event_id.max(1)),
         event_id: span.last_event_id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::Name, ui::filter::Tally};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000).unwrap()
+    }
+
+    /// The summary of an execution whose timeline has only its first event, and whose last event is this one.
+    fn summary(status: Status, detail: &str) -> Summary {
+        let event = |id: i64, event_type: &str| {
+            let event = serde_json::json!({
+                "Type": event_type, "EventId": id, "EventDetail": detail, "Time": at(id),
+            });
+            HistoryEvent::parse(&event.to_string()).unwrap()
+        };
+        let mut timeline = Timeline::new(10);
+        timeline.push(&event(1, "ExecutionStarted"));
+        let digest = Digest {
+            timeline,
+            tally: Tally::default(),
+            last: Some(event(900_000, &format!("Execution{}", status.as_str()))),
+        };
+        let execution = Execution {
+            flow: Name::parse("f").unwrap(),
+            name: Name::parse("e").unwrap(),
+            status,
+            input: "{}".to_owned(),
+            output: None,
+            definition: String::new(),
+            environment: None,
+            started_at: at(1),
+            stopped_at: (status != Status::Running).then(|| at(61)),
+        };
+        Summary::new(&execution, &digest, &PageUrl::new("/"), at(62))
+    }
+
+    #[test]
+    fn end_beyond_the_timeline_is_the_failure() {
+        let detail = r#"{"error":"Late","cause":"60 s"}"#;
+        for (status, word) in [
+            (Status::Failed, "Failed"),
+            (Status::TimedOut, "Timed out"),
+            (Status::Stopped, "Stopped"),
+        ] {
+            let card = summary(status, detail).failure.unwrap();
+            assert_eq!((card.word, card.took.as_str()), (word, "1 min 00 s"));
+            let reason = &card.reasons[0];
+            assert_eq!(
+                (reason.error.as_str(), reason.cause.as_str()),
+                ("Late", "60 s")
+            );
+            assert_eq!(reason.event.to_string(), "/?event=900000");
+        }
+        for status in [Status::Succeeded, Status::Running] {
+            assert!(summary(status, detail).failure.is_none());
+        }
     }
 }

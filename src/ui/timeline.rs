@@ -5,20 +5,13 @@ use std::collections::HashSet;
 
 use askama::Template;
 
-use super::{outcome::class, urls::PageUrl};
+use super::{outcome::class, timelines::Digest, urls::PageUrl};
 use crate::model::Timestamp;
-use crate::text::{CAUGHT, count, duration, glyph, one_line, tick, tick_step, time_of_day};
+use crate::text::{CAUGHT, count, duration, glyph, one_line, period, tick, tick_step};
 use crate::timeline::{
     Band, Phase, RowItem, Segment, Span, Timeline, TimelineRow, UnknownEvent, Visits,
 };
 
-/// Spans drawn one by one; siblings beyond them are folded into bands.
-const SPANS_MAX: usize = 250;
-/// Spans that an unfolded band shows, and the budget for spans inside them.
-const UNFOLDED_MAX: usize = 100;
-const UNFOLDED_ROOM: usize = 3 * UNFOLDED_MAX;
-/// Events that are read, in about half a second; the page says so if there are more.
-pub(super) const DRAWN_MAX: i64 = 500_000;
 /// Rows from which on an overview is shown above the timeline.
 const OVERVIEW_FROM: usize = 24;
 /// Ticks of the ruler after its first.
@@ -70,6 +63,8 @@ pub(super) struct DrawnRow {
     pub bars: Vec<Bar>,
     pub marks: Vec<Bar>,
     pub took: String,
+    /// When an open span began, in milliseconds since 1970: its duration grows.
+    pub since: Option<i64>,
     pub longest: bool,
     pub note: String,
     /// Whether the link unfolds a band.
@@ -92,24 +87,9 @@ pub(super) struct Tick {
     pub anchor: &'static str,
 }
 
-/// Returns the unfolded band: the span that it is in and the EventId from which on its spans are drawn.
-pub(super) fn unfolded(url: &PageUrl) -> Option<(i64, i64)> {
-    let (parent, from) = url.get("open")?.split_once('.')?;
-    Some((parent.parse().ok()?, from.parse().ok()?))
-}
-
-/// Returns an empty timeline with the band unfolded that the URL names.
-pub(super) fn empty(url: &PageUrl) -> Timeline {
-    match unfolded(url) {
-        Some((parent, from)) => {
-            Timeline::new(SPANS_MAX + UNFOLDED_ROOM).unfolding(parent, from, UNFOLDED_MAX)
-        }
-        None => Timeline::new(SPANS_MAX),
-    }
-}
-
 impl TimelineView {
-    pub fn new(timeline: &Timeline, here: &PageUrl, now: Timestamp, last: i64) -> Self {
+    pub fn new(digest: &Digest, here: &PageUrl, now: Timestamp) -> Self {
+        let timeline = &digest.timeline;
         let root = timeline.root();
         let (begin, end) = timeline.extent().unwrap_or((root.begin, root.begin));
         let end = if root.state.is_open() {
@@ -159,7 +139,7 @@ impl TimelineView {
             ),
             fold: here.get("open").map(|_| here.without(&["open"])),
             counted: (counted > 0).then(|| count(counted)),
-            cut: (last > DRAWN_MAX).then(|| count(DRAWN_MAX)),
+            cut: digest.cut().map(count),
             rows: drawn,
             height,
         }
@@ -230,6 +210,7 @@ impl Painter<'_> {
                 bars: Vec::new(),
                 marks: Vec::new(),
                 took: String::new(),
+                since: None,
                 longest: false,
                 note: String::new(),
                 folded: false,
@@ -242,11 +223,10 @@ impl Painter<'_> {
     fn group(&self, y: usize, depth: usize, span: &Span, visits: Visits) -> DrawnRow {
         let label = one_line(&span.label(), LABEL_MAX_CHARS);
         let title = format!(
-            "{label} · {} open now · {} failed\ntoo many are open at once to draw each\n{} – {} UTC · events {} to {}",
+            "{label} · {} open now · {} failed\ntoo many are open at once to draw each\n{} · events {} to {}",
             count(visits.open),
             count(visits.failed),
-            time_of_day(span.begin),
-            span.end.map_or("now".to_owned(), time_of_day),
+            period(span.begin, span.end),
             span.first_event_id,
             span.last_event_id,
         );
@@ -271,6 +251,7 @@ impl Painter<'_> {
             label,
             marks: Vec::new(),
             took: duration(span.millis(self.now)),
+            since: span.state.is_open().then(|| span.begin.millis()),
             longest: false,
             note: match visits.failed {
                 0 => String::new(),
@@ -304,6 +285,7 @@ impl Painter<'_> {
                 .map(|mark| self.unknown_event(mark))
                 .collect(),
             took: duration(span.millis(self.now)),
+            since: span.state.is_open().then(|| span.begin.millis()),
             longest: self.longest.contains(&span.id),
             note: notes.join(" "),
             folded: false,
@@ -313,7 +295,6 @@ impl Painter<'_> {
     }
 
     fn title(&self, span: &Span, label: &str, caught: bool) -> String {
-        let end = span.end.map_or("now".to_owned(), time_of_day);
         let attempts = match span.attempts {
             0 | 1 => String::new(),
             many => format!(" · {many} attempts"),
@@ -323,11 +304,11 @@ impl Painter<'_> {
             format!("\n{}", one_line(fault.trim(), FAULT_MAX_CHARS))
         });
         format!(
-            "{label} · {}{} · {}{attempts}\n{} – {end} UTC · event {}{}",
+            "{label} · {}{} · {}{attempts}\n{} · event {}{}",
             span.state.as_str(),
             if caught { ", but caught" } else { "" },
             duration(span.millis(self.now)),
-            time_of_day(span.begin),
+            period(span.begin, span.end),
             span.first_event_id,
             fault.unwrap_or_default(),
         )
@@ -351,10 +332,10 @@ impl Painter<'_> {
 
     fn unknown_event(&self, mark: &UnknownEvent) -> Bar {
         let title = format!(
-            "{} · event {}\n{} UTC",
+            "{} · event {}\n{}",
             one_line(&mark.event_type, LABEL_MAX_CHARS),
             mark.event_id,
-            time_of_day(mark.time)
+            period(mark.time, Some(mark.time))
         );
         self.scale.bar(mark.time, mark.time, "mark", title)
     }
@@ -373,9 +354,8 @@ impl Painter<'_> {
             (attempt, of) => format!(" · attempt {attempt} of {of}"),
         };
         let title = format!(
-            "{label} · {word} · {took}{attempt}\n{} – {} UTC",
-            time_of_day(piece.begin),
-            time_of_day(until),
+            "{label} · {word} · {took}{attempt}\n{}",
+            period(piece.begin, piece.end.map(|_| until)),
         );
         self.scale.bar(piece.begin, until, class, title)
     }
@@ -391,11 +371,10 @@ impl Painter<'_> {
         );
         let label = one_line(&band.label(), LABEL_MAX_CHARS);
         let title = format!(
-            "{label} · {} in all{failed}\nhalf within {p50}, 99 % within {p99}, longest {}\n{} – {} UTC · events {} to {}",
+            "{label} · {} in all{failed}\nhalf within {p50}, 99 % within {p99}, longest {}\n{} · events {} to {}",
             count(band.count),
             duration(band.durations.max()),
-            time_of_day(band.begin),
-            time_of_day(band.end),
+            period(band.begin, Some(band.end)),
             band.first_event_id,
             band.last_event_id,
         );
@@ -419,6 +398,7 @@ impl Painter<'_> {
             title,
             marks: Vec::new(),
             took: format!("p50 {p50}"),
+            since: None,
             longest: false,
             note: match band.failed {
                 0 => String::new(),

@@ -1,6 +1,6 @@
-//! Timelines in memory: one for all pages and followers that show the same execution with the same band unfolded.
-//! It is built once, grows while a page follows the execution, and is dropped with the last user. Nothing is cached
-//! beyond that.
+//! Timelines in memory: one for all pages and followers that show the same execution with the same band unfolded,
+//! with a tally of the events that it is made of. It is built once, grows while a page follows the execution, and is
+//! dropped with the last user. Nothing is cached beyond that.
 
 use std::{
     collections::HashMap,
@@ -12,17 +12,25 @@ use tokio::sync::MutexGuard;
 use super::{
     Ui,
     error_page::PageError,
-    timeline::{DRAWN_MAX, empty, unfolded},
+    filter::{EventFilter, Matches, Tally},
     urls::PageUrl,
 };
 use crate::{
     limits::ClientId,
     model::{Execution, Name, Timestamp},
-    store::{HISTORY_LIMIT_MAX, HistoryQuery},
+    store::{HISTORY_LIMIT_MAX, HistoryPage, HistoryQuery},
+    text::count,
     timeline::{HistoryEvent, Timeline},
     wire::error::ApiError,
 };
 
+/// Spans drawn one by one; siblings beyond them are folded into bands.
+const SPANS_MAX: usize = 250;
+/// Spans that an unfolded band shows, and the budget for spans inside them.
+const UNFOLDED_MAX: usize = 100;
+const UNFOLDED_ROOM: usize = 3 * UNFOLDED_MAX;
+/// Events that are read, in about half a second; the page says so if there are more.
+const DRAWN_MAX: i64 = 500_000;
 /// An execution and the band that is unfolded. The start tells an execution from an earlier one of its name.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
@@ -40,7 +48,51 @@ pub(super) struct Timelines(Mutex<HashMap<Key, Weak<SharedTimeline>>>);
 pub(super) struct SharedTimeline {
     flow: Name,
     execution: Name,
-    timeline: tokio::sync::Mutex<Timeline>,
+    digest: tokio::sync::Mutex<Digest>,
+}
+
+/// What pages keep of a history that they have read.
+pub(super) struct Digest {
+    pub timeline: Timeline,
+    pub tally: Tally,
+    /// The last event of the history, also where the timeline is cut before it.
+    pub last: Option<HistoryEvent>,
+}
+
+impl Digest {
+    /// Returns the last EventId of the history.
+    pub fn last_event_id(&self) -> i64 {
+        self.last.as_ref().map_or(0, |event| event.event_id)
+    }
+
+    /// Returns how many events the timeline and the tally have if the history is longer.
+    pub fn cut(&self) -> Option<i64> {
+        let read = self.timeline.last_event_id();
+        (read < self.last_event_id()).then_some(read)
+    }
+
+    /// Returns the events that match a filter. Any event after those that were read may match too.
+    pub fn matches(&self, filter: &EventFilter) -> Matches {
+        let matches = self.tally.matches(filter);
+        match self.cut() {
+            None => matches,
+            Some(read) => Matches {
+                first: matches.first.min(read + 1),
+                last: self.last_event_id(),
+                ..matches
+            },
+        }
+    }
+
+    /// Returns how many events match, and of how many: `12 of 12,005`.
+    pub fn describe(&self, matches: &Matches) -> String {
+        let at_least = if matches.exact { "" } else { "at least " };
+        let of = match self.cut() {
+            None => count(self.last_event_id()),
+            Some(read) => format!("the first {}", count(read)),
+        };
+        format!("{at_least}{} of {of}", count(matches.count))
+    }
 }
 
 impl Timelines {
@@ -61,7 +113,11 @@ impl Timelines {
         let shared = Arc::new(SharedTimeline {
             flow: key.flow.clone(),
             execution: key.execution.clone(),
-            timeline: tokio::sync::Mutex::new(empty(url)),
+            digest: tokio::sync::Mutex::new(Digest {
+                timeline: empty(url),
+                tally: Tally::default(),
+                last: None,
+            }),
         });
         timelines.insert(key, Arc::downgrade(&shared));
         shared
@@ -78,7 +134,7 @@ impl Timelines {
 }
 
 impl SharedTimeline {
-    /// Reads the events since the last call, in pages with an `await` between them, and returns the timeline.
+    /// Reads the events since the last call, in pages with an `await` between them, and returns what is kept of them.
     ///
     /// A history of more than one page is a scan, of which few run at the same time. A request that is
     /// cancelled stops here; the next one goes on where it stopped.
@@ -86,30 +142,60 @@ impl SharedTimeline {
         &self,
         ui: &Ui,
         client: &ClientId,
-    ) -> Result<MutexGuard<'_, Timeline>, PageError> {
-        let (flow, execution) = (&self.flow, &self.execution);
-        let mut timeline = self.timeline.lock().await;
+    ) -> Result<MutexGuard<'_, Digest>, PageError> {
+        let mut digest = self.digest.lock().await;
         let mut scan = None;
-        let mut from = timeline.last_event_id() + 1;
+        let mut from = digest.timeline.last_event_id() + 1;
         while from <= DRAWN_MAX {
-            let query = HistoryQuery::range(from, HISTORY_LIMIT_MAX);
-            let page = ui
-                .store
-                .get_execution_history(flow, execution, &query)
+            let page = self
+                .read(ui, &HistoryQuery::range(from, HISTORY_LIMIT_MAX))
                 .await?;
-            let page =
-                page.map_err(|refusal| PageError::from_refusal(&refusal, flow, Some(execution)))?;
             for event in page.events().filter_map(HistoryEvent::parse) {
-                timeline.push(&event);
+                digest.timeline.push(&event);
+                digest.tally.push(&event);
+                digest.last = Some(event);
             }
-            let Some(next) = page.next else { break };
+            let Some(next) = page.next else {
+                return Ok(digest);
+            };
             from = next;
             if scan.is_none() {
                 let permit = ui.limits.scans.acquire(client).await;
                 scan = Some(permit.ok_or_else(ApiError::throttled)?);
             }
         }
-        Ok(timeline)
+        let newest = HistoryQuery {
+            limit: 1,
+            reverse: true,
+            ..HistoryQuery::default()
+        };
+        digest.last = HistoryEvent::parse(&self.read(ui, &newest).await?.json);
+        Ok(digest)
+    }
+
+    async fn read(&self, ui: &Ui, query: &HistoryQuery) -> Result<HistoryPage, PageError> {
+        let (flow, execution) = (&self.flow, &self.execution);
+        let page = ui
+            .store
+            .get_execution_history(flow, execution, query)
+            .await?;
+        page.map_err(|refusal| PageError::from_refusal(&refusal, flow, Some(execution)))
+    }
+}
+
+/// Returns the unfolded band: the span that it is in and the EventId from which on its spans are drawn.
+fn unfolded(url: &PageUrl) -> Option<(i64, i64)> {
+    let (parent, from) = url.get("open")?.split_once('.')?;
+    Some((parent.parse().ok()?, from.parse().ok()?))
+}
+
+/// Returns an empty timeline with the band unfolded that the URL names.
+fn empty(url: &PageUrl) -> Timeline {
+    match unfolded(url) {
+        Some((parent, from)) => {
+            Timeline::new(SPANS_MAX + UNFOLDED_ROOM).unfolding(parent, from, UNFOLDED_MAX)
+        }
+        None => Timeline::new(SPANS_MAX),
     }
 }
 
@@ -130,6 +216,41 @@ mod tests {
             started_at: Timestamp::from_millis(started_at).unwrap(),
             stopped_at: None,
         }
+    }
+
+    #[test]
+    fn matches_of_a_cut_history_may_follow_in_the_rest() {
+        let event = |id: i64| {
+            let event =
+                serde_json::json!({"Type": "StepEntered", "EventId": id, "StepName": "pay"});
+            HistoryEvent::parse(&event.to_string()).unwrap()
+        };
+        let url = PageUrl::new("/ui/").with("step", "PAY");
+        let mut digest = Digest {
+            timeline: empty(&url),
+            tally: Tally::default(),
+            last: None,
+        };
+        for id in 1..=1200 {
+            digest.timeline.push(&event(id));
+            digest.tally.push(&event(id));
+            digest.last = Some(event(id));
+        }
+        let found = |digest: &Digest, step| {
+            let filter = EventFilter::of(&url.with("step", step)).unwrap();
+            let matches = digest.matches(&filter);
+            (digest.describe(&matches), matches.first, matches.last)
+        };
+        assert_eq!(digest.cut(), None);
+        assert_eq!(
+            found(&digest, "pay"),
+            ("1,200 of 1,200".to_owned(), 1, 1200)
+        );
+        digest.last = Some(event(5000));
+        assert_eq!(digest.cut(), Some(1200));
+        let of = "the first 1,200";
+        assert_eq!(found(&digest, "pay"), (format!("1,200 of {of}"), 1, 5000));
+        assert_eq!(found(&digest, "x"), (format!("0 of {of}"), 1201, 5000));
     }
 
     #[test]

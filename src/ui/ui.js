@@ -51,6 +51,66 @@ function themeSwitch() {
   find("#who").prepend(button);
 }
 
+// --- times -----------------------------------------------------------------------------------------------
+
+// Pages have times in UTC; the switch shows them in the time zone of the browser, and is remembered.
+function isLocal() {
+  try { return localStorage.getItem("zone") === "local"; } catch { return false; }
+}
+
+function zoneName(date) {
+  const minutes = -date.getTimezoneOffset();
+  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+  return `UTC${minutes < 0 ? "−" : "+"}${hours}${rest ? `:${String(rest).padStart(2, "0")}` : ""}`;
+}
+
+// Rewrites the times of a text such as "2026-11-22 12:00:00 – 12:00:05.402 UTC". A time without a date is of the day
+// before it in the text; `day` is that of the first.
+function localText(text, day) {
+  let [shown, date] = ["", new Date(day ?? Date.now())];
+  const two = (number) => String(number).padStart(2, "0");
+  text = text.replace(/(?:(\d{4}-\d\d-\d\d) )?\b(\d\d:\d\d:\d\d)(\.\d+)?/g, (all, own, time, fraction = "") => {
+    day = own ?? day;
+    if (!day) return all;
+    date = new Date(`${day}T${time}Z`);
+    const local = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+    const showsDay = own ? shown !== local : shown && shown !== local;
+    shown = local;
+    const clock = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":");
+    return `${showsDay ? `${local} ` : ""}${clock}${fraction}`;
+  });
+  return text.replace(/\bUTC\b/, zoneName(date));
+}
+
+function showTimes() {
+  const local = isLocal();
+  const show = (element, name, text, set) => {
+    element.dataset[name] ??= text;
+    const utc = element.dataset[name];
+    set(local ? localText(utc, element.getAttribute("datetime")?.slice(0, 10)) : utc);
+  };
+  for (const element of all(".utc")) show(element, "utc", element.textContent, (text) => { element.textContent = text; });
+  for (const element of all("[title*=' UTC']")) show(element, "utcTitle", element.title, (text) => { element.title = text; });
+  for (const element of all("[data-utc-title]")) show(element, "utcTitle", element.title, (text) => { element.title = text; });
+  for (const element of all(".scatter title")) show(element, "utc", element.textContent, (text) => { element.textContent = text; });
+}
+
+function zoneSwitch() {
+  const button = make("button", { class: "quiet", type: "button", id: "zone" });
+  const show = () => {
+    button.textContent = isLocal() ? zoneName(new Date()) : "UTC";
+    button.title = isLocal() ? "Times are local. Show them in UTC" : "Times are in UTC. Show them in local time";
+    button.setAttribute("aria-label", button.title);
+    showTimes();
+  };
+  button.addEventListener("click", () => {
+    try { localStorage.setItem("zone", isLocal() ? "utc" : "local"); } catch { /* without storage there is only UTC */ }
+    show();
+  });
+  find("#who").prepend(button);
+  show();
+}
+
 // --- parts of pages --------------------------------------------------------------------------------------
 
 // Filters a list on the server while the reader types (debounced).
@@ -82,8 +142,14 @@ async function loadPart(part, address, push = true) {
   at.hash = "";
   if (push) history.pushState(null, "", at);
   if (part === "timeline") drawZoom();
-  showCopyButtons();
+  arrived();
   pending = [];
+}
+
+// Prepares what has come from the server: the copy buttons and the times.
+function arrived() {
+  showCopyButtons();
+  showTimes();
 }
 
 // --- events ----------------------------------------------------------------------------------------------
@@ -112,13 +178,13 @@ function fold(row) {
 async function unfold(row) {
   const toggle = find(".toggle", row);
   toggle.setAttribute("aria-expanded", "true");
-  const cell = make("td", { colspan: "6" });
+  const cell = make("td", { colspan: "7" });
   const below = make("tr", { class: "unfolded", "data-of": row.dataset.id }, cell);
   row.after(below);
   rememberEvent(row.dataset.id);
   try {
     cell.append(parsed(await get(`${location.pathname}/events/${row.dataset.id}`)));
-    showCopyButtons();
+    arrived();
   } catch (fault) {
     cell.textContent = `It could not be read: ${fault.message}`;
   }
@@ -145,9 +211,13 @@ async function showEvent(id, from = null) {
 
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-async function copy(button) {
+async function copied(button) {
   const bytes = await (await fetch(button.dataset.copy)).arrayBuffer();
-  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+}
+
+async function copy(button) {
+  const text = await copied(button);
   try {
     await navigator.clipboard.writeText(text);
   } catch { // without HTTPS there is no clipboard but this one
@@ -168,6 +238,9 @@ document.addEventListener("click", (event) => {
   if (!target) return;
   if (target.matches(".copy")) return void copy(target);
   if (target.matches(".fresh button")) return void showPending();
+  if (target.dataset.zoom === "0") return zoomTo(0, 1);
+  if (target.dataset.zoom) return zoomBy(Number(target.dataset.zoom));
+  if ("keys" in target.dataset) return help();
   const row = target.closest("#events tr.event");
   if (row && (target === row || target.matches(".toggle"))) {
     if (String(getSelection())) return; // the reader selects text
@@ -323,7 +396,8 @@ function showTip(anchor, text) {
   if (!label) return;
   label.parentElement.classList.add("on");
   find(`#timeline g.row[data-row="${anchor.dataset.row}"]`)?.classList.add("on");
-  tip.textContent = text || label.dataset.title;
+  const title = text || label.dataset.title;
+  tip.textContent = isLocal() ? localText(title) : title;
   const box = label.getBoundingClientRect();
   const below = box.bottom + tip.offsetHeight + 8 < innerHeight;
   tip.style.left = `${Math.max(8, Math.min(box.left + 24, innerWidth - tip.offsetWidth - 8))}px`;
@@ -346,7 +420,7 @@ addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 
 const KEYS = [
   ["↑ ↓", "previous or next row"], ["Enter", "open"], ["Esc", "close; back to the timeline"],
-  ["f", "next failure"], ["/", "filter"], ["+ − 0", "zoom in, out, reset"], ["← →", "move when zoomed"],
+  ["f", "next failure"], ["/", "filter"], ["+ − 0", "zoom in, out, reset; or drag over the bars"], ["← →", "move when zoomed"],
   ["?", "this list"],
 ];
 
@@ -436,6 +510,8 @@ function showPending() {
   pending = [];
   if (newest) all("tr.event", body).slice(PAGE).forEach((row) => row.remove());
   find(".fresh", section).hidden = true;
+  showTimes();
+  if (section.dataset.matches) return; // shown already
   const ids = all("tr.event", body).map((row) => Number(row.dataset.id).toLocaleString("en"));
   const total = Number(section.dataset.last).toLocaleString("en");
   find(".range", section).textContent = `${ids[0]} – ${ids.at(-1)} of ${total}`;
@@ -463,7 +539,14 @@ function takeNews(html) {
   const section = find("#events");
   const last = Number(section.dataset.last);
   const rows = all("#news tr.event", news).filter((row) => Number(row.dataset.id) > last);
-  section.dataset.last = find("#news", news).dataset.last;
+  const { last: latest, matches } = find("#news", news).dataset;
+  section.dataset.last = latest;
+  if (matches) {
+    section.dataset.matches = matches;
+    find(".range", section).textContent = matches;
+  }
+  for (const id of ["types", "steps"]) find(`#${id}`).replaceWith(find(`#${id}`, news));
+  showTimes();
   const glyph = find("#summary .big [aria-hidden]").textContent;
   document.title = document.title.replace(/^\S+/, glyph);
   if (!rows.length) return;
@@ -515,7 +598,7 @@ function follow(note) {
 
 // Counts running durations by the server's clock.
 function tick() {
-  const skew = Number(find("#summary").dataset.now) - Date.now();
+  const skew = Number(document.body.dataset.now) - Date.now();
   setInterval(() => {
     if (document.hidden) return;
     for (const element of all("[data-since]")) {
@@ -525,8 +608,10 @@ function tick() {
 }
 
 themeSwitch();
+zoneSwitch();
 document.body.append(tip);
 showCopyButtons();
 all("form[data-live-filter]").forEach(liveFilter);
 const note = find("#live");
-if (note) { follow(note); tick(); }
+if (note) follow(note);
+tick();

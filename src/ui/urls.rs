@@ -108,6 +108,11 @@ pub(super) fn execution_path(flow: &Name, execution: &Name) -> String {
     format!("/ui/flows/{flow}/executions/{execution}")
 }
 
+/// Returns the path of a part of an execution's page, such as `live` or `stop`.
+pub(super) fn execution_part(flow: &Name, execution: &Name, part: &str) -> String {
+    format!("{}/{part}", execution_path(flow, execution))
+}
+
 /// Parses a name from a path or a parameter; `what` begins the error message.
 pub(super) fn parse_name(what: &str, name: &str) -> Result<Name, PageError> {
     Name::parse(name).ok_or_else(|| ApiError::invalid(what, Name::RULE).into())

@@ -17,13 +17,13 @@ use crate::{
 /// Returns texts with a contrast below 4.5, and the page's width if it is wider than the window.
 const FAULTS: &str = include_str!("layout_faults.js");
 
-async fn check_looks(browser: &Browser, what: &str) {
+pub(super) async fn check_looks(browser: &Browser, what: &str) {
     let faults = browser.run(FAULTS).await;
     assert_eq!(faults, json!([]), "{what}");
 }
 
 /// A server with the failed history as execution `e` of flow `f`, and a browser that has signed in.
-async fn open_failed(window: Window) -> Option<(Server, Browser, String)> {
+pub(super) async fn open_failed(window: Window) -> Option<(Server, Browser, String)> {
     let browser = Browser::open(window).await?;
     let server = Server::with_execution().await;
     server.append(&failed_history()).await;
@@ -122,7 +122,10 @@ async fn demo_pages_work_in_both_themes() {
             .save_screenshot(&format!("live-{theme}.png"), None)
             .await;
         // New events do not move the rows while a detail is unfolded.
-        browser.click("#events tr.event .toggle").await;
+        // By script, because the rows move while the browser aims.
+        browser
+            .run("find('#events tr.event .toggle').click()")
+            .await;
         browser.wait("tr.unfolded .json").await;
         let first = browser
             .run("return find('#events tr.event').dataset.id")
@@ -134,10 +137,10 @@ async fn demo_pages_work_in_both_themes() {
                 .await,
             first
         );
-        browser.click(".fresh button").await;
-        browser
-            .wait_until("return find('.range').textContent.endsWith(` of ${Number(find('#events').dataset.last).toLocaleString('en')}`)")
-            .await;
+        // In one script, because more events may arrive after the click.
+        let shown = "find('.fresh button').click(); return find('.range').textContent\
+            .endsWith(` of ${Number(find('#events').dataset.last).toLocaleString('en')}`)";
+        assert_eq!(browser.run(shown).await, true);
         assert_ne!(
             browser
                 .run("return find('#events tr.event').dataset.id")

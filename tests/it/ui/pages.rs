@@ -197,18 +197,134 @@ async fn events_are_paged_in_both_orders_from_any_event_id() {
 }
 
 #[tokio::test]
-async fn events_are_filtered_by_type_and_step() {
+async fn events_are_filtered_by_parts_of_type_and_step_in_any_case() {
     let server = Server::with_execution().await;
     server.append(&turns(350)).await;
     let base = "/ui/flows/f/executions/e/events?order=oldest";
-    for (query, expected) in [
-        ("&step=a", (2..=200).step_by(2).collect::<Vec<i64>>()),
-        ("&type=StepExited&at=300", (301..=349).step_by(2).collect()),
-        ("&type=StepExited&step=a", vec![]),
-        ("&type=ExecutionStarted", vec![1]),
+    for (query, expected, counted) in [
+        (
+            "&step=A",
+            (2..=200).step_by(2).collect::<Vec<i64>>(),
+            "175 of 350",
+        ),
+        (
+            "&type=StepExited&at=300",
+            (301..=349).step_by(2).collect(),
+            "174 of 350",
+        ),
+        (
+            "&type=exit&at=300",
+            (301..=349).step_by(2).collect(),
+            "174 of 350",
+        ),
+        ("&type=StepExited&step=a", vec![], "0 of 350"),
+        ("&type=executionstarted", vec![1], "1 of 350"),
+        ("&step=%25", vec![], "0 of 350"),
     ] {
         let page = server.page(&format!("{base}{query}")).await;
         assert_eq!(ids(&page), expected, "{query}");
+        let counted = format!("<span class=\"range\">{counted}</span> match");
+        assert!(page.contains(&counted), "{query}: {page}");
+    }
+    let empty = server.page(&format!("{base}&step=none")).await;
+    assert!(empty.contains("No event matches.") && link(&empty, "next").is_none());
+    let (mut seen, mut next) = (Vec::new(), Some(format!("{base}&step=B")));
+    while let Some(address) = next {
+        let page = server.page(&address).await;
+        next = link(&page, "next").map(|next| next.replace("/e?", "/e/events?"));
+        let expected = if next.is_some() { 100 } else { 74 };
+        assert_eq!(ids(&page).len(), expected, "{address}");
+        seen.extend(ids(&page));
+    }
+    assert_eq!(seen, (3..350).step_by(2).collect::<Vec<i64>>());
+}
+
+#[tokio::test]
+async fn filter_searches_a_long_history_until_the_page_is_full() {
+    let server = Server::with_execution().await;
+    let mut events = turns(12_004);
+    for at in (1999..12_000).step_by(1000) {
+        events[at]["Type"] = json!("TaskFailed"); // events 2001, 3001, …
+    }
+    for batch in events.as_array().unwrap().chunks(1000) {
+        server.append(&json!(batch)).await;
+    }
+    server
+        .append(&json!([event(
+            12_005_000,
+            "ExecutionFailed",
+            "",
+            &json!({})
+        )]))
+        .await;
+    let base = "/ui/flows/f/executions/e";
+    let failed: Vec<i64> = (2001..12_005).step_by(1000).chain([12_005]).collect();
+    for (order, expected) in [
+        ("oldest", failed.clone()),
+        ("newest", failed.into_iter().rev().collect()),
+    ] {
+        let page = server
+            .page(&format!("{base}?type=failed&order={order}"))
+            .await;
+        assert_eq!(ids(&page), expected, "{order}");
+        assert!(page.contains(">12 of 12,005</span> match"));
+        assert!(link(&page, "next").is_none(), "all are on this page");
+        // The fatal event is linked, whatever the filter.
+        assert!(page.contains(&format!("{base}?order={order}&#38;event=12005#e12005")));
+    }
+}
+
+#[tokio::test]
+async fn filter_suggests_the_types_and_steps_that_occur() {
+    let server = Server::with_execution().await;
+    server.append(&failed_history()).await;
+    let page = server.page("/ui/flows/f/executions/e?step=none").await;
+    let options = |id: &str| -> Vec<String> {
+        let (_, list) = page.split_once(&format!("<datalist id=\"{id}\">")).unwrap();
+        let list = list.split_once("</datalist>").unwrap().0;
+        let options = list.split("value=\"").skip(1);
+        options
+            .map(|rest| rest.split('"').next().unwrap().to_owned())
+            .collect()
+    };
+    let types = options("types");
+    assert!(types.contains(&"Note".to_owned()), "a type of its own");
+    assert!(!types.contains(&"TaskTimedOut".to_owned()), "{types:?}");
+    let steps = ["charge-card", "prepare", "reserve-stock", "tell-customer"];
+    assert_eq!(options("steps"), steps);
+}
+
+#[tokio::test]
+async fn page_of_a_stopped_execution_says_why() {
+    let server = Server::with_execution().await;
+    for (execution, reason, expected) in [
+        (
+            "why",
+            Some(("Obsolete", "a newer order\ncame in")),
+            "<b>Obsolete</b> a newer order\ncame in",
+        ),
+        ("silent", None, "No reason was given."),
+    ] {
+        server.start_one("f", execution, "{}").await;
+        let entered = event(5, "StepEntered", "pay", &json!({}));
+        server.append_to("f", execution, &json!([entered])).await;
+        let mut stop = Call::new("StopExecution")
+            .form("FlowName", "f")
+            .form("ExecutionName", execution);
+        if let Some((error, cause)) = reason {
+            stop = stop.form("Error", error).form("Cause", cause);
+        }
+        server.ok(stop).await;
+        let page = server
+            .page(&format!("/ui/flows/f/executions/{execution}"))
+            .await;
+        let (_, card) = page
+            .split_once("<div class=\"card failure stopped\"")
+            .unwrap();
+        let card = card.split_once("</div>").unwrap().0;
+        assert!(card.contains("<strong>Stopped</strong>"), "{card}");
+        assert!(card.contains(expected), "{card}");
+        assert!(card.contains("event=3#e3"), "{card}");
     }
 }
 

@@ -115,7 +115,7 @@ async fn events_before_the_connection_are_sent_first() {
 #[tokio::test]
 async fn only_matching_events_are_sent() {
     let server = Server::with_execution().await;
-    let mut stream = Stream::open(&server, "?after=1&step=pay").await;
+    let mut stream = Stream::open(&server, "?after=1&step=PA&type=entered").await;
     let events = json!([
         event(5, "StepEntered", "pay", &json!({})),
         event(6, "StepEntered", "ship", &json!({}))
@@ -126,6 +126,14 @@ async fn only_matching_events_are_sent() {
         news.contains("id=\"e2\"") && !news.contains("id=\"e3\""),
         "{news}"
     );
+    assert!(news.contains("data-matches=\"1 of 3\""), "{news}");
+    // More events at once than a page has, of which only the first matches.
+    let mut events = vec![event(7, "StepEntered", "pay", &json!({}))];
+    events.resize(300, event(8, "StepEntered", "ship", &json!({})));
+    server.append(&json!(events)).await;
+    let news = stream.event("news").await;
+    assert!(news.contains("id=\"e4\""), "{news}");
+    assert!(news.contains("data-matches=\"2 of 303\""), "{news}");
 }
 
 #[tokio::test]
