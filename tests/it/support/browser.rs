@@ -43,6 +43,8 @@ pub struct Window {
     pub width: u32,
     pub height: u32,
     pub scripts: bool,
+    /// The time zone, as the variable TZ names it.
+    pub zone: &'static str,
 }
 
 impl Default for Window {
@@ -51,6 +53,7 @@ impl Default for Window {
             width: 1280,
             height: 900,
             scripts: true,
+            zone: "UTC",
         }
     }
 }
@@ -83,6 +86,7 @@ impl Browser {
         };
         let process = Command::new(chromedriver)
             .arg("--port=0")
+            .env("TZ", window.zone)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -3,10 +3,12 @@
 mod browser;
 pub mod hostile;
 mod pages;
+mod phone;
 mod responses;
 mod rights;
 mod sign_in;
 mod sse;
+mod times;
 
 use flowledger::auth::keys::Keys;
 use serde_json::{Value, json};
