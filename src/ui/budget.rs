@@ -15,6 +15,10 @@ use crate::{
     wire::error::ApiError,
 };
 
+/// An extension of a response whose stream takes permits for its chunks itself.
+#[derive(Clone)]
+pub(super) struct Charged;
+
 /// Returns the response with a permit for its body if that is large, or None if there is no memory.
 ///
 /// The page is dropped then (no hold-and-wait), and the client is throttled: making it again is expensive. A
@@ -31,6 +35,7 @@ pub(super) async fn charge(
             let bytes = body.collect().await.ok()?.to_bytes();
             budgeted(bytes, &limits.answers, &client)?.into()
         }
+        None if parts.extensions.get::<Charged>().is_some() => body,
         None => {
             let (limits, client) = (Arc::clone(limits), client.clone());
             Body::from_stream(body.into_data_stream().map(move |event| {

@@ -60,14 +60,17 @@ impl PageError {
         refused.then(|| PageError::new(status, "The request could not be read."))
     }
 
-    /// Returns the error of a read that the store refused.
+    /// Returns the error of a request that the store refused.
     pub fn from_refusal(refusal: &Refusal, flow: &Name, execution: Option<&Name>) -> Self {
         match (refusal, execution) {
             (Refusal::FlowNotExists, _) => ApiError::new(Code::FlowNotExists, &[flow]).into(),
             (Refusal::ExecutionNotExists, Some(execution)) => {
                 ApiError::new(Code::ExecutionNotExists, &[execution, flow]).into()
             }
-            _ => ApiError::internal(format!("a read was refused: {refusal:?}")).into(),
+            (Refusal::ExecutionAlreadyCompleted, Some(execution)) => {
+                ApiError::new(Code::ExecutionAlreadyCompleted, &[execution, flow]).into()
+            }
+            _ => ApiError::internal(format!("a request was refused: {refusal:?}")).into(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     extract::{Path, State},
+    http::{HeaderMap, header},
     response::Response,
 };
 
@@ -16,11 +17,15 @@ use super::{
     events::Events,
     filter::Tally,
     sign_in::SignedIn,
+    stop::STOP_ROLE,
     summary::Summary,
     timeline::TimelineView,
     urls::{PageUrl, execution_part, execution_path, parse_execution_name},
 };
-use crate::model::{Execution, Name, Status};
+use crate::model::{
+    Execution, Name, Status,
+    reason::{CAUSE_MAX_CHARS, ERROR_MAX_CHARS},
+};
 
 /// Step names that the filter suggests.
 const STEPS_MAX: usize = 200;
@@ -61,6 +66,12 @@ struct ExecutionPage {
     suggestions: Suggestions,
     /// The URL of its stream of updates, while it is running.
     live: Option<PageUrl>,
+    /// The URL of the form that stops it, if it is running and the key may.
+    stop: Option<PageUrl>,
+    /// The URL of its whole history.
+    history: PageUrl,
+    /// The server's URL as the browser knows it, for the terminal command.
+    endpoint: Option<String>,
 }
 
 /// Reads the execution that the path names.
@@ -84,6 +95,7 @@ pub(super) async fn page(
     signed_in: SignedIn,
     Path(place): Path<(String, String)>,
     url: PageUrl,
+    headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let execution = found(&ui, &signed_in, &place).await?;
     let (flow, name) = (&execution.flow, &execution.name);
@@ -93,6 +105,7 @@ pub(super) async fn page(
     let digest = shared.catch_up(&ui, client).await?;
     let now = ui.clock.now();
     let running = execution.status == Status::Running;
+    let part = |part| url.at(execution_part(flow, name, part));
     let live = || {
         let live = url.with_path(execution_part(flow, name, "live"));
         live.without(&["event", "at"]).with("after", events.last)
@@ -103,6 +116,9 @@ pub(super) async fn page(
         timeline: TimelineView::new(&digest, &url, now),
         suggestions: Suggestions::of(&digest.tally),
         live: running.then(live),
+        stop: (running && signed_in.viewer.is(STOP_ROLE)).then(|| part("stop")),
+        history: part("history.json"),
+        endpoint: endpoint(&headers, &url),
         events,
         input: Detail::of(&execution.input),
         output: execution.output.as_deref().map(Detail::of),
@@ -110,6 +126,16 @@ pub(super) async fn page(
         name: execution.name,
         definition: execution.definition,
     })
+}
+
+/// Returns the URL of this server, with its base path, by the `Host` header; None if a shell could read that as more than one word. Whether
+/// the browser came by HTTPS is known to the script only, which corrects the scheme.
+fn endpoint(headers: &HeaderMap, here: &PageUrl) -> Option<String> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']');
+    host.bytes()
+        .all(plain)
+        .then(|| format!("http://{host}{}", here.at("")))
 }
 
 /// `…/events`: only the table of events, for the script; the same query as the page.

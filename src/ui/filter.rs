@@ -1,6 +1,6 @@
 //! The filter of the table of events, and a tally that says beforehand how many events of a history match it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::urls::PageUrl;
 use crate::timeline::HistoryEvent;
@@ -127,7 +127,7 @@ impl Tally {
     pub fn steps(&self, max: usize) -> Vec<&str> {
         let names = self.pairs.values().flat_map(BTreeMap::keys);
         let names = names.map(String::as_str).filter(|name| !name.is_empty());
-        let names: std::collections::BTreeSet<_> = names.collect();
+        let names: BTreeSet<_> = names.collect();
         names.into_iter().take(max).collect()
     }
 }

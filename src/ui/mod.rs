@@ -1,4 +1,4 @@
-//! The pages under `/ui/`: read-only, made on the server, readable without JavaScript.
+//! The pages under `/ui/`: made on the server, readable without JavaScript. They write only to stop an execution.
 //!
 //! A request passes `middleware` (context, headers, error page, log line), the extractor `SignedIn` (the viewer, or
 //! a redirect to the sign-in page), then the handler of one page. The URL holds the whole state of a page, so a link
@@ -8,6 +8,7 @@ mod assets;
 mod budget;
 mod context;
 mod detail;
+mod download;
 mod error_page;
 mod events;
 mod execution;
@@ -22,6 +23,7 @@ mod search;
 mod sign_in;
 mod sign_in_limit;
 mod sse;
+mod stop;
 mod summary;
 mod timeline;
 mod timelines;
@@ -51,8 +53,10 @@ use crate::{
 };
 use error_page::PageError;
 
-/// Largest body of a form, in bytes; the only form has four fields.
+/// Largest body of the sign-in form, in bytes; it has four fields.
 const FORM_MAX_BYTES: usize = 16 * 1024;
+/// Largest body of the form that stops an execution, in bytes: a cause of 4,096 characters, percent-encoded.
+const STOP_FORM_MAX_BYTES: usize = 64 * 1024;
 
 /// What the pages need from the server.
 pub struct Ui {
@@ -111,6 +115,16 @@ pub fn router(ui: Ui) -> Router {
         .route(
             "/ui/flows/{flow}/executions/{execution}/timeline",
             get(execution::timeline),
+        )
+        .route(
+            "/ui/flows/{flow}/executions/{execution}/history.json",
+            get(download::history),
+        )
+        .route(
+            "/ui/flows/{flow}/executions/{execution}/stop",
+            get(stop::back)
+                .post(stop::stop)
+                .layer(DefaultBodyLimit::max(STOP_FORM_MAX_BYTES)),
         )
         .route(
             "/ui/flows/{flow}/executions/{execution}/live",

@@ -245,7 +245,7 @@ fn is_https(headers: &HeaderMap) -> bool {
 
 /// Refuses a form that was not sent from our own pages (CSRF). `SameSite` alone would accept forms from another
 /// port of the same host.
-fn check_origin(headers: &HeaderMap) -> Result<(), PageError> {
+pub(super) fn check_origin(headers: &HeaderMap) -> Result<(), PageError> {
     let site = headers
         .get("sec-fetch-site")
         .map(|site| site == "same-origin" || site == "none");

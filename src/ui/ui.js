@@ -212,6 +212,7 @@ async function showEvent(id, from = null) {
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 async function copied(button) {
+  if (button.dataset.copyText) return find(`#${button.dataset.copyText}`).textContent;
   const bytes = await (await fetch(button.dataset.copy)).arrayBuffer();
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }
@@ -233,6 +234,7 @@ async function copy(button) {
 }
 
 document.addEventListener("click", (event) => {
+  for (const menu of all(".menu[open]")) if (!menu.contains(event.target)) menu.open = false;
   if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
   const target = event.target.closest("a, button, tr.event, g.row");
   if (!target) return;
@@ -453,6 +455,11 @@ function nextFailure() {
 }
 
 function escape() {
+  const menu = find(".menu[open]");
+  if (menu) {
+    menu.open = false;
+    return find("summary", menu).focus();
+  }
   const open = find("#events tr.unfolded");
   if (open) {
     const row = rowOf(open.dataset.of);
@@ -576,6 +583,7 @@ function follow(note) {
       takeNews(event.data);
       over = true;
       source.close();
+      find(".menu.stop")?.remove();
       say("The execution has ended.", "over");
     });
     source.addEventListener("bye", () => { over = true; source.close(); say("The session has ended. Sign in again for live updates.", "lost"); });
@@ -615,3 +623,6 @@ all("form[data-live-filter]").forEach(liveFilter);
 const note = find("#live");
 if (note) follow(note);
 tick();
+// The server cannot know whether a proxy speaks HTTPS to the browser.
+const endpoint = find(".endpoint");
+if (endpoint) endpoint.textContent = endpoint.textContent.replace(/^http:/, location.protocol);

@@ -31,6 +31,11 @@ impl PageUrl {
         }
     }
 
+    /// Returns another path without a query.
+    pub fn at(&self, path: impl Into<String>) -> Self {
+        PageUrl::new(path)
+    }
+
     /// Returns the first value of a parameter that is not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.query

@@ -225,7 +225,7 @@ impl Answer {
         Answer::try_read(stream).await.unwrap()
     }
 
-    /// Reads one answer with a Content-Length.
+    /// Reads one answer with a Content-Length, or in chunks.
     ///
     /// # Errors
     /// The connection ended before the whole answer.
@@ -259,20 +259,22 @@ impl Answer {
                     .unwrap()
             })
             .collect();
-        let length = headers
-            .iter()
-            .find(|(name, _)| name == "content-length")
-            .expect("Content-Length")
-            .1
-            .parse()
-            .unwrap();
+        let length = headers.iter().find(|(name, _)| name == "content-length");
+        let length: Option<usize> = length.map(|(_, length)| length.parse().unwrap());
         let mut body = bytes[head_end + 4..].to_vec();
-        while body.len() < length {
+        let is_whole = |body: &[u8]| match length {
+            Some(length) => body.len() >= length,
+            None => body.ends_with(b"\r\n0\r\n\r\n"),
+        };
+        while !is_whole(&body) {
             if stream.read_buf(&mut body).await? == 0 {
                 return Err(io::Error::other("the connection ended within the body"));
             }
         }
-        assert_eq!(body.len(), length);
+        match length {
+            Some(length) => assert_eq!(body.len(), length),
+            None => body = unchunked(&body),
+        }
         let text = String::from_utf8(body).unwrap();
         Ok(Answer {
             status,
@@ -308,6 +310,23 @@ impl Answer {
 }
 
 /// Names that are invalid for flows and executions.
+/// Joins the chunks of a body.
+fn unchunked(mut chunked: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let line = chunked.windows(2).position(|window| window == b"\r\n");
+        let line = line.unwrap();
+        let size = std::str::from_utf8(&chunked[..line]).unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            return body;
+        }
+        let begin = line + 2;
+        body.extend_from_slice(&chunked[begin..begin + size]);
+        chunked = &chunked[begin + size + 2..];
+    }
+}
+
 pub fn invalid_names() -> Vec<String> {
     let mut names: Vec<String> = [
         "1a",

@@ -1,6 +1,7 @@
 //! The pages under `/ui/`, over real HTTP and, in `browser`, in a real browser.
 
 mod browser;
+mod download;
 pub mod hostile;
 mod pages;
 mod phone;
@@ -8,6 +9,7 @@ mod responses;
 mod rights;
 mod sign_in;
 mod sse;
+mod stop;
 mod times;
 
 use flowledger::auth::keys::Keys;
@@ -16,12 +18,13 @@ use serde_json::{Value, json};
 use crate::support::{Answer, Call, NOW, Server, call::encoded};
 
 /// All paths that need a session, for flow `f` and execution `e`.
-const PATHS: [&str; 8] = [
+const PATHS: [&str; 9] = [
     "/ui/",
     "/ui/flows/f",
     "/ui/flows/f/executions/e",
     "/ui/flows/f/executions/e/events",
     "/ui/flows/f/executions/e/timeline",
+    "/ui/flows/f/executions/e/history.json",
     "/ui/flows/f/executions/e/events/1",
     "/ui/flows/f/executions/e/events/1/detail",
     "/ui/flows/f/executions/e/live",

@@ -66,6 +66,10 @@ async fn pages_fit_a_phone_in_both_themes() {
             .run("for (const menu of all('details')) menu.open = true")
             .await;
         check_looks(&browser, &format!("{path}, all open")).await;
+        browser.run("scrollTo(0, 0)").await;
+        browser
+            .save_screenshot(&format!("phone-{name}-open.png"), None)
+            .await;
     }
     browser.close().await;
     server.stop().await;

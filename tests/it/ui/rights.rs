@@ -49,7 +49,7 @@ async fn key_sees_only_its_flows_and_not_whether_others_exist() {
             seen,
             "{flow}"
         );
-        for path in &PATHS[1..7] {
+        for path in &PATHS[1..8] {
             let path = path.replace("/f/", &format!("/{flow}/"));
             let path = path
                 .strip_suffix("/f")
