@@ -49,6 +49,7 @@ fn check(request: &Arrived, params: &mut Params<'_>, authenticator: &Authenticat
     let now = Timestamp::from_millis(NOW).unwrap();
     let request = Request {
         method: request.method().as_str(),
+        path: "/",
         headers: request.headers(),
         body: request.body(),
     };
@@ -83,7 +84,8 @@ impl Hashed {
         let names = acs3::Authorization::parse(authorization.to_str().unwrap()).unwrap();
         let names = names.signed_headers;
         let hash = hex(Sha256::digest(request.body()));
-        acs3::canonical_request(method, params.of_query(), headers, &names, &hash, &mut text);
+        let (root, query) = (acs3::ROOT, params.of_query());
+        acs3::canonical_request(method, root, query, headers, &names, &hash, &mut text);
         let canonical = Sha256::new().chain_update(&text.0);
         Hashed {
             plain: vec![request.body().clone(), text.0],

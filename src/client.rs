@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::{
     auth::keys::Key,
     clock::Clock,
+    config::base_path,
     wire::{
         VERSION,
         signature::{acs3, hex, sha256_hex},
@@ -52,6 +53,8 @@ const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlen
 pub struct Client {
     http: Http,
     endpoint: Uri,
+    /// The path of the endpoint, without a slash at its end.
+    base_path: String,
     key_id: String,
     key: Key,
     clock: Clock,
@@ -99,22 +102,33 @@ pub enum Retry {
 }
 
 impl Client {
-    /// Makes a client of `endpoint`, which is `http://HOST:PORT` or `https://HOST`. Connects at the first call.
+    /// Makes a client of `endpoint`, which is `http://HOST:PORT` or `https://HOST`, with the server's base path if it
+    /// has one. Connects at the first call.
     ///
     /// # Errors
     /// The endpoint has another form, or the system's certificates cannot be read.
     pub fn new(endpoint: &str, key_id: String, key: Key, clock: Clock) -> Result<Self, String> {
         let given = endpoint.trim_end_matches('/');
-        let fault =
-            || format!("'{endpoint}' is not an endpoint; use http://HOST:PORT or https://HOST");
+        let fault = || {
+            format!(
+                "'{endpoint}' is not an endpoint; use http://HOST:PORT or https://HOST, with the server's base path \
+                 if it has one, such as https://HOST/history"
+            )
+        };
+        // `Uri` would drop a fragment.
+        if given.contains('#') {
+            return Err(fault());
+        }
         let endpoint: Uri = given.parse().map_err(|_| fault())?;
-        let plain = endpoint.query().is_none() && matches!(endpoint.path(), "" | "/");
-        if !matches!(endpoint.scheme_str(), Some("http" | "https")) || !plain {
+        let base_path = base_path(endpoint.path()).map_err(|_| fault())?;
+        let is_http = matches!(endpoint.scheme_str(), Some("http" | "https"));
+        if !is_http || endpoint.query().is_some() {
             return Err(fault());
         }
         Ok(Client {
             http: Http::new(endpoint.scheme_str() == Some("https"))?,
             endpoint,
+            base_path,
             key_id,
             key,
             clock,
@@ -217,11 +231,10 @@ impl Client {
             "GET" => (params, Bytes::new()),
             _ => (&[][..], Bytes::from(encoded.clone())),
         };
-        let target = if query.is_empty() {
-            "/".to_owned()
-        } else {
-            format!("/?{encoded}")
-        };
+        let mut target = format!("{}/", self.base_path);
+        if !query.is_empty() {
+            target = format!("{target}?{encoded}");
+        }
         let fault = |e: http::Error| Error::Unreachable(format!("the request cannot be sent: {e}"));
         let mut parts = self.endpoint.clone().into_parts();
         parts.path_and_query = Some(
@@ -302,6 +315,7 @@ pub fn authorization(
     let mut canonical = Sha256::new();
     acs3::canonical_request(
         method,
+        acs3::ROOT,
         query.into_iter(),
         headers,
         &signed,

@@ -23,6 +23,17 @@ pub struct ServeArgs {
     )]
     listen: SocketAddr,
 
+    /// Path below which the API and the pages are served, such as /history, for a reverse proxy that passes it on
+    #[arg(
+        long,
+        env = "FLOWLEDGER_BASE_PATH",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "PATH",
+        value_parser = base_path
+    )]
+    base_path: String,
+
     /// Database; a missing SQLite file is created
     #[arg(
         long,
@@ -85,10 +96,37 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
     address.ok_or_else(|| format!("host '{host}' has no address"))
 }
 
+/// Paths of health checks. They are answered without the base path too, for load balancers and containers, which reach
+/// the port without the proxy.
+pub const HEALTH_PATHS: [&str; 2] = ["/healthz", "/readyz"];
+
+/// Parses a base path: segments that need no encoding in a URL or a cookie. Returns it without a slash at its end, so
+/// that it is empty for the root.
+///
+/// # Errors
+/// The text has another form, or is the path of a health check.
+pub fn base_path(text: &str) -> Result<String, String> {
+    let path = text.strip_suffix('/').unwrap_or(text);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+    let is_segment =
+        |segment: &str| !matches!(segment, "" | "." | "..") && segment.chars().all(plain);
+    let mut segments = path.split('/');
+    if segments.next() != Some("") || !segments.all(is_segment) {
+        return Err(
+            "use a path such as /history: it begins with a slash, and its parts have letters, digits and - . _ ~ only"
+                .to_owned(),
+        );
+    }
+    if HEALTH_PATHS.contains(&path) {
+        return Err("this is the path of a health check".to_owned());
+    }
+    Ok(path.to_owned())
+}
+
 /// Flags of the commands that call a server. A secret is never an argument: other users of the machine see those.
 #[derive(Args, Debug)]
 pub struct ConnectArgs {
-    /// Server to call: http://HOST:PORT or https://HOST
+    /// Server to call: http://HOST:PORT or https://HOST, with the server's base path if it has one
     #[arg(
         long,
         env = "FLOWLEDGER_ENDPOINT",
@@ -140,6 +178,8 @@ pub enum LogFormat {
 /// The configuration of `serve`.
 pub struct Config {
     pub listen: SocketAddr,
+    /// Empty, or begins with a slash and ends without one.
+    pub base_path: String,
     pub database_url: String,
     pub keys: KeySource,
     pub log_format: Option<LogFormat>,
@@ -206,6 +246,7 @@ impl TryFrom<ServeArgs> for Config {
         let generated = beside(&args.database_url, GENERATED_KEYS);
         Ok(Config {
             listen: args.listen,
+            base_path: args.base_path,
             database_url: args.database_url,
             keys: KeySource {
                 admin,

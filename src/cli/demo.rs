@@ -1,6 +1,6 @@
 //! The data of `serve --demo`: one flow with four executions, one of which grows while the server runs.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -352,8 +352,8 @@ fn name(text: &str) -> Name {
     Name::parse(text).expect("the demo's names are valid")
 }
 
-/// Returns what `serve --demo` prints: where it is, and what to type next.
-pub(super) fn welcome(address: SocketAddr) -> String {
+/// Returns what `serve --demo` prints: its host, port and base path, and what to type next.
+pub(super) fn welcome(address: &str) -> String {
     format!(
         r#"FlowLedger demo at http://{address}   access key: {KEY_ID}   secret: {KEY_SECRET}
 

@@ -7,7 +7,10 @@ use clap::Args;
 use http::{Request, StatusCode};
 use tokio::time::timeout;
 
-use crate::{client::Http, config::listen_address};
+use crate::{
+    client::Http,
+    config::{HEALTH_PATHS, listen_address},
+};
 
 /// Longest wait for the answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,7 +28,7 @@ pub struct HealthArgs {
     listen: SocketAddr,
 }
 
-/// Asks `/readyz`.
+/// Asks `/readyz`, which a server answers without its base path too.
 ///
 /// # Errors
 /// The server is not ready, with what it says, or does not answer within 5 s.
@@ -34,7 +37,8 @@ pub async fn run(args: HealthArgs) -> Result<(), String> {
     if address.ip().is_unspecified() {
         address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     }
-    let request = Request::get(format!("http://{address}/readyz")).body(Default::default());
+    let [_, readyz] = HEALTH_PATHS;
+    let request = Request::get(format!("http://{address}{readyz}")).body(Default::default());
     let request = request.map_err(|e| e.to_string())?;
     match timeout(ANSWER_TIMEOUT, Http::new(false)?.send(request)).await {
         Err(_) => Err(format!(

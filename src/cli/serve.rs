@@ -61,14 +61,15 @@ async fn start(config: Config) -> Result<(), String> {
             None,
             Some((demo::KEY_ID.to_owned(), demo::KEY_SECRET.to_owned())),
         )?;
-        let app = app(store, keys, clock, true);
+        let app = app(store, keys, clock, &config);
         tokio::spawn(demo::grow(Arc::clone(&app)));
-        return serve(listener, app, None, demo::welcome(address)).await;
+        let place = format!("{address}{}", config.base_path);
+        return serve(listener, app, None, demo::welcome(&place)).await;
     }
     let store = store::open(&config.database_url, clock.now()).await?;
     let new_key = keys::generate(&config.keys, &clock)?;
     let keys = keys::read(&config.keys, &clock).await?;
-    let app = app(store, keys, clock, false);
+    let app = app(store, keys, clock, &config);
     let mut welcome = String::new();
     if let Some(key) = new_key {
         welcome = format!(
@@ -79,21 +80,22 @@ async fn start(config: Config) -> Result<(), String> {
         );
     }
     welcome += &format!(
-        "FlowLedger serves {} at http://{address}",
-        config.database_url
+        "FlowLedger serves {} at http://{address}{}",
+        config.database_url, config.base_path
     );
     serve(listener, app, Some(config.keys), welcome).await
 }
 
-fn app(store: Arc<dyn Store>, keys: Keys, clock: Clock, demo: bool) -> Arc<App> {
+fn app(store: Arc<dyn Store>, keys: Keys, clock: Clock, config: &Config) -> Arc<App> {
     Arc::new(App {
+        base_path: config.base_path.as_str().into(),
         store,
         authenticator: Authenticator::new(keys).into(),
         clock: clock.into(),
         limits: Default::default(),
         anonymous_log: Default::default(),
         stopping: Default::default(),
-        demo,
+        demo: config.demo,
     })
 }
 
@@ -143,6 +145,7 @@ fn log_start(app: &App, listener: &TcpListener) {
     tracing::info!(
         version = env!("FLOWLEDGER_VERSION"),
         listen.addr = listener.local_addr().ok().map(tracing::field::display),
+        listen.base_path = &*app.base_path,
         database.path = store.location,
         database.engine = store.engine,
         database.schema = store.schema,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::{OriginalUri, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -48,7 +48,10 @@ pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
 pub(super) async fn unknown_path(State(app): State<Arc<App>>, request: Request) -> Response {
     let log = begin_log(&app, PeerAddr::of(request.extensions()));
     respond(
-        Err(ApiError::invalid("The path", "must be /")),
+        Err(ApiError::invalid(
+            "The path",
+            &format!("must be {}/", app.base_path),
+        )),
         request.headers(),
         log,
     )
@@ -101,8 +104,13 @@ async fn call(
     log.execution = logged(params.given("ExecutionName"));
 
     let now = app.clock.now();
+    let OriginalUri(uri) = parts
+        .extensions
+        .get()
+        .ok_or_else(|| ApiError::internal("the URI of a request is not known"))?;
     let request = auth::Request {
         method: parts.method.as_str(),
+        path: uri.path(),
         headers: &parts.headers,
         body: &bytes,
     };

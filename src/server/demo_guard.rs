@@ -29,6 +29,8 @@ fn refusal(accepted: &str) -> Response {
 /// Whether Host, and the request line if it has a host too, name this machine.
 fn names_loopback(request: &Request) -> bool {
     let host = text(request.headers(), &header::HOST);
+    // The Python SDK sends its endpoint as Host, the base path included.
+    let host = host.and_then(|host| host.split('/').next());
     let host = host.and_then(|host| host.parse::<Authority>().ok());
     let line = request.uri().host();
     host.is_some_and(|host| is_loopback(host.host())) && line.is_none_or(is_loopback)

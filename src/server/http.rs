@@ -30,10 +30,13 @@ use tokio::{
 use tower::ServiceExt;
 
 use super::{
-    App, HEALTH_PATHS, api, router,
+    App, api, router,
     timeouts::{ConnectionState, HEAD_MAX_BYTES, TimeoutStream},
 };
-use crate::limits::{ClientId, PeerAddr, Permit};
+use crate::{
+    config::HEALTH_PATHS,
+    limits::{ClientId, PeerAddr, Permit},
+};
 
 /// Header fields of a request.
 const HEADERS_MAX: usize = 100;
@@ -143,7 +146,7 @@ impl Connection {
         request.extensions_mut().insert(self.peer);
         request.extensions_mut().insert(self.state.half_closed());
         let mut closes = self.state.has_large_head();
-        let mut response = if HEALTH_PATHS.contains(&request.uri().path()) || self.admit().await {
+        let mut response = if self.is_health_check(&request) || self.admit().await {
             self.server.router.clone().oneshot(request).await?
         } else {
             api::throttled(&self.server.app, &request)
@@ -166,6 +169,13 @@ impl Connection {
             self.state.end_request();
         }
         Ok(response)
+    }
+
+    /// Whether a request is a health check, which is answered even if all connections are in use.
+    fn is_health_check(&self, request: &Request) -> bool {
+        let path = request.uri().path();
+        let below = path.strip_prefix(&*self.server.app.base_path);
+        HEALTH_PATHS.contains(&path) || below.is_some_and(|path| HEALTH_PATHS.contains(&path))
     }
 
     /// Gives a pending connection a place among those that are served; returns false if there is none.

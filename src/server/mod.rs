@@ -23,6 +23,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     auth::Authenticator,
     clock::Clock,
+    config::HEALTH_PATHS,
     limits::Limits,
     log::AnonymousLimit,
     store::Store,
@@ -32,6 +33,8 @@ pub use http::serve;
 
 /// What every request works with.
 pub struct App {
+    /// The path below which everything is served; see `config::base_path`.
+    pub base_path: Arc<str>,
     pub store: Arc<dyn Store>,
     pub authenticator: Arc<Authenticator>,
     pub clock: Arc<Clock>,
@@ -43,11 +46,9 @@ pub struct App {
     pub demo: bool,
 }
 
-/// Paths of health checks, which are answered even if all connections are in use.
-const HEALTH_PATHS: [&str; 2] = ["/healthz", "/readyz"];
-
 fn router(app: Arc<App>) -> Router {
     let pages = ui::router(Ui {
+        base_path: Arc::clone(&app.base_path),
         store: Arc::clone(&app.store),
         authenticator: Arc::clone(&app.authenticator),
         clock: Arc::clone(&app.clock),
@@ -56,20 +57,26 @@ fn router(app: Arc<App>) -> Router {
         stopping: app.stopping.subscribe(),
         shared: ui::Shared::default(),
     });
-    let demo = app.demo;
-    let router = Router::new()
-        .route("/", any(root))
+    let health = Router::new()
         .route(HEALTH_PATHS[0], get(async || "ok\n"))
-        .route(HEALTH_PATHS[1], get(ready))
+        .route(HEALTH_PATHS[1], get(ready));
+    let mut served = Router::new()
+        .route("/", any(root))
+        .merge(health.clone())
         .fallback(api::unknown_path)
         .layer(CatchPanicLayer::custom(api::panicked))
-        .with_state(app)
+        .with_state(Arc::clone(&app))
         .merge(pages);
-    if demo {
-        router.layer(middleware::from_fn(demo_guard::refuse_foreign))
-    } else {
-        router
+    if app.demo {
+        served = served.layer(middleware::from_fn(demo_guard::refuse_foreign));
     }
+    if app.base_path.is_empty() {
+        return served;
+    }
+    health
+        .nest_service(&app.base_path, served) // its routes see URIs without the base path
+        .fallback(api::unknown_path)
+        .with_state(app)
 }
 
 /// Serves the API, and redirects a browser that was given only the server's address to the pages.
@@ -83,7 +90,7 @@ async fn root(State(app): State<Arc<App>>, request: Request) -> Response {
         && request.uri().query().is_none()
         && !headers.contains_key(header::AUTHORIZATION);
     if accepts_html && has_no_parameters {
-        return Redirect::to("/ui/").into_response();
+        return Redirect::to(&format!("{}/ui/", app.base_path)).into_response();
     }
     api::handle(State(app), request).await
 }

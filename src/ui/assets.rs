@@ -29,7 +29,7 @@ pub(super) struct AssetUrls {
     pub icon: String,
 }
 
-/// Returns the URLs that the layout links.
+/// Returns the URLs that the layout links, without the base path.
 pub(super) fn asset_urls() -> &'static AssetUrls {
     static URLS: LazyLock<AssetUrls> = LazyLock::new(|| {
         let [css, js, icon] =

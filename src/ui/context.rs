@@ -14,6 +14,7 @@ use super::{
     Ui,
     assets::{AssetUrls, asset_urls},
     error_page::PageError,
+    urls::PageUrl,
 };
 use crate::{
     auth::Viewer,
@@ -28,6 +29,7 @@ pub(super) const COOKIE: &str = "flowledger";
 /// One request under `/ui`. The middleware makes it; pages extract it.
 #[derive(Clone)]
 pub(super) struct PageContext {
+    base_path: Arc<str>,
     pub request_id: String,
     /// `light` or `dark` if the viewer chose one; None follows the browser's preference.
     pub theme: Option<&'static str>,
@@ -52,6 +54,7 @@ impl PageContext {
         let viewer = viewer.map(Arc::new);
         let peer = PeerAddr::of(request.extensions());
         PageContext {
+            base_path: Arc::clone(&ui.base_path),
             request_id: ui.clock.uuid().hyphenated().to_string().to_uppercase(),
             theme: ["light", "dark"]
                 .into_iter()
@@ -73,9 +76,15 @@ impl PageContext {
         context.ok_or_else(|| ApiError::internal("a page without its middleware").into())
     }
 
+    /// Returns the URL of a page.
+    pub fn url(&self, path: &str) -> PageUrl {
+        PageUrl::new(&self.base_path, path)
+    }
+
     pub fn layout(&self) -> Layout {
         let viewer = self.viewer.as_ref();
         Layout {
+            base_path: Arc::clone(&self.base_path),
             theme: self.theme.unwrap_or_default(),
             key_id: viewer.map(|viewer| viewer.key_id().to_owned()),
             now: self.now.millis(),
@@ -94,6 +103,8 @@ impl<S: Sync> FromRequestParts<S> for PageContext {
 
 /// The fields of `layout.html`, which is around the content of every page.
 pub(super) struct Layout {
+    /// What the links of templates begin with.
+    pub base_path: Arc<str>,
     pub theme: &'static str,
     pub key_id: Option<String>,
     /// The server's time in milliseconds since 1970, from which the script counts durations on.

@@ -177,7 +177,7 @@ pub(super) async fn rows(
     unfolded: Option<i64>,
 ) -> Result<Vec<EventRow>, PageError> {
     let times = times(store, of, events).await?;
-    let base = execution_path(&of.flow, &of.name);
+    let base = here.at(execution_path(&of.flow, &of.name));
     let row = |event: &HistoryEvent| {
         let cause = times.get(&event.schedule_event_id).copied().flatten();
         let since = |from: Option<Timestamp>| {
@@ -201,7 +201,7 @@ pub(super) async fn rows(
             } else {
                 here.with("event", event.event_id)
             },
-            base: base.clone(),
+            base: base.to_string(),
             unfolded: is_unfolded.then(|| Detail::of(&event.event_detail)),
         }
     };
@@ -259,7 +259,7 @@ struct Unfolded {
     detail: Detail,
 }
 
-/// Reads the event that a path names; also returns the path of its execution.
+/// Reads the event that a path names; also returns the URL of its execution.
 async fn named_event(
     ui: &Ui,
     signed_in: &SignedIn,
@@ -275,7 +275,10 @@ async fn named_event(
     let _permit = ui.read(&signed_in.context.client).await?;
     let event = one(&*ui.store, &flow, &execution, id).await?;
     Ok((
-        execution_path(&flow, &execution),
+        signed_in
+            .context
+            .url(&execution_path(&flow, &execution))
+            .to_string(),
         event.ok_or_else(PageError::not_found)?,
     ))
 }

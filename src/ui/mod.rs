@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, State},
     middleware::from_fn_with_state,
     response::Redirect,
     routing::{any, get, post},
@@ -52,6 +52,7 @@ use crate::{
     wire::error::ApiError,
 };
 use error_page::PageError;
+use urls::PageUrl;
 
 /// Largest body of the sign-in form, in bytes; it has four fields.
 const FORM_MAX_BYTES: usize = 16 * 1024;
@@ -60,6 +61,8 @@ const STOP_FORM_MAX_BYTES: usize = 64 * 1024;
 
 /// What the pages need from the server.
 pub struct Ui {
+    /// The path below which the server serves everything; a router has removed it from the URIs of requests.
+    pub base_path: Arc<str>,
     pub store: Arc<dyn Store>,
     pub authenticator: Arc<Authenticator>,
     pub clock: Arc<Clock>,
@@ -98,7 +101,7 @@ impl Ui {
 pub fn router(ui: Ui) -> Router {
     let ui = Arc::new(ui);
     Router::new()
-        .route("/ui", get(async || Redirect::permanent("/ui/")))
+        .route("/ui", get(to_first_page))
         .route("/ui/", get(flows::page))
         .route("/ui/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/ui/sign-out", post(sign_in::sign_out))
@@ -144,6 +147,10 @@ pub fn router(ui: Ui) -> Router {
         .layer(CatchPanicLayer::custom(error_page::panicked))
         .layer(from_fn_with_state(Arc::clone(&ui), middleware::wrap))
         .with_state(ui)
+}
+
+async fn to_first_page(State(ui): State<Arc<Ui>>) -> Redirect {
+    Redirect::permanent(&PageUrl::new(&ui.base_path, "/ui/").to_string())
 }
 
 async fn not_found() -> PageError {

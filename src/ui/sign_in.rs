@@ -8,7 +8,7 @@ use askama::Template;
 use axum::{
     Form,
     extract::{FromRequestParts, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts, uri::PathAndQuery},
     response::{IntoResponse, Redirect, Response},
 };
 use axum_extra::extract::{
@@ -69,23 +69,28 @@ impl<S: Sync> FromRequestParts<S> for SignedIn {
             None if is_cross_site(&parts.headers) => {
                 let page = render(&ReloadPage {
                     layout: context.layout(),
-                    here: parts.uri.to_string(),
+                    here: context.url(path_and_query(parts)).to_string(),
                 });
                 Err(page.into_response())
             }
             None => {
-                let requested = parts.uri.path_and_query();
-                let requested = requested.map_or("/ui/", |requested| requested.as_str());
-                let sign_in = PageUrl::new("/ui/sign-in");
-                let sign_in = if requested == "/ui/" {
-                    sign_in
-                } else {
-                    sign_in.with("next", requested)
+                let sign_in = context.url("/ui/sign-in");
+                let sign_in = match path_and_query(parts) {
+                    "/ui/" => sign_in,
+                    requested => sign_in.with("next", requested),
                 };
                 Err(Redirect::to(&sign_in.to_string()).into_response())
             }
         }
     }
+}
+
+/// Returns the page that a request asks for, without the base path.
+fn path_and_query(parts: &Parts) -> &str {
+    parts
+        .uri
+        .path_and_query()
+        .map_or("/ui/", PathAndQuery::as_str)
 }
 
 #[derive(Template)]
@@ -115,9 +120,13 @@ struct SignInPage {
 pub(super) async fn page(context: PageContext, url: PageUrl) -> Result<Response, PageError> {
     let next = local(url.get("next").unwrap_or_default());
     if context.viewer.is_some() {
-        return Ok(Redirect::to(next).into_response());
+        return Ok(redirect(&context, next));
     }
     form_page(&context, "", next, "")
+}
+
+fn redirect(context: &PageContext, path: &str) -> Response {
+    Redirect::to(&context.url(path).to_string()).into_response()
 }
 
 /// Returns `next` if it is a page of this server, else the first page: no open redirect.
@@ -172,8 +181,8 @@ pub(super) async fn sign_in(
     };
     limit.give_back(network, key_id);
     tracing::info!(key.id = %key_id, peer.addr = %context.peer.0, request.id = %context.request_id, "signed in");
-    let cookie = cookie(value, SESSION_MAX_MILLIS / 1000, &headers);
-    Ok((CookieJar::new().add(cookie), Redirect::to(next)).into_response())
+    let cookie = cookie(&context, value, SESSION_MAX_MILLIS / 1000, &headers);
+    Ok((CookieJar::new().add(cookie), redirect(&context, next)).into_response())
 }
 
 /// Logs an attempt that was refused, with the key id as typed; such lines are rate-limited.
@@ -217,15 +226,24 @@ fn form_page(
 }
 
 /// `POST /ui/sign-out`
-pub(super) async fn sign_out(headers: HeaderMap) -> Result<Response, PageError> {
+pub(super) async fn sign_out(
+    context: PageContext,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
     check_origin(&headers)?;
-    let cookie = cookie(String::new(), 0, &headers);
-    Ok((CookieJar::new().add(cookie), Redirect::to("/ui/sign-in")).into_response())
+    let cookie = cookie(&context, String::new(), 0, &headers);
+    let sign_in = redirect(&context, "/ui/sign-in");
+    Ok((CookieJar::new().add(cookie), sign_in).into_response())
 }
 
-fn cookie(value: String, seconds: i64, headers: &HeaderMap) -> Cookie<'static> {
+fn cookie(
+    context: &PageContext,
+    value: String,
+    seconds: i64,
+    headers: &HeaderMap,
+) -> Cookie<'static> {
     Cookie::build((COOKIE, value))
-        .path("/ui")
+        .path(context.url("/ui").to_string())
         .max_age(time::Duration::seconds(seconds))
         .http_only(true)
         .same_site(SameSite::Strict)

@@ -125,7 +125,7 @@ fn reason(
     let text =
         |text: Option<&String>| multi_line(text.map_or("", String::as_str), FAILURE_MAX_CHARS);
     let event_id = event_id.max(1);
-    let base = execution_path(&execution.flow, &execution.name);
+    let base = here.at(execution_path(&execution.flow, &execution.name));
     ReasonText {
         error: text(detail.map(|detail| &detail.error)),
         cause: text(detail.map(|detail| &detail.cause)),

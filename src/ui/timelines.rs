@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn requests_share_a_timeline_until_the_last_one_drops_it() {
         let timelines = Timelines::default();
-        let page = PageUrl::new("/ui/");
+        let page = PageUrl::default();
         let first = timelines.get(&execution("e", 1), &page);
         let filtered = timelines.get(&execution("e", 1), &page.with("step", "pay"));
         assert!(Arc::ptr_eq(&first, &filtered));

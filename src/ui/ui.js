@@ -22,9 +22,12 @@ function parsed(html) {
   return template.content;
 }
 
+// The path of all pages: `/ui`, below the base path of the server.
+const pages = find("a.brand").pathname.replace(/\/$/, "");
+
 async function get(address) {
   const answer = await fetch(address, { headers: { accept: "text/html" } });
-  if (answer.redirected && new URL(answer.url).pathname === "/ui/sign-in") location.reload();
+  if (answer.redirected && new URL(answer.url).pathname === `${pages}/sign-in`) location.reload();
   if (!answer.ok) throw new Error(`status ${answer.status}`);
   return answer.text();
 }
@@ -44,7 +47,7 @@ function themeSwitch() {
   };
   button.addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";
-    document.cookie = `theme=${root.dataset.theme}; Path=/ui; Max-Age=31536000; SameSite=Strict`;
+    document.cookie = `theme=${root.dataset.theme}; Path=${pages}; Max-Age=31536000; SameSite=Strict`;
     show();
   });
   show();

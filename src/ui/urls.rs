@@ -1,11 +1,12 @@
-//! The URL of a page is its whole state: filters, where the list begins, what is unfolded.
+//! The URL of a page is its whole state: filters, where the list begins, what is unfolded. Every URL begins with the
+//! server's base path, which this module adds.
 
-use std::{convert::Infallible, fmt::Display};
+use std::{convert::Infallible, fmt::Display, sync::Arc};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use form_urlencoded::{Serializer, parse};
 
-use super::error_page::PageError;
+use super::{Ui, error_page::PageError};
 use crate::{model::Name, wire::error::ApiError};
 
 /// All query parameters of pages; others are ignored and not repeated in links.
@@ -19,13 +20,15 @@ const VALUE_MAX_BYTES: usize = 1024;
 /// A path under `/ui/` and its query, decoded.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PageUrl {
+    base_path: Arc<str>,
     path: String,
     query: Vec<(&'static str, String)>,
 }
 
 impl PageUrl {
-    pub fn new(path: impl Into<String>) -> Self {
+    pub fn new(base_path: &Arc<str>, path: impl Into<String>) -> Self {
         PageUrl {
+            base_path: Arc::clone(base_path),
             path: path.into(),
             query: Vec::new(),
         }
@@ -33,7 +36,7 @@ impl PageUrl {
 
     /// Returns another path without a query.
     pub fn at(&self, path: impl Into<String>) -> Self {
-        PageUrl::new(path)
+        PageUrl::new(&self.base_path, path)
     }
 
     /// Returns the first value of a parameter that is not empty.
@@ -64,16 +67,16 @@ impl PageUrl {
     pub fn without(&self, names: &[&str]) -> Self {
         let kept = self.query.iter().filter(|(name, _)| !names.contains(name));
         PageUrl {
-            path: self.path.clone(),
             query: kept.cloned().collect(),
+            ..self.at(&self.path)
         }
     }
 
     /// Returns another path with the same query.
     pub fn with_path(&self, path: impl Into<String>) -> Self {
         PageUrl {
-            path: path.into(),
             query: self.query.clone(),
+            ..self.at(path)
         }
     }
 }
@@ -81,7 +84,7 @@ impl PageUrl {
 /// Writes the URL percent-encoded, as a link needs it.
 impl Display for PageUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.path)?;
+        write!(f, "{}{}", self.base_path, self.path)?;
         if self.query.is_empty() {
             return Ok(());
         }
@@ -91,11 +94,11 @@ impl Display for PageUrl {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for PageUrl {
+impl FromRequestParts<Arc<Ui>> for PageUrl {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let mut url = PageUrl::new(parts.uri.path());
+    async fn from_request_parts(parts: &mut Parts, ui: &Arc<Ui>) -> Result<Self, Infallible> {
+        let mut url = PageUrl::new(&ui.base_path, parts.uri.path());
         for (name, value) in parse(parts.uri.query().unwrap_or_default().as_bytes()) {
             let known = NAMES.into_iter().find(|known| *known == name);
             let value = value.trim();
@@ -108,7 +111,7 @@ impl<S: Sync> FromRequestParts<S> for PageUrl {
     }
 }
 
-/// Returns the path of an execution's page.
+/// Returns the path of an execution's page, without the base path.
 pub(super) fn execution_path(flow: &Name, execution: &Name) -> String {
     format!("/ui/flows/{flow}/executions/{execution}")
 }

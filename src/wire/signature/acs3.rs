@@ -16,6 +16,9 @@ pub const SIGNED_HEADERS_MAX: usize = 100;
 /// The scheme in the Authorization header.
 pub const ALGORITHM: &str = "ACS3-HMAC-SHA256";
 
+/// The path that SDKs sign, whatever path they send.
+pub const ROOT: &str = "/";
+
 /// The parts of an `Authorization: ACS3-HMAC-SHA256 …` header.
 #[derive(Debug)]
 pub struct Authorization<'a> {
@@ -79,6 +82,7 @@ impl<'a> Authorization<'a> {
 /// A signed header that is absent counts as empty.
 pub fn canonical_request<'p>(
     method: &str,
+    path: &str,
     query: impl Iterator<Item = (&'p str, &'p str)>,
     headers: &HeaderMap,
     signed_headers: &[&str],
@@ -86,7 +90,9 @@ pub fn canonical_request<'p>(
     into: &mut impl Update,
 ) {
     into.update(method.as_bytes());
-    into.update(b"\n/\n");
+    into.update(b"\n");
+    into.update(path.as_bytes());
+    into.update(b"\n");
     canonical_query(query, &ONCE, into);
     into.update(b"\n");
     let mut values = Vec::new();

@@ -47,6 +47,7 @@ pub fn check(data: &[u8]) {
     let mut text = Text::default();
     acs3::canonical_request(
         &request.method,
+        acs3::ROOT,
         params.of_query(),
         &headers,
         &names,

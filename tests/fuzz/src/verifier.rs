@@ -74,6 +74,7 @@ fn accepted(authenticator: &Authenticator, request: &Request) -> Result<Accepted
     let mut params = Params::parse(&request.query, body)?;
     let sent = auth::Request {
         method: &request.method,
+        path: "/",
         headers: &request.header_map(),
         body: &request.body,
     };

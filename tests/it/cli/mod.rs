@@ -1,6 +1,7 @@
 //! The program as users run it.
 
 mod append;
+mod base_path;
 mod call;
 mod check;
 mod demo;

@@ -37,6 +37,7 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
         "RUST_LOG",
         "FLOWLEDGER_ACCESS_KEY_ID",
         "FLOWLEDGER_ACCESS_KEY_SECRET",
+        "FLOWLEDGER_BASE_PATH",
         "FLOWLEDGER_ENDPOINT",
         "FLOWLEDGER_KEYS",
         "FLOWLEDGER_LISTEN",
@@ -99,7 +100,12 @@ impl Process {
                 fs::read_to_string(folder.join("log")).unwrap_or_default()
             );
             if let Some((_, rest)) = printed[from..].split_once("http://") {
-                break rest.split_whitespace().next().unwrap().parse().unwrap();
+                break rest
+                    .split(['/', ' ', '\n'])
+                    .next()
+                    .unwrap()
+                    .parse()
+                    .unwrap();
             }
         };
         Process {

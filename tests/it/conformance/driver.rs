@@ -2,7 +2,6 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    net::SocketAddr,
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
@@ -25,11 +24,12 @@ impl Drop for Driver {
 }
 
 impl Driver {
-    pub fn start(name: &str, server: SocketAddr) -> Self {
+    /// Starts a driver that calls the server at `endpoint`: host and port, and a base path if it has one.
+    pub fn start(name: &str, endpoint: &str) -> Self {
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut child = Command::new(project.join("tests/conformance/run"))
             .arg(name)
-            .env("FLOWLEDGER_ENDPOINT", server.to_string())
+            .env("FLOWLEDGER_ENDPOINT", endpoint)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -9,10 +9,10 @@ mod values;
 use std::{fs, net::SocketAddr, path::Path};
 
 use flowledger::clock::Clock;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use self::scenario::Scenario;
+use self::{driver::Driver, scenario::Scenario};
 use crate::{
     cli::Process,
     support::{Answer, Call},
@@ -90,6 +90,63 @@ fn run(driver: &str) {
     let scenario: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let run = Scenario::new(driver, server.address, &scenario, append);
     eprintln!("{driver} ok: {} checks", run.run(&scenario["steps"]));
+}
+
+/// Makes a read and a write with an endpoint that has a path.
+fn run_below_base_path(driver: &str) {
+    if !is_installed(driver) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("keys.toml"), KEYS).unwrap();
+    let arguments = ["--keys", "keys.toml", "--base-path", "/history"];
+    let server = Process::serve(folder.path(), &arguments, &[]);
+    let mut driver = Driver::start(driver, &format!("{}/history", server.address));
+    let key = ["conformance-admin", "admin-secret"];
+    let create =
+        json!({"Name": "f", "Type": "FDL", "Definition": "a definition", "Description": "a flow"});
+    for (action, parameters) in [
+        ("CreateFlow", create),
+        ("DescribeFlow", json!({"Name": "f"})),
+    ] {
+        let call = json!({"Action": action, "Key": key, "Parameters": parameters});
+        assert_eq!(driver.call(&call).unwrap()["Name"], "f", "{action}");
+    }
+}
+
+#[test]
+fn python_tea_reaches_a_base_path_by_rpc_v1() {
+    run_below_base_path("python-tea-2.0.1");
+}
+
+#[test]
+fn python_tea_reaches_a_base_path_by_acs3() {
+    run_below_base_path("python-tea-1.0.1");
+}
+
+#[test]
+fn python_classic_reaches_a_base_path() {
+    run_below_base_path("python-classic");
+}
+
+#[test]
+fn node_reaches_a_base_path() {
+    run_below_base_path("node");
+}
+
+#[test]
+fn go_classic_reaches_a_base_path() {
+    run_below_base_path("go-classic");
+}
+
+#[test]
+fn java_generic_reaches_a_base_path_by_acs3() {
+    run_below_base_path("java-generic-acs3");
+}
+
+#[test]
+fn java_classic_reaches_a_base_path_by_acs3() {
+    run_below_base_path("java-classic-acs3");
 }
 
 #[test]

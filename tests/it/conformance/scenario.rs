@@ -52,7 +52,7 @@ impl<'a> Scenario<'a> {
                 .map(|it| it.as_str().unwrap().to_owned())
                 .collect(),
             values: Values::new(scenario),
-            driver: Driver::start(name, server),
+            driver: Driver::start(name, &server.to_string()),
             append,
             checks: 0,
             request_ids: BTreeSet::new(),
@@ -135,7 +135,7 @@ impl<'a> Scenario<'a> {
             self.check(step, &pages);
         } else if step.get("background").is_some() {
             let request = self.request(step, &step["call"], &self.values.resolve(&step["with"]));
-            let mut driver = Driver::start(self.name, self.server);
+            let mut driver = Driver::start(self.name, &self.server.to_string());
             let call = thread::spawn(move || {
                 let mut first = request.clone();
                 first["Action"] = json!("ListFlows"); // the start of the SDK is not timed

@@ -23,6 +23,7 @@ fn allocations(call: &Call) -> u64 {
             let mut params = Params::parse(request.uri().query().unwrap(), form).unwrap();
             let request = Request {
                 method: request.method().as_str(),
+                path: "/",
                 headers: request.headers(),
                 body: request.body(),
             };

@@ -244,6 +244,7 @@ fn authenticate(
     )?;
     let request = Request {
         method: &sent.method,
+        path: "/",
         headers: &sent.header_map(),
         body,
     };
@@ -290,7 +291,8 @@ fn acs3_signs<'p>(
     hash: &str,
 ) -> Vec<u8> {
     let mut text = Text::default();
-    scheme::acs3::canonical_request(method, query, headers, names, hash, &mut text);
+    let root = scheme::acs3::ROOT;
+    scheme::acs3::canonical_request(method, root, query, headers, names, hash, &mut text);
     text.0
 }
 

@@ -21,6 +21,9 @@ pub struct Call {
     pub form: Vec<(String, String)>,
     /// Content type and bytes of a body other than a form.
     pub body: Option<(String, Vec<u8>)>,
+    /// The path that is sent, and the path that ACS3 signs.
+    pub path: String,
+    pub signed_path: String,
     pub host: String,
     pub headers: Vec<(String, String)>,
     pub key: (String, String),
@@ -52,6 +55,8 @@ impl Call {
             query: Vec::new(),
             form: Vec::new(),
             body: None,
+            path: "/".to_owned(),
+            signed_path: "/".to_owned(),
             host: "flowledger.test".to_owned(),
             headers: Vec::new(),
             key: ("testid".to_owned(), "testsecret".to_owned()),
@@ -81,6 +86,12 @@ impl Call {
     pub fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some((content_type.to_owned(), body.into()));
         self.method = "POST";
+        self
+    }
+
+    pub fn path(mut self, sent: &str, signed: &str) -> Self {
+        self.path = sent.to_owned();
+        self.signed_path = signed.to_owned();
         self
     }
 
@@ -155,7 +166,8 @@ impl Call {
         if self.method == "POST" || !body.is_empty() {
             headers.push(("Content-Length".to_owned(), body.len().to_string()));
         }
-        let mut request = format!("{} /?{} HTTP/1.1\r\n", self.method, joined(&query));
+        let (method, path) = (self.method, &self.path);
+        let mut request = format!("{method} {path}?{} HTTP/1.1\r\n", joined(&query));
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -248,8 +260,9 @@ impl Call {
         let mut query = query.to_vec();
         query.sort();
         let canonical = format!(
-            "{}\n/\n{}\n{lines}\n{names}\n{hash}",
+            "{}\n{}\n{}\n{lines}\n{names}\n{hash}",
             self.method,
+            self.signed_path,
             joined(&query)
         );
         let text = format!("ACS3-HMAC-SHA256\n{}", hex(&Sha256::digest(canonical)));

@@ -94,6 +94,26 @@ pub struct Answer {
     pub json: Value,
 }
 
+async fn open_store(folder: &TempDir) -> Arc<dyn Store> {
+    let url = format!("sqlite://{}/test.db", folder.path().display());
+    let now = Timestamp::from_millis(NOW).unwrap();
+    store::open(&url, now).await.unwrap()
+}
+
+/// Returns what a server without a base path works with.
+fn app(store: Arc<dyn Store>, limits: Limits) -> App {
+    App {
+        base_path: "".into(),
+        store,
+        authenticator: Authenticator::new(Keys::load(Some(KEYS), None).unwrap()).into(),
+        clock: Clock::fixed(Timestamp::from_millis(NOW).unwrap()).into(),
+        limits: limits.into(),
+        anonymous_log: Default::default(),
+        stopping: Default::default(),
+        demo: false,
+    }
+}
+
 impl Server {
     pub async fn start() -> Self {
         Server::open(tempfile::tempdir().unwrap()).await
@@ -101,11 +121,7 @@ impl Server {
 
     /// Starts on the database in `folder`, which an earlier server may have used.
     pub async fn open(folder: TempDir) -> Self {
-        let url = format!("sqlite://{}/test.db", folder.path().display());
-        let store = store::open(&url, Timestamp::from_millis(NOW).unwrap())
-            .await
-            .unwrap();
-        Server::with_store(store, folder).await
+        Server::with_store(open_store(&folder).await, folder).await
     }
 
     /// Starts with an open store whose files are in `folder`.
@@ -115,15 +131,22 @@ impl Server {
 
     /// Starts on a store that is open, with other limits than usual.
     pub async fn with_limits(store: Arc<dyn Store>, folder: TempDir, limits: Limits) -> Self {
-        let app = Arc::new(App {
-            store,
-            authenticator: Authenticator::new(Keys::load(Some(KEYS), None).unwrap()).into(),
-            clock: Clock::fixed(Timestamp::from_millis(NOW).unwrap()).into(),
-            limits: limits.into(),
-            anonymous_log: Default::default(),
-            stopping: Default::default(),
-            demo: false,
-        });
+        Server::with_app(app(store, limits), folder).await
+    }
+
+    /// Starts with an empty database below a base path.
+    pub async fn below(base_path: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open_store(&folder).await;
+        let app = App {
+            base_path: base_path.into(),
+            ..app(store, Limits::default())
+        };
+        Server::with_app(app, folder).await
+    }
+
+    async fn with_app(app: App, folder: TempDir) -> Self {
+        let app = Arc::new(app);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

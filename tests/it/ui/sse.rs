@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const END: &str = "0\r\n\r\n";
 
 /// A client that reads a stream of events.
-struct Stream {
+pub(super) struct Stream {
     socket: TcpStream,
     bytes: Vec<u8>,
 }
@@ -27,8 +27,12 @@ impl Stream {
     async fn open(server: &Server, query: &str) -> Self {
         let cookie = server.session("testid", "testsecret").await;
         let path = format!("/ui/flows/f/executions/e/live{query}");
+        Stream::open_path(server, &path, &cookie).await
+    }
+
+    pub(super) async fn open_path(server: &Server, path: &str, cookie: &str) -> Self {
         let mut socket = TcpStream::connect(server.address).await.unwrap();
-        let request = request("GET", &path, &[&cookie], "");
+        let request = request("GET", path, &[cookie], "");
         socket.write_all(request.as_bytes()).await.unwrap();
         let bytes = Vec::new();
         Stream { socket, bytes }
@@ -58,7 +62,7 @@ impl Stream {
     }
 
     /// Reads the rest of the stream, which must end by itself.
-    async fn rest(mut self) -> String {
+    pub(super) async fn rest(mut self) -> String {
         let mut rest = Vec::new();
         let read = self.socket.read_to_end(&mut rest);
         timeout(Duration::from_secs(60), read)
