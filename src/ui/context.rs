@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     extract::{FromRequestParts, Request},
-    http::request::Parts,
+    http::{HeaderMap, header, request::Parts},
     response::{Html, IntoResponse, Response},
 };
 use axum_extra::extract::{CookieJar, cookie::Cookie};
@@ -23,9 +23,6 @@ use crate::{
     wire::error::ApiError,
 };
 
-/// The name of the session cookie.
-pub(super) const COOKIE: &str = "flowledger";
-
 /// One request under `/ui`. The middleware makes it; pages extract it.
 #[derive(Clone)]
 pub(super) struct PageContext {
@@ -35,6 +32,7 @@ pub(super) struct PageContext {
     pub theme: Option<&'static str>,
     /// None without a valid session.
     pub viewer: Option<Arc<Viewer>>,
+    pub cookie_name: String,
     /// The value of the session cookie, valid or not; a stream of events checks it again.
     pub cookie: String,
     /// The server's time.
@@ -47,7 +45,8 @@ pub(super) struct PageContext {
 impl PageContext {
     pub fn new(ui: &Ui, request: &Request) -> Self {
         let jar = CookieJar::from_headers(request.headers());
-        let cookie = jar.get(COOKIE).map_or("", Cookie::value).to_owned();
+        let cookie_name = cookie_name(&ui.base_path, request.headers());
+        let cookie = jar.get(&cookie_name).map_or("", Cookie::value).to_owned();
         let theme = jar.get("theme").map(Cookie::value);
         let now = ui.clock.now();
         let viewer = ui.authenticator.viewer(&cookie, now);
@@ -64,6 +63,7 @@ impl PageContext {
                 None => ClientId::anonymous(peer),
             },
             viewer,
+            cookie_name,
             cookie,
             now,
             peer,
@@ -91,6 +91,20 @@ impl PageContext {
             assets: asset_urls(),
         }
     }
+}
+
+/// Returns the name of the session cookie, which differs between servers on one host: browsers send a cookie to all
+/// ports of a host, and to the pages of every base path below its own. The port is the one that the browser uses, by
+/// `Host`, and not the one that the server listens on: servers behind one address share sessions, and servers in
+/// containers may all listen on the same port.
+fn cookie_name(base_path: &str, headers: &HeaderMap) -> String {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let port = host.and_then(|host| host.rsplit_once(':'));
+    let port = port.and_then(|(_, port)| port.parse::<u16>().ok());
+    let port = port.map_or(String::new(), |port| format!("-{port}"));
+    format!("flowledger{port}{}", base_path.replace('/', "-"))
 }
 
 impl<S: Sync> FromRequestParts<S> for PageContext {

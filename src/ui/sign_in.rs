@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use super::{
     Ui,
-    context::{COOKIE, Layout, PageContext, render},
+    context::{Layout, PageContext, render},
     error_page::PageError,
     urls::{PageUrl, parse_name},
 };
@@ -242,7 +242,7 @@ fn cookie(
     seconds: i64,
     headers: &HeaderMap,
 ) -> Cookie<'static> {
-    Cookie::build((COOKIE, value))
+    Cookie::build((context.cookie_name.clone(), value))
         .path(context.url("/ui").to_string())
         .max_age(time::Duration::seconds(seconds))
         .http_only(true)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{OURS, PATHS, failed_history, sse::Stream};
+use super::{OURS, PATHS, failed_history, request, sse::Stream};
 use crate::support::{Call, Server};
 
 const BASE: &str = "/history";
@@ -218,6 +218,91 @@ async fn base_path_may_have_several_parts_and_names_of_our_own_paths() {
         assert_eq!(server.get(&sign_in, &[]).await.status, 200);
         for path in ["/healthz", "/readyz"] {
             assert_eq!(server.get(path, &[]).await.status, 200, "{base} {path}");
+        }
+    }
+}
+
+/// The cookies of a browser: by name and path, sent to every port of a host and to every path below their own, the
+/// longest path first.
+#[derive(Default)]
+struct Jar(Vec<(String, String, String)>);
+
+impl Jar {
+    /// Requests `path` of a server at `host`, with the form if there is one, and keeps its cookies.
+    async fn send(&mut self, server: &Server, host: &str, path: &str, form: &str) -> u16 {
+        let sent = self
+            .0
+            .iter()
+            .filter(|(_, scope, _)| path.starts_with(scope.as_str()));
+        let sent: Vec<_> = sent
+            .map(|(name, _, value)| format!("{name}={value}"))
+            .collect();
+        let cookies = format!("Cookie: {}", sent.join("; "));
+        let method = if form.is_empty() { "GET" } else { "POST" };
+        let headers = [cookies.as_str(), "Sec-Fetch-Site: same-origin"];
+        let request = request(method, path, &headers, form).replace("flowledger.test", host);
+        let answer = server.send(request.as_bytes()).await;
+        if let Some(set) = answer.header("set-cookie") {
+            let mut parts = set.split("; ");
+            let (name, value) = parts.next().unwrap().split_once('=').unwrap();
+            let scope = parts.find_map(|part| part.strip_prefix("Path=")).unwrap();
+            self.0
+                .retain(|(kept, of, _)| (&**kept, &**of) != (name, scope));
+            if !value.is_empty() {
+                self.0
+                    .push((name.to_owned(), scope.to_owned(), value.to_owned()));
+            }
+            self.0
+                .sort_by_key(|(_, scope, _)| std::cmp::Reverse(scope.len()));
+        }
+        answer.status
+    }
+}
+
+const FORM: &str = "key_id=reader&secret=reader-secret";
+
+#[tokio::test]
+async fn servers_on_one_host_do_not_sign_each_other_out() {
+    // The second server has another secret, so that the cookie of the first is invalid there.
+    for (first, second) in [
+        (("", "host.test:8080"), ("", "host.test:8081")),
+        (("", "host.test:8080"), ("", "host.test")),
+        (("", "[::1]:8080"), ("", "[::1]")),
+        (("/a", "host.test"), ("/b", "host.test")),
+        (("", "host.test"), ("/history", "host.test")),
+        (("", "host.test"), ("/ui", "host.test")),
+        (("/a", "host.test"), ("/a/ui", "host.test")),
+    ] {
+        let mut servers = Vec::new();
+        for (base, host) in [first, second] {
+            servers.push((Server::below(base).await, base, host));
+        }
+        let other = crate::support::KEYS.replace("reader-secret", "other-secret");
+        servers[1].0.replace_keys(&other);
+        let mut jar = Jar::default();
+        for (form, (server, base, host)) in [FORM, &FORM.replace("reader-", "other-")]
+            .into_iter()
+            .zip(&servers)
+        {
+            let status = jar
+                .send(server, host, &format!("{base}/ui/sign-in"), form)
+                .await;
+            assert_eq!(status, 303);
+        }
+        for (server, base, host) in &servers {
+            let status = jar.send(server, host, &format!("{base}/ui/"), "").await;
+            assert_eq!(status, 200, "{first:?} {second:?}: {:?}", jar.0);
+        }
+        let (server, base, host) = &servers[1];
+        jar.send(server, host, &format!("{base}/ui/sign-out"), "x=y")
+            .await;
+        for ((server, base, host), status) in servers.iter().zip([200, 303]) {
+            let path = format!("{base}/ui/");
+            assert_eq!(
+                jar.send(server, host, &path, "").await,
+                status,
+                "{first:?} {second:?}"
+            );
         }
     }
 }
