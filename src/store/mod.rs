@@ -74,6 +74,15 @@ pub trait Store: Send + Sync {
         visible: Visible<'_>,
     ) -> Result<Listed<Flow, Name>, Error>;
 
+    /// Lists when flows last started and last failed, by keyset pagination: those for which `visible` returns true.
+    /// Of the executions that failed, and of those that timed out, the one that started last counts. A flow that
+    /// starts or fails between two pages moves to the first one.
+    async fn list_flow_activity(
+        &self,
+        list: ListFlowActivity,
+        visible: Visible<'_>,
+    ) -> Result<Listed<FlowActivity, FlowPosition>, Error>;
+
     /// Starts an execution with event 1. Idempotent: an execution of this name that still runs is returned as it
     /// is.
     async fn start_execution(

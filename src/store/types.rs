@@ -1,6 +1,6 @@
 //! Arguments and results of the methods of `Store`.
 
-use std::{borrow::Cow, collections::HashSet, fmt};
+use std::{borrow::Cow, cmp::Reverse, collections::HashSet, fmt};
 
 use serde::Deserialize;
 
@@ -130,6 +130,82 @@ pub type Visible<'a> = &'a (dyn Fn(&Name) -> bool + Sync);
 pub struct Listed<T, P> {
     pub items: Vec<T>,
     pub next: Option<P>,
+}
+
+/// The order of `list_flow_activity`: by name, or the newest time first and then by name. Flows without such a time
+/// come last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowOrder {
+    Name,
+    LastStart,
+    LastFailure,
+}
+
+/// The request of `list_flow_activity`.
+#[derive(Clone, Debug)]
+pub struct ListFlowActivity {
+    pub order: FlowOrder,
+    pub from: Option<FlowPosition>,
+    pub limit: usize,
+}
+
+/// When a flow last started an execution, and its last failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowActivity {
+    pub name: Name,
+    pub last_start: Option<Timestamp>,
+    pub last_failure: Option<FlowFailure>,
+}
+
+/// The end of an execution that failed or timed out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowFailure {
+    pub at: Timestamp,
+    pub execution: Name,
+}
+
+impl FlowActivity {
+    /// Returns its key in a list of this order.
+    pub fn position(&self, order: FlowOrder) -> FlowPosition {
+        let at = match order {
+            FlowOrder::Name => None,
+            FlowOrder::LastStart => self.last_start,
+            FlowOrder::LastFailure => self.last_failure.as_ref().map(|failure| failure.at),
+        };
+        FlowPosition {
+            at: Reverse(at.map(Timestamp::millis)),
+            name: self.name.clone(),
+        }
+    }
+}
+
+/// The key of a flow in a list by `FlowOrder`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FlowPosition {
+    at: Reverse<Option<i64>>,
+    pub name: Name,
+}
+
+impl FlowPosition {
+    /// Parses what `Display` wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (at, name) = text.split_once('.')?;
+        let at = match at {
+            "" => None,
+            at => Some(at.parse().ok()?),
+        };
+        Some(FlowPosition {
+            at: Reverse(at),
+            name: Name::parse(name)?,
+        })
+    }
+}
+
+impl fmt::Display for FlowPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.at.0.map(|at| at.to_string()).unwrap_or_default();
+        write!(f, "{at}.{}", self.name)
+    }
 }
 
 /// The request of `list_executions`.

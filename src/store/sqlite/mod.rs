@@ -11,6 +11,7 @@ mod file;
 mod get_execution_history;
 mod incarnation;
 mod list_executions;
+mod list_flow_activity;
 mod list_flows;
 mod lock;
 mod new_execution;
@@ -33,9 +34,10 @@ use async_trait::async_trait;
 use sqlx::SqlitePool;
 
 use super::{
-    AppendRequest, Appended, Description, Error, FlowChange, FlowDeletion, HistoryPage,
-    HistoryQuery, ListExecutions, ListFlows, Listed, Outcome, PAGE_MAX_BYTES, Position, ReportTask,
-    StartExecution, StopExecution, Store, Subscription, Visible,
+    AppendRequest, Appended, Description, Error, FlowActivity, FlowChange, FlowDeletion,
+    FlowPosition, HistoryPage, HistoryQuery, ListExecutions, ListFlowActivity, ListFlows, Listed,
+    Outcome, PAGE_MAX_BYTES, Position, ReportTask, StartExecution, StopExecution, Store,
+    Subscription, Visible,
     notify::Notifier,
     scan::{SLICE_MAX_BYTES, Scan},
     types::EventRange,
@@ -87,6 +89,14 @@ impl Store for Sqlite {
         visible: Visible<'_>,
     ) -> Result<Listed<Flow, Name>, Error> {
         list_flows::list_flows(&self.readers, &self.scans, &list, visible).await
+    }
+
+    async fn list_flow_activity(
+        &self,
+        list: ListFlowActivity,
+        visible: Visible<'_>,
+    ) -> Result<Listed<FlowActivity, FlowPosition>, Error> {
+        list_flow_activity::list_flow_activity(&self.readers, &self.scans, &list, visible).await
     }
 
     async fn start_execution(

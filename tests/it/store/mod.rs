@@ -1,6 +1,7 @@
 //! The contract of `Store`, tested on every backend. Each test gets a new, empty database. Tests of one backend's
 //! internals are in a module of that backend (`sqlite`).
 
+mod activity;
 mod appends;
 mod concurrency;
 mod flows;
@@ -64,6 +65,10 @@ suite! {
         execution_keeps_the_definition_and_environment_it_started_with
         deleted_flow_and_its_executions_are_not_found
         new_flow_with_the_name_of_a_deleted_one_is_empty;
+    activity:
+        flows_are_ordered_by_name_last_start_and_last_failure
+        every_flow_counts_for_the_order_and_not_only_those_of_a_page
+        hidden_and_deleted_flows_are_not_in_the_activity;
     lists:
         list_flows_returns_each_flow_once_in_name_order
         flows_are_listed_as_they_are_described
