@@ -39,6 +39,7 @@ struct ExecutionRow {
 #[template(path = "executions.html", config = "src/ui/askama.toml")]
 struct ExecutionsPage {
     layout: Layout,
+    here: PageUrl,
     flow: Flow,
     rows: Vec<ExecutionRow>,
     scatter: Option<Scatter>,
@@ -101,6 +102,7 @@ pub(super) async fn page(
         first: url.get("at").map(|_| url.without(&["at"])),
         next: listed.next.map(place),
         modified: date_time(described.modified_at),
+        here: url.clone(),
         flow: described,
     })
 }

@@ -11,16 +11,16 @@ use super::{
     error_page::PageError,
     outcome::{ExecutionDot, outcome},
     sign_in::SignedIn,
-    urls::{PageUrl, parse_name},
+    urls::PageUrl,
 };
 use crate::{
-    model::{Name, Status},
-    store::{ListExecutions, ListFlows, Store},
+    model::{Name, Status, Timestamp},
+    store::{FlowActivity, FlowOrder, FlowPosition, ListExecutions, ListFlowActivity, Store},
     text::ago,
     wire::error::ApiError,
 };
 
-/// Flows per page; each costs two reads.
+/// Flows per page; each costs two more reads.
 const FLOWS_MAX: usize = 50;
 /// Executions whose outcomes are shown per flow.
 const STRIP_MAX: usize = 20;
@@ -31,9 +31,12 @@ const COUNTED_MAX: usize = 99;
 #[template(path = "flows.html", config = "src/ui/askama.toml")]
 struct FlowsPage {
     layout: Layout,
+    here: PageUrl,
     /// The text that names must contain.
     filter: String,
+    order: String,
     flows: Vec<FlowRow>,
+    columns: [Column; 3],
     running_glyph: &'static str,
     next: Option<PageUrl>,
     /// The key sees no flow at all, rather than none that matches the filter.
@@ -41,12 +44,36 @@ struct FlowsPage {
     host: String,
 }
 
+/// The head of a column by which flows can be ordered.
+struct Column {
+    word: &'static str,
+    link: PageUrl,
+    chosen: bool,
+    /// The value of `aria-sort` if it is chosen.
+    direction: &'static str,
+}
+
 struct FlowRow {
     name: Name,
     strip: Vec<ExecutionDot>,
-    last_start: String,
-    last_start_at: String,
+    last_start: Option<Moment>,
+    last_failure: Option<(Moment, Name)>,
     running: String,
+}
+
+/// A time and how long ago it was.
+struct Moment {
+    at: Timestamp,
+    ago: String,
+}
+
+impl Moment {
+    fn new(at: Timestamp, now: Timestamp) -> Self {
+        Moment {
+            at,
+            ago: ago(at, now),
+        }
+    }
 }
 
 pub(super) async fn page(
@@ -56,14 +83,19 @@ pub(super) async fn page(
     headers: axum::http::HeaderMap,
 ) -> Result<Response, PageError> {
     let filter = url.get("q").unwrap_or_default().to_owned();
-    let from = url
-        .get("at")
-        .map(|at| parse_name("The place", at))
-        .transpose()?;
-    let list = ListFlows {
-        from,
+    let order = match url.get("order") {
+        Some("start") => FlowOrder::LastStart,
+        Some("failure") => FlowOrder::LastFailure,
+        _ => FlowOrder::Name,
+    };
+    let from = url.get("at").map(|at| {
+        let rule = "must be one that was linked";
+        FlowPosition::parse(at).ok_or_else(|| ApiError::invalid("at", rule))
+    });
+    let list = ListFlowActivity {
+        order,
+        from: from.transpose()?,
         limit: FLOWS_MAX,
-        resource_group_id: None,
     };
     let wanted = filter.to_ascii_lowercase();
     let visible = |name: &Name| {
@@ -72,10 +104,10 @@ pub(super) async fn page(
     // A scan, because flows that the key may not see or that the filter leaves out are read as well.
     let permit = ui.limits.scans.acquire(&signed_in.context.client).await;
     let _permit = permit.ok_or_else(ApiError::throttled)?;
-    let listed = ui.store.list_flows(list, &visible).await?;
+    let listed = ui.store.list_flow_activity(list, &visible).await?;
     let mut flows = Vec::new();
     for flow in listed.items {
-        flows.extend(row(&ui, flow.name).await?);
+        flows.extend(row(&ui, flow).await?);
     }
     let host = headers
         .get("host")
@@ -83,20 +115,48 @@ pub(super) async fn page(
         .unwrap_or("127.0.0.1:8080");
     render(&FlowsPage {
         layout: signed_in.layout(),
+        order: url.get("order").unwrap_or_default().to_owned(),
         empty: flows.is_empty() && filter.is_empty() && url.get("at").is_none(),
         filter,
         flows,
+        columns: columns(&url, order),
         running_glyph: outcome(Status::Running).glyph,
         next: listed.next.map(|next| url.with("at", next)),
+        here: url,
         host: host.to_owned(),
     })
 }
 
+fn columns(url: &PageUrl, order: FlowOrder) -> [Column; 3] {
+    let url = url.without(&["at", "order"]);
+    [
+        ("Flow", url.clone(), FlowOrder::Name, "ascending"),
+        (
+            "Last start",
+            url.with("order", "start"),
+            FlowOrder::LastStart,
+            "descending",
+        ),
+        (
+            "Last failure",
+            url.with("order", "failure"),
+            FlowOrder::LastFailure,
+            "descending",
+        ),
+    ]
+    .map(|(word, link, of, direction)| Column {
+        word,
+        link,
+        chosen: order == of,
+        direction,
+    })
+}
+
 /// Returns None if the flow was deleted since it was listed.
-async fn row(ui: &Ui, flow: Name) -> Result<Option<FlowRow>, PageError> {
+async fn row(ui: &Ui, flow: FlowActivity) -> Result<Option<FlowRow>, PageError> {
     let now = ui.clock.now();
     let list = |status, limit| ListExecutions {
-        flow: flow.clone(),
+        flow: flow.name.clone(),
         from: None,
         limit,
         status,
@@ -113,21 +173,18 @@ async fn row(ui: &Ui, flow: Name) -> Result<Option<FlowRow>, PageError> {
     let Ok(running) = store.list_executions(running).await? else {
         return Ok(None);
     };
-    let newest = last.items.first().map(|execution| execution.started_at);
+    let strip = last.items.iter().rev();
     Ok(Some(FlowRow {
-        last_start: newest.map_or("never".to_owned(), |at| ago(at, now)),
-        last_start_at: newest.map(|at| at.to_string()).unwrap_or_default(),
-        strip: last
-            .items
-            .iter()
-            .rev()
-            .map(|e| ExecutionDot::new(e, now))
-            .collect(),
+        last_start: flow.last_start.map(|at| Moment::new(at, now)),
+        last_failure: flow
+            .last_failure
+            .map(|failure| (Moment::new(failure.at, now), failure.execution)),
+        strip: strip.map(|e| ExecutionDot::new(e, now)).collect(),
         running: match (running.items.len(), running.next) {
             (0, _) => String::new(),
             (many, None) => many.to_string(),
             (many, Some(_)) => format!("{many}+"),
         },
-        name: flow,
+        name: flow.name,
     }))
 }

@@ -32,6 +32,11 @@ async function get(address) {
   return answer.text();
 }
 
+// Keeps a choice of the reader for a year.
+function remember(name, value) {
+  document.cookie = `${name}=${value}; Path=${pages}; Max-Age=31536000; SameSite=Strict`;
+}
+
 // --- theme -----------------------------------------------------------------------------------------------
 
 function isDark() {
@@ -47,7 +52,7 @@ function themeSwitch() {
   };
   button.addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";
-    document.cookie = `theme=${root.dataset.theme}; Path=${pages}; Max-Age=31536000; SameSite=Strict`;
+    remember("theme", root.dataset.theme);
     show();
   });
   show();
@@ -124,7 +129,8 @@ function liveFilter(form) {
   let timer = 0;
   const run = async () => {
     const address = new URL(location.href);
-    address.search = input.value ? new URLSearchParams({ [input.name]: input.value }).toString() : "";
+    address.searchParams.delete("at");
+    if (input.value) address.searchParams.set(input.name, input.value); else address.searchParams.delete(input.name);
     const mine = ++asked;
     try {
       const page = parsed(await get(address));
@@ -618,8 +624,83 @@ function tick() {
   }, 1000);
 }
 
+// --- lists that refresh themselves -----------------------------------------------------------------------
+
+const REFRESH_MS = 5000;
+const AFTER_ERROR_MS = 30000;
+
+// When the reader last did something, and how long after that the list may move again.
+const QUIET_MS = 3000;
+let touched = 0;
+for (const kind of ["pointermove", "pointerdown", "keydown", "scroll"]) {
+  addEventListener(kind, () => { touched = Date.now(); }, { passive: true, capture: true });
+}
+
+// Whether the reader is busy with the list, so that its rows must not move.
+const isInUse = (list) =>
+  Date.now() - touched < QUIET_MS || !!String(getSelection()) || list.getBoundingClientRect().top < -40;
+
+// What a list says, without ages and durations, which change all the time.
+function said(list) {
+  const copy = list.cloneNode(true);
+  all("time, title, [data-since]", copy).forEach((element) => element.remove());
+  const links = all("a, circle", copy).map((element) => element.getAttribute("class") + element.getAttribute("href"));
+  return copy.textContent + links.join();
+}
+
+function replaceList(list, fresh) {
+  const keyOf = (link) => link.getAttribute("class") + link.getAttribute("href");
+  const focused = list.contains(document.activeElement) && keyOf(document.activeElement);
+  list.replaceWith(fresh);
+  showTimes();
+  if (focused) all("a", fresh).find((link) => keyOf(link) === focused)?.focus({ preventScroll: true });
+}
+
+function refreshList(link) {
+  const note = link.nextElementSibling;
+  const automatic = make("input", { type: "checkbox" });
+  automatic.checked = !document.cookie.split("; ").includes("refresh=off");
+  link.after(" ", make("label", { class: "muted" }, automatic, ` every ${REFRESH_MS / 1000} s`));
+  let timer = 0;
+  const run = async (asked) => {
+    let pause = REFRESH_MS;
+    const address = location.href;
+    try {
+      const fresh = find(link.dataset.refresh, parsed(await get(address)));
+      const list = find(link.dataset.refresh);
+      const changed = said(fresh) !== said(list);
+      const now = new Date().toISOString().slice(11, 19);
+      if (location.href !== address) { /* the filter has changed meanwhile */
+      } else if (asked || !isInUse(list)) {
+        replaceList(list, fresh);
+        if (asked || changed) note.textContent = `${changed ? "Changed" : "No change"} at ${now} UTC`;
+      } else if (changed) {
+        note.textContent = "There are changes; refresh to see them";
+      }
+    } catch (fault) {
+      pause = AFTER_ERROR_MS;
+      note.textContent = `Not refreshed: ${fault.message}`;
+    }
+    clearTimeout(timer); // of another run meanwhile
+    timer = setTimeout(runIfVisible, pause);
+  };
+  const runIfVisible = () => { if (automatic.checked && !document.hidden) run(false); };
+  link.addEventListener("click", (event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    run(true);
+  });
+  automatic.addEventListener("change", () => {
+    remember("refresh", automatic.checked ? "on" : "off");
+    runIfVisible();
+  });
+  document.addEventListener("visibilitychange", runIfVisible);
+  timer = setTimeout(runIfVisible, REFRESH_MS);
+}
+
 themeSwitch();
 zoneSwitch();
+all("a[data-refresh]").forEach(refreshList);
 document.body.append(tip);
 showCopyButtons();
 all("form[data-live-filter]").forEach(liveFilter);

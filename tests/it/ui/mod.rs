@@ -4,6 +4,7 @@ mod base_path;
 mod browser;
 mod download;
 pub mod hostile;
+mod lists;
 mod pages;
 mod phone;
 mod responses;
