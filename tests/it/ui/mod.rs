@@ -1,5 +1,6 @@
 //! The pages under `/ui/`, over real HTTP and, in `browser`, in a real browser.
 
+mod accessibility;
 mod base_path;
 mod browser;
 mod download;
