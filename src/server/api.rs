@@ -50,7 +50,7 @@ pub(super) async fn unknown_path(State(app): State<Arc<App>>, request: Request) 
     respond(
         Err(ApiError::invalid(
             "The path",
-            &format!("must be {}/", app.base_path),
+            format_args!("must be {}/", app.base_path),
         )),
         request.headers(),
         log,

@@ -230,13 +230,15 @@ async fn wrong_scheme_of_an_endpoint_is_named() {
 }
 
 #[tokio::test]
-async fn endpoint_must_be_an_http_or_https_origin() {
+async fn endpoint_must_be_an_http_or_https_origin_with_an_optional_base_path() {
     for endpoint in [
         "127.0.0.1:8080",
         "ftp://host",
         "http://",
-        "http://host/path",
+        "http://host/a//b",
         "http://host?x=1",
+        "http://host/path?x=1",
+        "http://host/path#x",
         "",
         "http://a b",
     ] {

@@ -11,15 +11,18 @@ use crate::support::{
     browser::{Browser, Window},
 };
 
-/// Returns the violations that keep people from using the page. Animations are ended, because a glyph that pulses has
-/// little contrast for a moment.
+/// Returns the violations that keep people from using the page, and its width if it is wider than the window.
+/// Animations are ended, because a glyph that pulses has little contrast for a moment.
 const CHECK: &str = "
     const done = arguments[arguments.length - 1];
     document.getAnimations().forEach((animation) => animation.cancel());
     const options = { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } };
     axe.run(document, options).then(({ violations }) => {
         const found = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-        done(found.flatMap(({ id, help, nodes }) => nodes.map((node) => `${id} (${help}): ${node.html}`)));
+        const faults = found.flatMap(({ id, help, nodes }) => nodes.map((node) => `${id} (${help}): ${node.html}`));
+        const width = document.documentElement.scrollWidth;
+        if (width > innerWidth) faults.push(`it is ${width} px wide`);
+        done(faults);
     }, (fault) => done([`axe failed: ${fault}`]));";
 
 /// Returns the source of axe-core. Returns None, with a line that says so, if it is not installed; in CI it must be.
@@ -59,7 +62,7 @@ async fn server() -> Server {
             .append_to("f", execution, &Value::Array(events.clone()))
             .await;
     }
-    server.set_time(NOW + 10_000);
+    server.set_time(NOW + 73_000);
     server
 }
 
