@@ -143,7 +143,7 @@ mod tests {
 
     fn filter(query: &[(&'static str, &str)]) -> Option<EventFilter> {
         let with = |url: PageUrl, (name, value): &(&'static str, &str)| url.with(name, value);
-        EventFilter::of(&query.iter().fold(PageUrl::new("/"), with))
+        EventFilter::of(&query.iter().fold(PageUrl::new(&"".into(), "/"), with))
     }
 
     #[test]

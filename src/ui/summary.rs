@@ -259,7 +259,7 @@ mod tests {
             started_at: at(1),
             stopped_at: (status != Status::Running).then(|| at(61)),
         };
-        Summary::new(&execution, &digest, &PageUrl::new("/"), at(62))
+        Summary::new(&execution, &digest, &PageUrl::new(&"".into(), "/"), at(62))
     }
 
     #[test]

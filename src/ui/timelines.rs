@@ -225,7 +225,7 @@ mod tests {
                 serde_json::json!({"Type": "StepEntered", "EventId": id, "StepName": "pay"});
             HistoryEvent::parse(&event.to_string()).unwrap()
         };
-        let url = PageUrl::new("/ui/").with("step", "PAY");
+        let url = PageUrl::new(&"".into(), "/ui/").with("step", "PAY");
         let mut digest = Digest {
             timeline: empty(&url),
             tally: Tally::default(),
