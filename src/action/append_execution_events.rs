@@ -144,7 +144,7 @@ pub(super) async fn run(context: Context<'_>) -> Result<Answer, ApiError> {
         execution: execution_name.to_string(),
         event_id,
     };
-    let key = context.store.task_key();
+    let key = context.store.task_key()?;
     let tokens = submitted
         .into_iter()
         .map(|offset| appended.first + offset)

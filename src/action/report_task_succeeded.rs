@@ -43,7 +43,7 @@ pub(super) async fn report(
 ) -> Result<Answer, ApiError> {
     let text = context.params.required("TaskToken")?;
     let unknown = || ApiError::invalid("TaskToken", "must be one that was answered");
-    let token = TaskToken::verify(text, context.store.task_key()).ok_or_else(unknown)?;
+    let token = TaskToken::verify(text, context.store.task_key()?).ok_or_else(unknown)?;
     let flow = Name::parse(&token.flow).ok_or_else(unknown)?;
     let execution = Name::parse_execution(&token.execution).ok_or_else(unknown)?;
     context.allow(action, &flow)?;

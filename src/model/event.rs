@@ -135,12 +135,13 @@ impl NewEvent {
         self.time.is_some() && self.ends() != Some(Status::Stopped)
     }
 
-    /// Returns whether this event ends the task that the event of its ScheduleEventId submitted.
-    pub fn ends_task(&self) -> bool {
-        matches!(
+    /// Returns the EventId of the event that submitted the task that this event ends at `event_id`, if it does.
+    pub fn ended_task(&self, event_id: i64) -> Option<i64> {
+        let ends = matches!(
             self.event_type.as_str(),
             TASK_SUCCEEDED | TASK_FAILED | "TaskTimedOut"
-        )
+        );
+        ends.then(|| self.schedule_event_id.unwrap_or(event_id - 1))
     }
 
     /// Returns the JSON of `output` in the EventDetail, byte for byte.

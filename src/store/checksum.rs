@@ -1,24 +1,48 @@
 //! Checksums of stored events. They cover the row's key too, so that an event at a wrong place is noticed.
 
-/// The key of an event's row.
+use uuid::Uuid;
+
+/// The key of an event's row. The backend's keys of flows and executions have `N` bytes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EventKey {
-    pub flow: i64,
-    pub execution: i64,
-    pub event_id: i64,
+pub struct EventKey<const N: usize> {
+    flow: [u8; N],
+    execution: [u8; N],
+    event_id: i64,
 }
 
-/// Returns the CRC-32 of flow, execution and EventId (8 bytes each, little-endian) and the event's JSON.
-pub fn checksum(key: EventKey, json: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    for id in [key.flow, key.execution, key.event_id] {
-        hasher.update(&id.to_le_bytes());
+impl EventKey<8> {
+    /// Returns the key of an event in SQLite, whose flows and executions have numbers.
+    pub fn numbered(flow: i64, execution: i64, event_id: i64) -> Self {
+        EventKey {
+            flow: flow.to_le_bytes(),
+            execution: execution.to_le_bytes(),
+            event_id,
+        }
     }
+}
+
+impl EventKey<16> {
+    /// Returns the key of an event in PostgreSQL, where hashes stand for flows and executions.
+    pub fn hashed(flow: Uuid, execution: Uuid, event_id: i64) -> Self {
+        EventKey {
+            flow: flow.into_bytes(),
+            execution: execution.into_bytes(),
+            event_id,
+        }
+    }
+}
+
+/// Returns the CRC-32 of flow, execution, EventId (8 bytes, little-endian) and the event's JSON.
+pub fn checksum<const N: usize>(key: EventKey<N>, json: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&key.flow);
+    hasher.update(&key.execution);
+    hasher.update(&key.event_id.to_le_bytes());
     hasher.update(json);
     hasher.finalize()
 }
 
 /// Whether `stored` is the checksum of this row.
-pub fn matches(key: EventKey, json: &[u8], stored: i64) -> bool {
+pub fn matches<const N: usize>(key: EventKey<N>, json: &[u8], stored: i64) -> bool {
     i64::from(checksum(key, json)) == stored
 }

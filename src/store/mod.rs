@@ -2,8 +2,11 @@
 //! scheme. Nothing outside this module knows the database.
 
 mod checksum;
+mod list;
 pub mod notify;
+mod placement;
 mod scan;
+mod scans;
 pub mod sqlite;
 mod types;
 
@@ -109,7 +112,11 @@ pub trait Store: Send + Sync {
     fn describe(&self) -> Description;
 
     /// Returns the key that signs task tokens; it is part of the database.
-    fn task_key(&self) -> &TaskKey;
+    ///
+    /// # Errors
+    ///
+    /// The database was not reached yet.
+    fn task_key(&self) -> Result<&TaskKey, Error>;
 
     /// Checks whether reads and writes can be served now.
     ///
@@ -126,8 +133,8 @@ pub trait Store: Send + Sync {
     async fn close(&self);
 }
 
-/// Opens the store that `url` names, creates it if it is missing and migrates its schema. If it is a copy, it refuses
-/// writes signed at or before `now`. The error is one line for the operator.
+/// Opens the store that `url` names, creates it if it is missing and migrates its schema. If it is a copy of a SQLite
+/// file, it refuses writes signed at or before `now`. The error is one line for the operator.
 pub async fn open(url: &str, now: Timestamp) -> Result<Arc<dyn Store>, String> {
     match url.split_once(':') {
         Some(("sqlite", _)) => Ok(Arc::new(sqlite::Sqlite::open(url, now).await?)),

@@ -4,7 +4,11 @@ use std::{borrow::Cow, cmp::Reverse, collections::HashSet, fmt};
 
 use serde::Deserialize;
 
-use crate::model::{Name, Timestamp, event::Batch};
+use crate::model::{
+    Name, NewEvent, Timestamp,
+    event::{Batch, EXECUTION_STARTED},
+    execution::started_detail,
+};
 
 /// An error, an expected refusal, or the result.
 pub type Outcome<T> = Result<Result<T, Refusal>, Error>;
@@ -54,6 +58,18 @@ pub enum Error {
     Other(String),
 }
 
+impl Error {
+    /// Corruption: a stored value of this kind is not one.
+    pub(super) fn damaged(what: &str) -> Self {
+        Error::Corrupt(format!("a {what} is not one"))
+    }
+
+    /// Calls after `close`.
+    pub(super) fn closing() -> Self {
+        Error::Unavailable("it is closing".to_owned())
+    }
+}
+
 /// What the log says about a database at a start.
 #[derive(Clone, Debug)]
 pub struct Description {
@@ -74,6 +90,13 @@ pub struct StartExecution {
     pub name: Name,
     pub input: String,
     pub at: Timestamp,
+}
+
+impl StartExecution {
+    /// Returns event 1 of the execution.
+    pub(super) fn event(&self) -> NewEvent {
+        NewEvent::by_server(EXECUTION_STARTED, self.at, started_detail(&self.input))
+    }
 }
 
 /// The request of `append_execution_events`.
@@ -120,6 +143,14 @@ pub struct ListFlows {
     pub from: Option<Name>,
     pub limit: usize,
     pub resource_group_id: Option<String>,
+}
+
+impl ListFlows {
+    /// Whether the list asks for flows of this resource group.
+    pub(super) fn is_of_group(&self, group: Option<&str>) -> bool {
+        let asked = self.resource_group_id.as_deref();
+        asked.is_none() || asked == group
+    }
 }
 
 /// Whether the caller may see a flow.
@@ -228,7 +259,8 @@ pub struct ListExecutions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     pub started_at: i64,
-    pub id: i64,
+    /// Distinguishes executions that started in the same millisecond; grows with the time of the insert.
+    pub id: u128,
 }
 
 impl Position {
@@ -268,6 +300,24 @@ pub struct ReportTask {
     pub event_type: &'static str,
     pub detail: String,
     pub at: Timestamp,
+}
+
+impl ReportTask {
+    /// Returns the event that ends the task. `submitted` is the JSON of the event that submitted it.
+    pub(super) fn event(&self, submitted: &str) -> Result<NewEvent, Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Step {
+            step_name: String,
+        }
+        let step: Step =
+            serde_json::from_str(submitted).map_err(|_| Error::damaged("step name"))?;
+        Ok(NewEvent {
+            schedule_event_id: Some(self.submitted),
+            step_name: step.step_name,
+            ..NewEvent::by_server(self.event_type, self.at, self.detail.clone())
+        })
+    }
 }
 
 /// Events of a page of a history: the vendor's limit.

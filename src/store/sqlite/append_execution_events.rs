@@ -17,6 +17,7 @@ use crate::{
     store::{
         AppendRequest, Appended, Error, Refusal,
         checksum::{self, EventKey},
+        placement::{Placement, is_retry, place},
     },
 };
 
@@ -208,36 +209,20 @@ async fn append(
     state: &mut State,
     pending: &mut Pending,
 ) -> Result<Result<Appended, Refusal>, Error> {
-    let next = state.last_event_id + 1;
-    let first = command.batch.expected().unwrap_or(next);
+    let (first, placement) = place(&command.batch, state.status, state.last_event_id);
     let appended = Appended {
         first,
         last: command.batch.last(first),
         flow_id,
     };
-    // A finished execution takes precedence over an EventId mismatch.
-    let refusal = match state.status {
-        Status::Running => Refusal::Conflict {
-            next_event_id: next,
-        },
-        _ => Refusal::ExecutionAlreadyCompleted,
-    };
-    if first < next && appended.last <= state.last_event_id {
-        let same = matches_stored(
-            connection,
-            (state.flow, state.id),
-            command,
-            &appended,
-            pending,
-        )
-        .await?;
-        return Ok(if same { Ok(appended) } else { Err(refusal) });
-    }
-    if first != next || state.status != Status::Running {
-        return Ok(Err(refusal));
-    }
-    if let Some(index) = command.batch.invalid_schedule_event_id(first) {
-        return Ok(Err(Refusal::InvalidScheduleEventId(index)));
+    match placement {
+        Placement::New => {}
+        Placement::Refused(refusal) => return Ok(Err(refusal)),
+        Placement::Taken(refusal) => {
+            let key = (state.flow, state.id);
+            let same = matches_stored(connection, key, command, &appended, pending).await?;
+            return Ok(if same { Ok(appended) } else { Err(refusal) });
+        }
     }
     for event in command.batch.events() {
         pending.push(state, event, command.at);
@@ -245,13 +230,13 @@ async fn append(
     Ok(Ok(appended))
 }
 
-/// Whether the events of `command` equal the events with the EventIds of `place`, written or pending (idempotent
+/// Whether the events of `command` equal the events with the EventIds of `taken`, written or pending (idempotent
 /// retry).
 async fn matches_stored(
     connection: &mut SqliteConnection,
     (flow, execution): (i64, i64),
     command: &AppendRequest,
-    place: &Appended,
+    taken: &Appended,
     pending: &Pending,
 ) -> Result<bool, Error> {
     let rows = sqlx::query(
@@ -260,38 +245,17 @@ async fn matches_stored(
     )
     .bind(flow)
     .bind(execution)
-    .bind(place.first)
-    .bind(place.last)
+    .bind(taken.first)
+    .bind(taken.last)
     .fetch_all(connection)
     .await?;
     let written = rows
         .iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
-    let pending = pending.within(execution, place.first..=place.last).map(Ok);
+    let pending = pending.within(execution, taken.first..=taken.last).map(Ok);
     let found: Vec<(&[u8], i64)> = written.chain(pending).collect::<Result<_, sqlx::Error>>()?;
-    if found.len() != command.batch.events().len() {
-        return Err(Error::Corrupt(format!(
-            "an event of execution {execution} is missing"
-        )));
-    }
-    for ((event_id, event), (json, checksum)) in
-        (place.first..).zip(command.batch.events()).zip(found)
-    {
-        let key = EventKey {
-            flow,
-            execution,
-            event_id,
-        };
-        if !checksum::matches(key, json, checksum) {
-            return Err(Error::Corrupt(format!(
-                "event {event_id} of execution {execution} is damaged"
-            )));
-        }
-        if !event.is_stored_as(event_id, json) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let key = |event_id| EventKey::numbered(flow, execution, event_id);
+    is_retry(&command.batch, taken.first, &found, key, execution)
 }
 
 impl Pending {
@@ -302,11 +266,7 @@ impl Pending {
         event.render(event_id, default_time, &mut self.json);
         let json = &self.json[start..];
         let (flow, execution) = (state.flow, state.id);
-        let key = EventKey {
-            flow,
-            execution,
-            event_id,
-        };
+        let key = EventKey::numbered(flow, execution, event_id);
         let checksum = checksum::checksum(key, json);
         let start = start + 1; // SQL counts from 1
         self.events
@@ -314,8 +274,7 @@ impl Pending {
         state.last_event_id = event_id;
         state.history_bytes += i64::try_from(json.len()).unwrap_or(i64::MAX) + 1;
         state.changed = true;
-        if event.ends_task() {
-            let submitted = event.schedule_event_id.unwrap_or(event_id - 1);
+        if let Some(submitted) = event.ended_task(event_id) {
             self.ended_tasks.push((flow, execution, submitted));
         }
         if let Some(status) = event.ends() {

@@ -3,19 +3,16 @@
 use memchr::memchr_iter;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{append_execution_events::to_json, rows::damaged};
+use super::append_execution_events::to_json;
 use crate::{
     model::{Name, Status},
     store::{
         Error, HistoryPage, Outcome, Refusal,
         checksum::{self, EventKey},
+        scan::page_of,
         types::EventRange,
     },
 };
-
-/// More than the JSON of any event: a detail, a step name and a type of the greatest lengths, each byte escaped to
-/// six.
-const EVENT_MAX_BYTES: i64 = 512 * 1024;
 
 /// A range of an execution's events, as far as they exist and fit into `max_bytes`. The first one always fits.
 pub(super) struct RangeQuery {
@@ -125,26 +122,13 @@ async fn page(
         Ok(Some(lines)) => verified(flow_id, id, range.first, lines),
         Err(_) => None, // not UTF-8
     };
-    let Some((json, ends)) = verified else {
+    let Some(events) = verified else {
         return Err(corrupt(find_damage(connection, flow_id, id, *range).await?));
     };
-    let next = range
-        .first
-        .saturating_add(i64::try_from(ends.len()).unwrap_or(i64::MAX));
-    let ends_early = next <= range.last.min(last_event_id);
-    let bytes = i64::try_from(json.len()).unwrap_or(i64::MAX);
-    if ends_early && bytes < max_bytes - EVENT_MAX_BYTES {
-        // One more event would have fitted, so the byte limit did not end the range: the event is gone.
-        return Err(corrupt(format!("event {next} is missing")));
-    }
-    let status = Status::parse(row.try_get(3)?).ok_or_else(|| damaged("status"))?;
-    Ok(Ok(HistoryPage {
-        json,
-        ends,
-        last_event_id,
-        running: status == Status::Running,
-        next: (next <= last_event_id).then_some(next),
-    }))
+    let status = Status::parse(row.try_get(3)?).ok_or_else(|| Error::damaged("status"))?;
+    page_of(*range, *max_bytes, events, (last_event_id, status))
+        .map(Ok)
+        .map_err(corrupt)
 }
 
 /// Says which event of a range is damaged, after the sum of their checksums did not match.
@@ -168,11 +152,7 @@ async fn find_damage(
         if row.try_get::<i64, _>(0)? != event_id {
             return Ok(format!("event {event_id} is missing"));
         }
-        let key = EventKey {
-            flow,
-            execution,
-            event_id,
-        };
+        let key = EventKey::numbered(flow, execution, event_id);
         if !checksum::matches(key, row.try_get(1)?, row.try_get(2)?) {
             return Ok(format!("event {event_id} is damaged"));
         }
@@ -202,11 +182,7 @@ fn verified(flow: i64, execution: i64, first: i64, lines: &str) -> Option<(Strin
         start = end + 1;
         events.push_str(json);
         ends.push(events.len());
-        let key = EventKey {
-            flow,
-            execution,
-            event_id,
-        };
+        let key = EventKey::numbered(flow, execution, event_id);
         found += i64::from(checksum::checksum(key, json.as_bytes()));
     }
     (ends.len() == count && sum.parse() == Ok(found)).then_some((events, ends))

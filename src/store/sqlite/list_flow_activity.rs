@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
 
-use super::{
-    rows::{execution_name_at, name_at, time_at},
-    scans::Scans,
-};
+use super::rows::{execution_name_at, name_at, time_at};
 use crate::store::{
     Error, FlowActivity, FlowFailure, FlowOrder, FlowPosition, ListFlowActivity, Listed, Visible,
+    scans::Scans,
 };
 
 /// Flows of one slice: some milliseconds of one core.

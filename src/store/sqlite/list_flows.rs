@@ -1,19 +1,19 @@
 //! `ListFlows` of the store: keyset pagination on the name.
 
-use sqlx::{Row, SqlitePool};
+use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
 
 use super::{
     append_execution_events::to_json,
     rows::{flow_in, name_at},
-    scans::Scans,
 };
 use crate::{
     model::{Flow, Name},
-    store::{Error, ListFlows, Listed, Visible, exceeds_page, json_bytes},
+    store::{
+        Error, ListFlows, Listed, Visible,
+        list::{self, Key, Selection},
+        scans::Scans,
+    },
 };
-
-/// Flows of one slice: some milliseconds of one core.
-const SLICE: usize = 250;
 
 /// Name, group and bytes of the flows from a name on. SQLite takes lengths from the head of a row without reading
 /// the texts.
@@ -33,51 +33,43 @@ const BY_NAMES: &str = "
     CROSS JOIN flows f ON f.name = k.value AND f.deleted_at IS NULL
     CROSS JOIN definitions d ON d.id = (SELECT max(id) FROM definitions WHERE flow = f.id)";
 
-/// Lists the flows that the caller may see. It reads names and lengths in slices, chooses the page, and then reads
-/// the chosen flows. There is no scan limit: the token of a page that ends early would name a flow that the caller
-/// may not see.
+/// Lists the flows that the caller may see.
 pub(super) async fn list_flows(
     pool: &SqlitePool,
     scans: &Scans,
     list: &ListFlows,
     visible: Visible<'_>,
 ) -> Result<Listed<Flow, Name>, Error> {
-    let _scan = scans.begin().await?;
-    let is_wanted = |name: &Name, group: Option<&str>| {
-        let asked = list.resource_group_id.as_deref();
-        visible(name) && (asked.is_none() || asked == group)
+    let (chosen, next) = Selection::of_flows(list.limit)
+        .choose(Some(scans), list.from.clone(), |from, limit| {
+            keys(pool, list, visible, from, limit)
+        })
+        .await?;
+    read(pool, &chosen, next).await
+}
+
+async fn keys(
+    pool: &SqlitePool,
+    list: &ListFlows,
+    visible: Visible<'_>,
+    from: Option<Name>,
+    limit: usize,
+) -> Result<Vec<Key<Name>>, Error> {
+    let rows = sqlx::query(KEYS)
+        .bind(from.as_ref().map_or("", Name::as_str))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(pool)
+        .await?;
+    let key = |row: &SqliteRow| {
+        let at = name_at(row, 0)?;
+        let bytes: i64 = row.try_get(2)?;
+        Ok(Key {
+            matches: visible(&at) && list.is_of_group(row.try_get(1)?),
+            at,
+            bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+        })
     };
-    let (mut names, mut bytes) = (Vec::<Name>::new(), 0);
-    let mut from = list.from.as_ref().map_or("", Name::as_str).to_owned();
-    let next = 'scan: loop {
-        let mut keys = {
-            let _slice = scans.slice().await;
-            sqlx::query(KEYS)
-                .bind(&from)
-                .bind(i64::try_from(SLICE).unwrap_or(i64::MAX) + 1)
-                .fetch_all(pool)
-                .await?
-        };
-        // The one beyond the slice, which tells whether there is more.
-        let behind = if keys.len() > SLICE { keys.pop() } else { None };
-        for key in keys {
-            let name = name_at(&key, 0)?;
-            if !is_wanted(&name, key.try_get(1)?) {
-                continue;
-            }
-            bytes += usize::try_from(key.try_get::<i64, _>(2)?).unwrap_or(usize::MAX);
-            let full = names.len() == list.limit || exceeds_page(bytes);
-            if full && !names.is_empty() {
-                break 'scan Some(name);
-            }
-            names.push(name);
-        }
-        match behind {
-            Some(key) => from = name_at(&key, 0)?.to_string(),
-            None => break None,
-        }
-    };
-    read(pool, &names, next).await
+    rows.iter().map(key).collect()
 }
 
 /// Reads the flows of these names. Those that were deleted meanwhile are left out.
@@ -91,35 +83,10 @@ async fn read(
         .bind(to_json(&names)?)
         .fetch_all(pool)
         .await?;
-    let (mut items, mut bytes) = (Vec::new(), 0);
-    for row in rows {
-        let flow = flow_in(&row)?;
-        bytes += answered_bytes(&flow);
-        if exceeds_page(bytes) && !items.is_empty() {
-            return Ok(Listed {
-                items,
-                next: Some(flow.name),
-            });
-        }
-        items.push(flow);
-    }
-    Ok(Listed { items, next })
-}
-
-/// Bytes of a flow's texts in an answer.
-fn answered_bytes(flow: &Flow) -> usize {
-    let texts = [
-        Some(&flow.definition),
-        Some(&flow.description),
-        Some(&flow.kind),
-        flow.role_arn.as_ref(),
-        flow.environment.as_ref(),
-        flow.external_storage_location.as_ref(),
-        flow.resource_group_id.as_ref(),
-    ];
-    texts
-        .into_iter()
-        .flatten()
-        .map(|text| json_bytes(text))
-        .sum()
+    let rows = rows.iter().map(|row| {
+        let flow = flow_in(row)?;
+        let at = flow.name.clone();
+        Ok((flow, at))
+    });
+    list::page(rows, list::flow_bytes, next)
 }

@@ -22,7 +22,6 @@ mod reader;
 mod report_task;
 mod request;
 mod rows;
-mod scans;
 mod start_execution;
 mod stop_execution;
 mod update_flow;
@@ -36,17 +35,13 @@ use sqlx::SqlitePool;
 use super::{
     AppendRequest, Appended, Description, Error, FlowActivity, FlowChange, FlowDeletion,
     FlowPosition, HistoryPage, HistoryQuery, ListExecutions, ListFlowActivity, ListFlows, Listed,
-    Outcome, PAGE_MAX_BYTES, Position, ReportTask, StartExecution, StopExecution, Store,
-    Subscription, Visible,
-    notify::Notifier,
-    scan::{SLICE_MAX_BYTES, Scan},
-    types::EventRange,
+    Outcome, Position, ReportTask, StartExecution, StopExecution, Store, Subscription, Visible,
+    notify::Notifier, scan, scans::Scans,
 };
 use crate::model::{Execution, Flow, Name, Nonce, task_token::TaskKey};
 pub(super) use check::check;
 use get_execution_history::RangeQuery;
 use reader::Readers;
-use scans::Scans;
 use write::Write;
 use writer::Writer;
 
@@ -131,8 +126,8 @@ impl Store for Sqlite {
         self.description.clone()
     }
 
-    fn task_key(&self) -> &TaskKey {
-        &self.task_key
+    fn task_key(&self) -> Result<&TaskKey, Error> {
+        Ok(&self.task_key)
     }
 
     fn subscribe(&self, flow: &Name, execution: &Name) -> Subscription {
@@ -161,36 +156,7 @@ impl Store for Sqlite {
                 max_bytes,
             })
         };
-        if !query.filters() && !query.reverse {
-            let range = EventRange::new(query.from.unwrap_or(1), query.limit);
-            return read(range, PAGE_MAX_BYTES).await;
-        }
-        // A backward page without a filter reads hardly more than it returns, so it is not limited like a scan.
-        let limited = query.filters();
-        let _scan = if limited {
-            Some(self.scans.begin().await?)
-        } else {
-            None
-        };
-        let mut scan = Scan::new(query);
-        loop {
-            let slice = {
-                let _slice = if limited {
-                    Some(self.scans.slice().await)
-                } else {
-                    None
-                };
-                read(scan.range(), SLICE_MAX_BYTES).await?
-            };
-            match slice {
-                Ok(slice) => {
-                    if let Some(page) = scan.push(&slice) {
-                        return Ok(Ok(page));
-                    }
-                }
-                Err(refusal) => return Ok(Err(refusal)),
-            }
-        }
+        scan::history_page(query, &self.scans, read).await
     }
 
     async fn ready(&self) -> Result<(), Error> {
@@ -220,7 +186,7 @@ impl From<sqlx::Error> for Error {
         let message = error.to_string();
         match (&error, primary_code(&error)) {
             (sqlx::Error::PoolTimedOut, _) => Error::Busy("all readers are in use".to_owned()),
-            (sqlx::Error::PoolClosed, _) => Error::Unavailable("it is closing".to_owned()),
+            (sqlx::Error::PoolClosed, _) => Error::closing(),
             (sqlx::Error::ColumnDecode { .. }, _) => Error::Corrupt(message),
             (_, Some(SQLITE_BUSY | SQLITE_LOCKED)) => Error::Busy(message),
             (_, Some(SQLITE_FULL | SQLITE_READONLY | SQLITE_CANTOPEN)) => {
@@ -257,7 +223,10 @@ fn code(error: &sqlx::Error) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::Timestamp, store::Refusal};
+    use crate::{
+        model::Timestamp,
+        store::{Refusal, scans::SCANS_MAX},
+    };
 
     #[tokio::test]
     async fn one_scan_too_many_is_busy_and_a_backward_page_is_no_scan() {
@@ -266,7 +235,7 @@ mod tests {
         let store = Sqlite::open(&url, Timestamp::from_millis(0).unwrap()).await;
         let store = store.unwrap();
         let mut scans = Vec::new();
-        for _ in 0..scans::SCANS_MAX {
+        for _ in 0..SCANS_MAX {
             scans.push(store.scans.begin().await.unwrap());
         }
         let name = Name::parse("absent").unwrap();

@@ -18,13 +18,12 @@ use super::{
     lock::{Lock, Watch},
     nonces::Ages,
     reader::Readers,
-    scans::Scans,
     wal::{self, ReaderGate, Wal},
     writer::{Task, Writer},
 };
 use crate::{
     model::{Timestamp, task_token::TaskKey},
-    store::{Description, Error, notify::Notifier},
+    store::{Description, Error, notify::Notifier, scans::Scans},
 };
 
 /// Connections for all reads but those of histories, which have readers of their own. Such a read keeps a core busy

@@ -92,17 +92,17 @@ impl Readers {
     /// Queues a page request and waits for its page.
     pub(super) async fn read(&self, query: RangeQuery) -> Outcome<HistoryPage> {
         let queue = self.queue.lock().expect("no panic holds this lock").clone();
-        let queue = queue.ok_or_else(closed)?;
+        let queue = queue.ok_or_else(Error::closing)?;
         let (request, answer) = Request::new(query, None);
         queue
             .send_timeout(request, QUEUE_WAIT)
             .await
             .map_err(|error| match error {
                 SendTimeoutError::Timeout(_) => Error::Busy("too many reads wait".to_owned()),
-                SendTimeoutError::Closed(_) => closed(),
+                SendTimeoutError::Closed(_) => Error::closing(),
             })?;
         drop(queue);
-        answer.await.map_err(|_| closed())?
+        answer.await.map_err(|_| Error::closing())?
     }
 
     /// Waits for a panic of a reader. The caller must stop then: a retry of the same request would panic the other
@@ -118,10 +118,6 @@ impl Readers {
         let mut tasks = std::mem::take(&mut *self.tasks.lock().expect("no panic holds this lock"));
         while tasks.join_next().await.is_some() {}
     }
-}
-
-fn closed() -> Error {
-    Error::Unavailable("it is closing".to_owned())
 }
 
 async fn run(

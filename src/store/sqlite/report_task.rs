@@ -2,9 +2,9 @@
 
 use sqlx::{Row, SqliteConnection};
 
-use super::{append_execution_events::append_one, nonces, request::Request, rows::damaged};
+use super::{append_execution_events::append_one, nonces, request::Request};
 use crate::{
-    model::{NewEvent, Status},
+    model::Status,
     store::{
         Error, Refusal, ReportTask,
         checksum::{self, EventKey},
@@ -37,40 +37,20 @@ pub(super) async fn report_task(
         return Ok(Err(Refusal::FlowNotExists));
     };
     let (status, json): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
-    let key = EventKey {
-        flow: row.try_get(4)?,
-        execution: row.try_get(5)?,
-        event_id: report.submitted,
-    };
+    let key = EventKey::numbered(row.try_get(4)?, row.try_get(5)?, report.submitted);
     if !checksum::matches(key, json.as_bytes(), row.try_get(2)?) {
-        return Err(damaged("submitted task"));
+        return Err(Error::damaged("submitted task"));
     }
     if row.try_get(3)? || status != Status::Running.as_str() {
         return Ok(Err(Refusal::TaskAlreadyCompleted(report.submitted)));
     }
-    let ended = NewEvent {
-        schedule_event_id: Some(report.submitted),
-        step_name: step_name(json).ok_or_else(|| damaged("step name"))?,
-        ..NewEvent::by_server(report.event_type, report.at, report.detail.clone())
-    };
     let appended = append_one(
         connection,
         &report.flow,
         &report.execution,
-        ended,
+        report.event(json)?,
         report.at,
     )
     .await?;
     Ok(appended.map(|appended| appended.first))
-}
-
-fn step_name(json: &str) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Step {
-        step_name: String,
-    }
-    serde_json::from_str::<Step>(json)
-        .ok()
-        .map(|step| step.step_name)
 }

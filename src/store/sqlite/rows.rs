@@ -8,19 +8,15 @@ use crate::{
 };
 
 pub(super) fn name_at(row: &SqliteRow, index: usize) -> Result<Name, Error> {
-    Name::parse(row.try_get(index)?).ok_or_else(|| damaged("name"))
+    Name::parse(row.try_get(index)?).ok_or_else(|| Error::damaged("name"))
 }
 
 pub(super) fn execution_name_at(row: &SqliteRow, index: usize) -> Result<Name, Error> {
-    Name::parse_execution(row.try_get(index)?).ok_or_else(|| damaged("name"))
+    Name::parse_execution(row.try_get(index)?).ok_or_else(|| Error::damaged("name"))
 }
 
 pub(super) fn time_at(row: &SqliteRow, index: usize) -> Result<Timestamp, Error> {
-    Timestamp::from_millis(row.try_get(index)?).ok_or_else(|| damaged("time"))
-}
-
-pub(super) fn damaged(what: &str) -> Error {
-    Error::Corrupt(format!("a {what} is not one"))
+    Timestamp::from_millis(row.try_get(index)?).ok_or_else(|| Error::damaged("time"))
 }
 
 /// The error for an index whose entry for `name` leads to a row of another name.
@@ -59,7 +55,7 @@ pub(super) fn execution_in(row: &SqliteRow, flow: &Name) -> Result<Execution, Er
     Ok(Execution {
         flow: flow.clone(),
         name: execution_name_at(row, 0)?,
-        status: Status::parse(row.try_get(1)?).ok_or_else(|| damaged("status"))?,
+        status: Status::parse(row.try_get(1)?).ok_or_else(|| Error::damaged("status"))?,
         input: row.try_get(2)?,
         output: row.try_get(3)?,
         definition: row.try_get(4)?,

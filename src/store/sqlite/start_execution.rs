@@ -7,7 +7,7 @@ use super::{
     new_execution::NewExecution, nonces, request::Request,
 };
 use crate::{
-    model::{Execution, NewEvent, Status, event::EXECUTION_STARTED, execution::started_detail},
+    model::{Execution, Status},
     store::{Error, Refusal, StartExecution},
 };
 
@@ -35,9 +35,7 @@ pub(super) async fn start_execution(
     let Some(ids) = new.insert(&mut *connection).await? else {
         return Ok(Err(Refusal::FlowNotExists));
     };
-    let detail = started_detail(&start.input);
-    let started = NewEvent::by_server(EXECUTION_STARTED, start.at, detail);
-    append_first(connection, ids, &started, start.at).await?;
+    append_first(connection, ids, &start.event(), start.at).await?;
     let execution = find_execution(connection, &start.flow, &start.name).await?;
     Ok(execution.ok_or(Refusal::ExecutionNotExists))
 }

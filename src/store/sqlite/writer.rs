@@ -147,17 +147,17 @@ impl Writer {
         nonce: Option<Nonce>,
     ) -> Outcome<T> {
         let queue = self.queue.lock().expect("no panic holds this lock").clone();
-        let queue = queue.ok_or_else(closed)?;
+        let queue = queue.ok_or_else(Error::closing)?;
         let (request, answer) = Request::new(command, nonce);
         queue
             .send_timeout(kind(Box::new(request)), QUEUE_WAIT)
             .await
             .map_err(|error| match error {
                 SendTimeoutError::Timeout(_) => Error::Busy("too many writes wait".to_owned()),
-                SendTimeoutError::Closed(_) => closed(),
+                SendTimeoutError::Closed(_) => Error::closing(),
             })?;
         drop(queue);
-        answer.await.map_err(|_| closed())?
+        answer.await.map_err(|_| Error::closing())?
     }
 
     /// Checks whether writes can be served. After a refused transaction it tries another one (`Write::Probe`).
@@ -169,7 +169,7 @@ impl Writer {
             return Err(Error::Unavailable(failure.clone()));
         }
         let queue = self.queue.lock().expect("no panic holds this lock");
-        queue.is_some().then_some(()).ok_or_else(closed)
+        queue.is_some().then_some(()).ok_or_else(Error::closing)
     }
 
     pub(super) async fn failed(&self) -> String {
@@ -190,10 +190,6 @@ impl Writer {
         self.queue.lock().expect("no panic holds this lock").take();
         let _ = self.ended.clone().wait_for(|ended| *ended).await;
     }
-}
-
-fn closed() -> Error {
-    Error::Unavailable("it is closing".to_owned())
 }
 
 impl Task {

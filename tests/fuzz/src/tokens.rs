@@ -60,7 +60,7 @@ fn position(text: &str) {
     let mut number = || numbers.by_ref().take(8).fold(0_i64, |all, b| all << 8 | b);
     let position = Position {
         started_at: number(),
-        id: number(),
+        id: number().unsigned_abs().into(),
     };
     assert_eq!(Position::parse(&position.to_string()), Some(position));
 }

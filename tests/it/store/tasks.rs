@@ -199,10 +199,13 @@ pub async fn task_key_survives_a_restart(database: TestDatabase) {
         event_id: 2,
     };
     let store = database.open().await;
-    let text = token.sign(store.inner.task_key());
+    let text = token.sign(store.inner.task_key().unwrap());
     store.close().await;
     let store = database.open().await.inner;
-    assert_eq!(TaskToken::verify(&text, store.task_key()), Some(token));
+    assert_eq!(
+        TaskToken::verify(&text, store.task_key().unwrap()),
+        Some(token)
+    );
 }
 
 async fn is_notified(changes: &mut Subscription) -> bool {

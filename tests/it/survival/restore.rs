@@ -52,7 +52,7 @@ fn copy(from: &TestDatabase, to: &TestDatabase, names: &[&str]) {
 /// Asserts that the store took the database for the one that the last server had (`same`), or for a copy: a copy
 /// refuses old task tokens and writes signed before it was opened.
 async fn is_same(store: &TestStore, text: &str, same: bool) {
-    let verified = TaskToken::verify(text, store.inner.task_key());
+    let verified = TaskToken::verify(text, store.inner.task_key().unwrap());
     assert_eq!(verified.is_some(), same, "a task token");
     let replay = refusal(&*store.inner, signed(9, 9)).await;
     let until = at(10 * MINUTE);
@@ -67,7 +67,7 @@ async fn plain_and_crash_restarts_keep_task_tokens_and_refuse_no_write() {
     for crash in [false, true] {
         let database = TestDatabase::sqlite();
         let store = database.with_execution().await;
-        let text = token().sign(store.inner.task_key());
+        let text = token().sign(store.inner.task_key().unwrap());
         assert_eq!(refusal(&*store.inner, signed(1, 0)).await, None);
         let restarted = if crash {
             let copied = TestDatabase::sqlite();
@@ -89,7 +89,7 @@ async fn restored_older_copy_is_a_new_incarnation() {
     for in_place in [true, false] {
         let database = TestDatabase::sqlite();
         let store = database.with_execution().await;
-        let text = token().sign(store.inner.task_key());
+        let text = token().sign(store.inner.task_key().unwrap());
         store.close().await;
         fs::copy(database.file("test.db"), database.file("old.db")).unwrap();
         let store = database.open().await;
@@ -105,11 +105,11 @@ async fn restored_older_copy_is_a_new_incarnation() {
         let until = at(10 * MINUTE);
         assert_eq!(replay, Some(Refusal::SignedTooEarly(until)));
         is_same(&store, &text, false).await;
-        let text = token().sign(store.inner.task_key());
+        let text = token().sign(store.inner.task_key().unwrap());
         store.close().await;
         // The next start finds the database that the last server had, so it keeps the incarnation.
         let store = store::open(&database.url, at(20 * MINUTE)).await.unwrap();
-        assert!(TaskToken::verify(&text, store.task_key()).is_some());
+        assert!(TaskToken::verify(&text, store.task_key().unwrap()).is_some());
         assert_eq!(refusal(&*store, signed(12, 12)).await, None);
     }
 }
@@ -118,7 +118,7 @@ async fn restored_older_copy_is_a_new_incarnation() {
 async fn copy_without_its_run_file_is_a_new_incarnation() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
-    let text = token().sign(store.inner.task_key());
+    let text = token().sign(store.inner.task_key().unwrap());
     for names in [&CRASHED[..2], &CRASHED[..1]] {
         let copied = TestDatabase::sqlite();
         copy(&database, &copied, names);
@@ -137,7 +137,7 @@ async fn older_copy_of_a_run_that_crashed_is_noticed_after_a_minute_of_writes() 
     let database = TestDatabase::sqlite();
     database.with_execution().await.close().await;
     let store = database.open().await;
-    let text = token().sign(store.inner.task_key());
+    let text = token().sign(store.inner.task_key().unwrap());
     let backup = TestDatabase::sqlite();
     copy(&database, &backup, &CRASHED[..2]);
     let run = fs::read(database.file("test.db.run")).unwrap();

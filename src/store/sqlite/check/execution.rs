@@ -10,7 +10,7 @@ use crate::{
     },
     store::{
         Error,
-        sqlite::rows::{damaged, execution_name_at, name_at, time_at},
+        sqlite::rows::{execution_name_at, name_at, time_at},
     },
 };
 
@@ -47,7 +47,7 @@ impl Execution {
             flow: row.try_get(12)?,
             id: row.try_get(0)?,
             path: format!("{}/{}", name_at(row, 1)?, execution_name_at(row, 2)?),
-            status: Status::parse(row.try_get(4)?).ok_or_else(|| damaged("status"))?,
+            status: Status::parse(row.try_get(4)?).ok_or_else(|| Error::damaged("status"))?,
             last_event_id: row.try_get(5)?,
             history_bytes: row.try_get(6)?,
             started_at: time_at(row, 7)?,

@@ -300,11 +300,7 @@ impl<'a, 'b> Check<'a, 'b> {
             read.whole = false;
             self.missing(path, read.last + 1, id - 1);
         }
-        let key = EventKey {
-            flow: execution.flow,
-            execution: execution.id,
-            event_id: id,
-        };
+        let key = EventKey::numbered(execution.flow, execution.id, id);
         if !stored.is_some_and(|stored| checksum::matches(key, json, stored)) {
             read.whole = false;
             self.checked

@@ -5,7 +5,7 @@ use std::{num::NonZero, time::Duration};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::store::Error;
+use super::Error;
 
 /// Scans in progress. Bounds their memory: each holds at most one page.
 pub(super) const SCANS_MAX: usize = 8;
