@@ -5,6 +5,7 @@ mod checksum;
 mod list;
 pub mod notify;
 mod placement;
+pub mod postgres;
 mod scan;
 mod scans;
 pub mod sqlite;
@@ -138,6 +139,9 @@ pub trait Store: Send + Sync {
 pub async fn open(url: &str, now: Timestamp) -> Result<Arc<dyn Store>, String> {
     match url.split_once(':') {
         Some(("sqlite", _)) => Ok(Arc::new(sqlite::Sqlite::open(url, now).await?)),
+        Some(("postgres" | "postgresql", _)) => {
+            Ok(Arc::new(postgres::Postgres::open(url, now).await?))
+        }
         _ => Err(unknown(url)),
     }
 }
@@ -151,6 +155,10 @@ pub async fn check(
 ) -> Result<CheckReport, String> {
     match url.split_once(':') {
         Some(("sqlite", _)) => sqlite::check(url, quick, progress).await,
+        Some(("postgres" | "postgresql", _)) => Err(
+            "only SQLite files are checked; PostgreSQL has tools of its own, such as pg_amcheck"
+                .to_owned(),
+        ),
         _ => Err(unknown(url)),
     }
 }
@@ -160,8 +168,12 @@ fn unknown(url: &str) -> String {
     let names = "--database-url or the variable DATABASE_URL";
     match url.split_once(':') {
         Some((scheme, _)) => {
-            format!("a store of kind '{scheme}' is not known; use sqlite://FILE in {names}")
+            format!(
+                "a store of kind '{scheme}' is not known; use sqlite://FILE or postgres://… in {names}"
+            )
         }
-        None => format!("'{url}' is not a database URL; use sqlite://FILE in {names}"),
+        None => {
+            format!("'{url}' is not a database URL; use sqlite://FILE or postgres://… in {names}")
+        }
     }
 }

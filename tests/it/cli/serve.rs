@@ -242,12 +242,12 @@ fn wrong_usage_ends_with_2_and_failure_with_1_and_one_line() {
         (
             &["--database-url", "mysql://x"],
             &[],
-            "a store of kind 'mysql' is not known; use sqlite://FILE",
+            "a store of kind 'mysql' is not known; use sqlite://FILE or postgres://… in --database-url or the variable DATABASE_URL",
         ),
         (
             &[],
-            &[("DATABASE_URL", "postgres://app:hush@db/app")],
-            "a store of kind 'postgres' is not known; use sqlite://FILE in --database-url or the variable DATABASE_URL",
+            &[("DATABASE_URL", "postgres://app:hush@db:port/app")],
+            "the database URL is not one of PostgreSQL",
         ),
         (
             &["--database-url", "sqlite://no/such/folder.db"],
