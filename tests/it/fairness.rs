@@ -8,10 +8,7 @@ use std::{
     time::Duration,
 };
 
-use flowledger::{
-    limits::{ClientId, Limits, PeerAddr},
-    store,
-};
+use flowledger::limits::{ClientId, Limits, PeerAddr};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -19,7 +16,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::support::{Answer, Call, Server, test_store::at};
+use crate::support::{Answer, Call, Server, test_store::TestDatabase};
 
 const HOSTILE: u8 = 2;
 const HONEST: u8 = 3;
@@ -37,10 +34,8 @@ fn client(host: u8, key: &str) -> ClientId {
 }
 
 async fn server_with_connections(connections: u32) -> Server {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}/test.db", folder.path().display());
-    let store = store::open(&url, at(0)).await.unwrap();
-    Server::with_limits(store, folder, Limits::with_connections(connections)).await
+    let limits = Limits::with_connections(connections);
+    Server::with_limits(TestDatabase::sqlite(), limits).await
 }
 
 /// Adds flow `f` with a running execution `e`.

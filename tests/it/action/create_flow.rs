@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Call, NOW, Server, call::seconds, invalid_names};
+use crate::support::{Call, NOW, Server, backend::Backend, call::seconds, invalid_names};
 
 const DEFINITION: &str = "version: v1\ntype: flow\nsteps:\n  - name: 步骤 *~+/%&=\n\n";
 
@@ -13,9 +13,8 @@ fn create(name: &str) -> Call {
         .form("Type", "FDL")
 }
 
-#[tokio::test]
-async fn created_flow_is_answered_with_all_parameters() {
-    let server = Server::start().await;
+pub async fn created_flow_is_answered_with_all_parameters(backend: Backend) {
+    let server = Server::start_on(backend).await;
     let mut flow = server
         .ok(create("f")
             .form("Description", "two\nlines \"quoted\"\n")
@@ -44,9 +43,8 @@ async fn created_flow_is_answered_with_all_parameters() {
     );
 }
 
-#[tokio::test]
-async fn unset_fields_are_left_out_and_an_empty_description_is_kept() {
-    let server = Server::start().await;
+pub async fn unset_fields_are_left_out_and_an_empty_description_is_kept(backend: Backend) {
+    let server = Server::start_on(backend).await;
     let flow = server
         .ok(create("f").form("Description", "").form("RoleArn", ""))
         .await;
@@ -64,9 +62,8 @@ async fn unset_fields_are_left_out_and_an_empty_description_is_kept() {
     }
 }
 
-#[tokio::test]
-async fn type_is_kept_as_it_was_sent() {
-    let server = Server::start().await;
+pub async fn type_is_kept_as_it_was_sent(backend: Backend) {
+    let server = Server::start_on(backend).await;
     for kind in ["FDL", "DEFAULT"] {
         let create = Call::new("CreateFlow")
             .form("Name", kind)
@@ -83,9 +80,8 @@ async fn type_is_kept_as_it_was_sent() {
     );
 }
 
-#[tokio::test]
-async fn creating_a_flow_of_an_existing_name_is_refused() {
-    let server = Server::start().await;
+pub async fn creating_a_flow_of_an_existing_name_is_refused(backend: Backend) {
+    let server = Server::start_on(backend).await;
     server.ok(create("f")).await;
     assert_eq!(
         server.refused(create("f")).await,
@@ -98,9 +94,8 @@ async fn creating_a_flow_of_an_existing_name_is_refused() {
     server.ok(create("F")).await;
 }
 
-#[tokio::test]
-async fn invalid_arguments_are_refused_by_name_and_nothing_is_written() {
-    let server = Server::start().await;
+pub async fn invalid_arguments_are_refused_by_name_and_nothing_is_written(backend: Backend) {
+    let server = Server::start_on(backend).await;
     let call = |kind: &str| {
         Call::new("CreateFlow")
             .form("Name", "f")
@@ -153,9 +148,8 @@ async fn invalid_arguments_are_refused_by_name_and_nothing_is_written() {
     );
 }
 
-#[tokio::test]
-async fn missing_parameter_is_named() {
-    let server = Server::start().await;
+pub async fn missing_parameter_is_named(backend: Backend) {
+    let server = Server::start_on(backend).await;
     for missing in ["Name", "Definition", "Type"] {
         let mut call = create("f");
         call.form.retain(|(name, _)| name != missing);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Call, Server};
+use crate::support::{Call, Server, backend::Backend};
 
 fn history() -> Call {
     Call::new("GetExecutionHistory")
@@ -19,9 +19,8 @@ fn create() -> Call {
         .form("Type", "FDL")
 }
 
-#[tokio::test]
-async fn deleted_flow_its_executions_and_events_cannot_be_read() {
-    let server = Server::with_execution().await;
+pub async fn deleted_flow_its_executions_and_events_cannot_be_read(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let answer = server.ok(Call::new("DeleteFlow").query("Name", "f")).await;
     assert_eq!(
         answer.as_object().unwrap().keys().collect::<Vec<_>>(),
@@ -50,9 +49,8 @@ async fn deleted_flow_its_executions_and_events_cannot_be_read() {
     assert_eq!(server.ok(Call::new("ListFlows")).await["Flows"], json!([]));
 }
 
-#[tokio::test]
-async fn new_flow_of_a_deleted_name_has_no_executions() {
-    let server = Server::with_execution().await;
+pub async fn new_flow_of_a_deleted_name_has_no_executions(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let old = server
         .ok(Call::new("DescribeFlow").query("Name", "f"))
         .await;
@@ -80,6 +78,7 @@ async fn new_flow_of_a_deleted_name_has_no_executions() {
     );
 }
 
+/// On SQLite only.
 #[tokio::test]
 async fn rows_of_a_deleted_flow_are_purged_also_after_a_restart_and_their_space_is_freed() {
     let server = Server::with_execution().await;
@@ -89,14 +88,14 @@ async fn rows_of_a_deleted_flow_are_purged_also_after_a_restart_and_their_space_
     }
     server.ok(Call::new("DeleteFlow").form("Name", "f")).await;
     server.app.store.close().await; // directly, because a graceful shutdown leaves time to purge much
-    let folder = server.stop().await;
-    let file = folder.path().join("test.db");
+    let database = server.stop().await;
+    let file = database.file("test.db");
     let size = || std::fs::metadata(&file).unwrap().len();
     assert!(size() > 3_000_000, "nothing was deleted yet: {}", size());
-    let server = Server::open(folder).await;
+    let server = Server::open(database).await;
     server.ok(create()).await; // the purge does not block writes
     let mut waited = 0;
-    let folder = loop {
+    let database = loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
         waited += 1;
         let left: i64 = {
@@ -117,12 +116,11 @@ async fn rows_of_a_deleted_flow_are_purged_also_after_a_restart_and_their_space_
         assert!(waited < 60, "{left} events and free pages are left");
     };
     assert!(size() < 300_000, "{} bytes are left", size());
-    drop(folder);
+    drop(database);
 }
 
-#[tokio::test]
-async fn invalid_and_missing_names_are_refused() {
-    let server = Server::start().await;
+pub async fn invalid_and_missing_names_are_refused(backend: Backend) {
+    let server = Server::start_on(backend).await;
     assert_eq!(
         server.refused(Call::new("DeleteFlow")).await.1,
         "MissingRequiredParams"

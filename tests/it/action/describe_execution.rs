@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::support::{Call, NOW, Server, call::seconds};
+use crate::support::{Call, NOW, Server, backend::Backend, call::seconds};
 
 fn describe() -> Call {
     Call::new("DescribeExecution")
@@ -13,9 +13,8 @@ fn describe() -> Call {
         .query("ExecutionName", "e")
 }
 
-#[tokio::test]
-async fn output_and_stop_time_of_a_running_execution_are_empty() {
-    let server = Server::with_execution().await;
+pub async fn output_and_stop_time_of_a_running_execution_are_empty(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let mut execution = server.ok(describe()).await;
     execution.as_object_mut().unwrap().remove("RequestId");
     assert_eq!(
@@ -25,15 +24,14 @@ async fn output_and_stop_time_of_a_running_execution_are_empty() {
     );
 }
 
-#[tokio::test]
-async fn each_ending_event_sets_status_stop_time_and_output() {
+pub async fn each_ending_event_sets_status_stop_time_and_output(backend: Backend) {
     for (event, status) in [
         ("ExecutionSucceeded", "Succeeded"),
         ("ExecutionFailed", "Failed"),
         ("ExecutionStopped", "Stopped"),
         ("ExecutionTimedOut", "TimedOut"),
     ] {
-        let server = Server::with_execution().await;
+        let server = Server::with_execution_on(backend).await;
         let detail = "{\"output\": {\"b\":1,  \"a\":\"\\u6b65\"}, \"x\": 1}";
         server
             .append(
@@ -47,8 +45,7 @@ async fn each_ending_event_sets_status_stop_time_and_output() {
     }
 }
 
-#[tokio::test]
-async fn engine_whose_clock_is_behind_does_not_stop_before_the_start() {
+pub async fn engine_whose_clock_is_behind_does_not_stop_before_the_start(backend: Backend) {
     let times = |event: &str, times: [&str; 2]| {
         let time = |at: &str| format!("2026-11-22T{at}Z");
         json!([
@@ -79,7 +76,7 @@ async fn engine_whose_clock_is_behind_does_not_stop_before_the_start() {
         ),
         ("ExecutionStopped", ["11:59:57", "12:00:05"], "12:00:05.000"),
     ] {
-        let server = Server::with_execution().await;
+        let server = Server::with_execution_on(backend).await;
         server.append(&times(event, [second, end])).await;
         let execution = server.ok(describe()).await;
         assert_eq!(
@@ -90,9 +87,10 @@ async fn engine_whose_clock_is_behind_does_not_stop_before_the_start() {
     }
 }
 
-#[tokio::test]
-async fn end_without_a_time_is_at_the_servers_time_although_earlier_events_are_old() {
-    let server = Server::with_execution().await;
+pub async fn end_without_a_time_is_at_the_servers_time_although_earlier_events_are_old(
+    backend: Backend,
+) {
+    let server = Server::with_execution_on(backend).await;
     let events = json!([
         {"Type": "StepEntered", "StepName": "s", "Time": "2026-01-01T00:00:00Z"},
         {"Type": "ExecutionSucceeded"},
@@ -102,10 +100,9 @@ async fn end_without_a_time_is_at_the_servers_time_although_earlier_events_are_o
     assert_eq!(execution["StoppedTime"], execution["StartedTime"]);
 }
 
-#[tokio::test]
-async fn end_without_output_answers_an_empty_output() {
+pub async fn end_without_output_answers_an_empty_output(backend: Backend) {
     for detail in ["{}", "not JSON", "{\"output\":null}", "[]"] {
-        let server = Server::with_execution().await;
+        let server = Server::with_execution_on(backend).await;
         server
             .append(&json!([{"Type": "ExecutionSucceeded", "EventDetail": detail}]))
             .await;
@@ -118,13 +115,12 @@ async fn end_without_output_answers_an_empty_output() {
     }
 }
 
-#[tokio::test]
-async fn stop_time_is_never_before_the_start_time() {
+pub async fn stop_time_is_never_before_the_start_time(backend: Backend) {
     for (time, stopped) in [
         ("2026-11-22T11:59:57.000Z", "2026-11-22T12:00:00.000Z"),
         ("2026-11-22T12:00:00.001Z", "2026-11-22T12:00:00.001Z"),
     ] {
-        let server = Server::with_execution().await;
+        let server = Server::with_execution_on(backend).await;
         server
             .append(&json!([{"Type": "ExecutionSucceeded", "Time": time}]))
             .await;
@@ -139,9 +135,8 @@ async fn stop_time_is_never_before_the_start_time() {
     }
 }
 
-#[tokio::test]
-async fn missing_flow_and_missing_execution_are_404_with_codes_of_their_own() {
-    let server = Server::with_execution().await;
+pub async fn missing_flow_and_missing_execution_are_404_with_codes_of_their_own(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let call = |flow, execution| {
         Call::new("DescribeExecution")
             .query("FlowName", flow)
@@ -156,9 +151,8 @@ async fn missing_flow_and_missing_execution_are_404_with_codes_of_their_own() {
     assert_eq!(server.refused(call("-f", "e")).await.1, "InvalidArgument");
 }
 
-#[tokio::test]
-async fn long_poll_is_answered_as_soon_as_the_execution_ends() {
-    let server = Arc::new(Server::with_execution().await);
+pub async fn long_poll_is_answered_as_soon_as_the_execution_ends(backend: Backend) {
+    let server = Arc::new(Server::with_execution_on(backend).await);
     let waiting = Arc::clone(&server);
     let waiter =
         tokio::spawn(async move { waiting.ok(describe().query("WaitTimeSeconds", "60")).await });
@@ -174,9 +168,8 @@ async fn long_poll_is_answered_as_soon_as_the_execution_ends() {
     assert!(ended.elapsed() < Duration::from_secs(5));
 }
 
-#[tokio::test]
-async fn long_poll_times_out_and_an_ended_execution_is_answered_at_once() {
-    let server = Server::with_execution().await;
+pub async fn long_poll_times_out_and_an_ended_execution_is_answered_at_once(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let begun = Instant::now();
     assert_eq!(
         server.ok(describe().query("WaitTimeSeconds", "1")).await["Status"],
@@ -194,9 +187,8 @@ async fn long_poll_times_out_and_an_ended_execution_is_answered_at_once() {
     assert!(begun.elapsed() < Duration::from_secs(30));
 }
 
-#[tokio::test]
-async fn wait_time_is_0_to_60_seconds() {
-    let server = Server::with_execution().await;
+pub async fn wait_time_is_0_to_60_seconds(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     for wait in ["61", "-1", "x", "1.5"] {
         let (status, code, message) = server
             .refused(describe().query("WaitTimeSeconds", wait))
@@ -209,9 +201,8 @@ async fn wait_time_is_0_to_60_seconds() {
     }
 }
 
-#[tokio::test]
-async fn five_hundred_long_polls_are_all_answered_when_the_execution_ends() {
-    let server = Arc::new(Server::with_execution().await);
+pub async fn five_hundred_long_polls_are_all_answered_when_the_execution_ends(backend: Backend) {
+    let server = Arc::new(Server::with_execution_on(backend).await);
     let waiters: Vec<_> = (0..500)
         .map(|_| {
             let waiting = Arc::clone(&server);
@@ -235,9 +226,8 @@ async fn five_hundred_long_polls_are_all_answered_when_the_execution_ends() {
     }
 }
 
-#[tokio::test]
-async fn shutdown_ends_all_long_polls() {
-    let server = Server::with_execution().await;
+pub async fn shutdown_ends_all_long_polls(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let address = server.address;
     let waiter = tokio::spawn(async move {
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -258,9 +248,8 @@ async fn shutdown_ends_all_long_polls() {
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
 
-#[tokio::test]
-async fn execution_keeps_the_environment_it_started_with() {
-    let server = Server::start().await;
+pub async fn execution_keeps_the_environment_it_started_with(backend: Backend) {
+    let server = Server::start_on(backend).await;
     let variables =
         |value: &str| format!("{{\"Variables\":[{{\"Name\":\"k\",\"Value\":\"{value}\"}}]}}");
     let create = Call::new("CreateFlow")
@@ -291,9 +280,8 @@ async fn execution_keeps_the_environment_it_started_with() {
     assert_eq!(metadata["Executions"][0].get("Environment"), None);
 }
 
-#[tokio::test]
-async fn long_poll_ends_when_the_flow_is_deleted() {
-    let server = Arc::new(Server::with_execution().await);
+pub async fn long_poll_ends_when_the_flow_is_deleted(backend: Backend) {
+    let server = Arc::new(Server::with_execution_on(backend).await);
     let begun = Instant::now();
     let waiting = Arc::clone(&server);
     let waiter = tokio::spawn(async move {

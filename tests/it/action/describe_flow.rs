@@ -1,10 +1,9 @@
 //! DescribeFlow: the fields of a flow.
 
-use crate::support::{Call, Server};
+use crate::support::{Call, Server, backend::Backend};
 
-#[tokio::test]
-async fn describe_flow_answers_what_create_flow_answered() {
-    let server = Server::start().await;
+pub async fn describe_flow_answers_what_create_flow_answered(backend: Backend) {
+    let server = Server::start_on(backend).await;
     let create = Call::new("CreateFlow")
         .form("Name", "f")
         .form("Definition", "定义\n\n")
@@ -19,9 +18,8 @@ async fn describe_flow_answers_what_create_flow_answered() {
     assert_eq!(created, described);
 }
 
-#[tokio::test]
-async fn missing_flow_is_404_and_named() {
-    let server = Server::start().await;
+pub async fn missing_flow_is_404_and_named(backend: Backend) {
+    let server = Server::start_on(backend).await;
     assert_eq!(
         server
             .refused(Call::new("DescribeFlow").query("Name", "f"))
@@ -34,9 +32,8 @@ async fn missing_flow_is_404_and_named() {
     );
 }
 
-#[tokio::test]
-async fn version_of_a_flow_is_refused() {
-    let server = Server::with_execution().await;
+pub async fn version_of_a_flow_is_refused(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let describe = || Call::new("DescribeFlow").query("Name", "f");
     server.ok(describe().query("FlowVersion", "")).await;
     let (status, code, message) = server.refused(describe().query("FlowVersion", "1")).await;
@@ -47,9 +44,8 @@ async fn version_of_a_flow_is_refused() {
     );
 }
 
-#[tokio::test]
-async fn invalid_and_missing_name_are_refused() {
-    let server = Server::start().await;
+pub async fn invalid_and_missing_name_are_refused(backend: Backend) {
+    let server = Server::start_on(backend).await;
     assert_eq!(
         server
             .refused(Call::new("DescribeFlow").query("Name", "1f"))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Call, Server, invalid_names};
+use crate::support::{Call, Server, backend::Backend, invalid_names};
 
 fn history() -> Call {
     Call::new("GetExecutionHistory")
@@ -11,8 +11,8 @@ fn history() -> Call {
 }
 
 /// A server whose execution `e` has `count` events.
-async fn with_events(count: usize) -> Server {
-    let server = Server::with_execution().await;
+async fn with_events(backend: Backend, count: usize) -> Server {
+    let server = Server::with_execution_on(backend).await;
     let event = json!({"Type": "StepEntered", "StepName": "s"});
     for _ in 0..(count - 1) / 1000 {
         server
@@ -35,9 +35,8 @@ fn ids(page: &Value) -> Vec<i64> {
         .collect()
 }
 
-#[tokio::test]
-async fn event_is_answered_with_every_field_in_the_vendors_form() {
-    let server = Server::with_execution().await;
+pub async fn event_is_answered_with_every_field_in_the_vendors_form(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     server
         .append(&json!([{"Type": "StepEntered", "StepName": "步骤 \"1\" </script>", "EventDetail": "{\"input\":\"\u{1}\\u0000\"}",
             "Time": "2019-01-01T09:01:01.0019+08:00", "ScheduleEventId": 0}]))
@@ -68,9 +67,8 @@ async fn event_is_answered_with_every_field_in_the_vendors_form() {
     );
 }
 
-#[tokio::test]
-async fn page_has_60_events_unless_a_limit_is_given() {
-    let server = with_events(130).await;
+pub async fn page_has_60_events_unless_a_limit_is_given(backend: Backend) {
+    let server = with_events(backend, 130).await;
     for (limit, expected) in [
         (None, 60),
         (Some("1"), 1),
@@ -88,9 +86,8 @@ async fn page_has_60_events_unless_a_limit_is_given() {
     }
 }
 
-#[tokio::test]
-async fn next_token_is_the_event_id_with_which_the_next_page_begins() {
-    let server = with_events(5).await;
+pub async fn next_token_is_the_event_id_with_which_the_next_page_begins(backend: Backend) {
+    let server = with_events(backend, 5).await;
     let page = server.ok(history().query("Limit", "2")).await;
     assert_eq!((ids(&page), &page["NextToken"]), (vec![1, 2], &json!("3")));
     let page = server
@@ -103,16 +100,14 @@ async fn next_token_is_the_event_id_with_which_the_next_page_begins() {
     assert_eq!((ids(&page), page.get("NextToken")), (vec![5], None));
 }
 
-#[tokio::test]
-async fn page_that_ends_with_the_last_event_has_no_token() {
-    let server = with_events(4).await;
+pub async fn page_that_ends_with_the_last_event_has_no_token(backend: Backend) {
+    let server = with_events(backend, 4).await;
     let page = server.ok(history().query("Limit", "4")).await;
     assert_eq!((ids(&page).len(), page.get("NextToken")), (4, None));
 }
 
-#[tokio::test]
-async fn token_beyond_the_end_answers_no_events_and_no_token() {
-    let server = with_events(3).await;
+pub async fn token_beyond_the_end_answers_no_events_and_no_token(backend: Backend) {
+    let server = with_events(backend, 3).await;
     for token in ["4", "5000000000", "9223372036854775807"] {
         let page = server.ok(history().query("NextToken", token)).await;
         assert_eq!(
@@ -123,9 +118,8 @@ async fn token_beyond_the_end_answers_no_events_and_no_token() {
     }
 }
 
-#[tokio::test]
-async fn page_of_a_thousand_events_spans_several_batches() {
-    let server = with_events(2500).await;
+pub async fn page_of_a_thousand_events_spans_several_batches(backend: Backend) {
+    let server = with_events(backend, 2500).await;
     let mut all = Vec::new();
     let mut call = history().query("Limit", "1000");
     loop {
@@ -141,18 +135,16 @@ async fn page_of_a_thousand_events_spans_several_batches() {
     assert_eq!(all, (1..=2500).collect::<Vec<_>>());
 }
 
-#[tokio::test]
-async fn empty_optional_value_counts_as_absent() {
-    let server = with_events(3).await;
+pub async fn empty_optional_value_counts_as_absent(backend: Backend) {
+    let server = with_events(backend, 3).await;
     let page = server
         .ok(history().query("NextToken", "").query("Limit", ""))
         .await;
     assert_eq!(ids(&page), [1, 2, 3]);
 }
 
-#[tokio::test]
-async fn post_works_and_unknown_parameters_are_ignored() {
-    let server = with_events(3).await;
+pub async fn post_works_and_unknown_parameters_are_ignored(backend: Backend) {
+    let server = with_events(backend, 3).await;
     let call = Call::new("GetExecutionHistory")
         .form("FlowName", "f")
         .form("ExecutionName", "e")
@@ -160,9 +152,8 @@ async fn post_works_and_unknown_parameters_are_ignored() {
     assert_eq!(ids(&server.ok(call).await), [1, 2, 3]);
 }
 
-#[tokio::test]
-async fn invalid_arguments_are_refused_by_name() {
-    let server = Server::with_execution().await;
+pub async fn invalid_arguments_are_refused_by_name(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     for limit in [
         "0",
         "1001",
@@ -220,9 +211,8 @@ async fn invalid_arguments_are_refused_by_name() {
     }
 }
 
-#[tokio::test]
-async fn missing_parameter_is_named() {
-    let server = Server::with_execution().await;
+pub async fn missing_parameter_is_named(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let call = |name| Call::new("GetExecutionHistory").query(name, "f");
     for (call, missing) in [
         (call("ExecutionName"), "FlowName"),
@@ -236,9 +226,8 @@ async fn missing_parameter_is_named() {
     }
 }
 
-#[tokio::test]
-async fn missing_flow_and_missing_execution_are_404_with_codes_of_their_own() {
-    let server = Server::with_execution().await;
+pub async fn missing_flow_and_missing_execution_are_404_with_codes_of_their_own(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let call = |flow, execution| {
         Call::new("GetExecutionHistory")
             .query("FlowName", flow)
@@ -263,8 +252,8 @@ async fn missing_flow_and_missing_execution_are_404_with_codes_of_their_own() {
 }
 
 /// A server whose execution `e` has 2,500 events: every tenth is a failure, every hundredth is in step `rare`.
-async fn with_kinds() -> Server {
-    let server = Server::with_execution().await;
+async fn with_kinds(backend: Backend) -> Server {
+    let server = Server::with_execution_on(backend).await;
     let event = |id: i64| {
         let event_type = if id % 10 == 0 {
             "TaskFailed"
@@ -297,9 +286,8 @@ async fn all(server: &Server, call: Call) -> Vec<i64> {
     all
 }
 
-#[tokio::test]
-async fn reverse_answers_the_newest_events_first() {
-    let server = with_events(130).await;
+pub async fn reverse_answers_the_newest_events_first(backend: Backend) {
+    let server = with_events(backend, 130).await;
     let back = |limit: &str| history().query("Reverse", "true").query("Limit", limit);
     for limit in ["1", "7", "60", "130", "1000"] {
         assert_eq!(
@@ -321,9 +309,8 @@ async fn reverse_answers_the_newest_events_first() {
     );
 }
 
-#[tokio::test]
-async fn filtered_pages_are_complete_in_both_directions() {
-    let server = with_kinds().await;
+pub async fn filtered_pages_are_complete_in_both_directions(backend: Backend) {
+    let server = with_kinds(backend).await;
     let tens: Vec<i64> = (1..=250).map(|n| n * 10).collect();
     let hundreds: Vec<i64> = (1..=25).map(|n| n * 100).collect();
     for limit in ["1", "7", "25", "60", "1000"] {
@@ -350,9 +337,8 @@ async fn filtered_pages_are_complete_in_both_directions() {
     assert_eq!(ids(&server.ok(both).await), [1, 10]);
 }
 
-#[tokio::test]
-async fn long_poll_beyond_the_end_is_answered_by_the_next_event() {
-    let server = std::sync::Arc::new(with_events(3).await);
+pub async fn long_poll_beyond_the_end_is_answered_by_the_next_event(backend: Backend) {
+    let server = std::sync::Arc::new(with_events(backend, 3).await);
     let beyond = || {
         history()
             .query("NextToken", "4")
@@ -385,9 +371,8 @@ async fn at_once(server: &Server, call: Call) -> Vec<i64> {
     ids(&answer.expect("it does not wait"))
 }
 
-#[tokio::test]
-async fn reverse_pages_of_large_events_have_no_gap() {
-    let server = Server::with_execution().await;
+pub async fn reverse_pages_of_large_events_have_no_gap(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let large = "\u{1}".repeat(60_000); // six times as long when escaped in the answer
     for _ in 0..60 {
         server
@@ -402,9 +387,8 @@ async fn reverse_pages_of_large_events_have_no_gap() {
     assert_eq!(all(&server, back).await, (1..=61).rev().collect::<Vec<_>>());
 }
 
-#[tokio::test]
-async fn invalid_extension_parameters_are_refused_by_name() {
-    let server = Server::with_execution().await;
+pub async fn invalid_extension_parameters_are_refused_by_name(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     for (parameter, value) in [
         ("Reverse", "yes"),
         ("WaitTimeSeconds", "61"),
@@ -419,9 +403,8 @@ async fn invalid_extension_parameters_are_refused_by_name() {
     }
 }
 
-#[tokio::test]
-async fn filter_of_more_types_or_letters_than_an_event_can_have_is_refused() {
-    let server = with_events(3).await;
+pub async fn filter_of_more_types_or_letters_than_an_event_can_have_is_refused(backend: Backend) {
+    let server = with_events(backend, 3).await;
     let names = |count: u8| -> String {
         let names = (0..count).map(|n| format!("A{}", "b".repeat(usize::from(n))));
         names.collect::<Vec<_>>().join(",")

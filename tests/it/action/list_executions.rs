@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Call, NOW, Server};
+use crate::support::{Call, NOW, Server, backend::Backend};
 
 /// Starts executions one second apart, beginning at `NOW`.
-async fn with_executions(names: &[&str]) -> Server {
-    let server = Server::start().await;
+async fn with_executions(backend: Backend, names: &[&str]) -> Server {
+    let server = Server::start_on(backend).await;
     server
         .ok(Call::new("CreateFlow")
             .form("Name", "f")
@@ -55,17 +55,15 @@ async fn pages(server: &Server, call: Call) -> Vec<Vec<String>> {
     }
 }
 
-#[tokio::test]
-async fn executions_are_listed_newest_first_in_pages() {
-    let server = with_executions(&["a", "b", "c", "d", "e"]).await;
+pub async fn executions_are_listed_newest_first_in_pages(backend: Backend) {
+    let server = with_executions(backend, &["a", "b", "c", "d", "e"]).await;
     assert_eq!(pages(&server, list()).await, [["e", "d", "c", "b", "a"]]);
     let two: Vec<Vec<String>> = pages(&server, list().query("Limit", "2")).await;
     assert_eq!(two, vec![vec!["e", "d"], vec!["c", "b"], vec!["a"]]);
 }
 
-#[tokio::test]
-async fn executions_of_the_same_millisecond_keep_their_order() {
-    let server = with_executions(&[]).await;
+pub async fn executions_of_the_same_millisecond_keep_their_order(backend: Backend) {
+    let server = with_executions(backend, &[]).await;
     for name in ["a", "b", "c"] {
         server
             .ok(Call::new("StartExecution")
@@ -79,9 +77,8 @@ async fn executions_of_the_same_millisecond_keep_their_order() {
     );
 }
 
-#[tokio::test]
-async fn listed_execution_has_the_form_of_describe_execution() {
-    let server = with_executions(&["e"]).await;
+pub async fn listed_execution_has_the_form_of_describe_execution(backend: Backend) {
+    let server = with_executions(backend, &["e"]).await;
     let mut one = server
         .ok(Call::new("DescribeExecution")
             .query("FlowName", "f")
@@ -104,9 +101,8 @@ async fn listed_execution_has_the_form_of_describe_execution() {
     }
 }
 
-#[tokio::test]
-async fn list_is_filtered_by_status_start_time_and_prefix() {
-    let server = with_executions(&["a1", "b1", "a2", "b2"]).await;
+pub async fn list_is_filtered_by_status_start_time_and_prefix(backend: Backend) {
+    let server = with_executions(backend, &["a1", "b1", "a2", "b2"]).await;
     server
         .ok(Call::new("StopExecution")
             .form("FlowName", "f")
@@ -158,9 +154,8 @@ async fn list_is_filtered_by_status_start_time_and_prefix() {
     }
 }
 
-#[tokio::test]
-async fn no_execution_belongs_to_a_map_run_a_version_or_an_alias() {
-    let server = with_executions(&["a", "b"]).await;
+pub async fn no_execution_belongs_to_a_map_run_a_version_or_an_alias(backend: Backend) {
+    let server = with_executions(backend, &["a", "b"]).await;
     for name in ["MapRunName", "Qualifier"] {
         for call in [
             list().query(name, "1"),
@@ -181,9 +176,8 @@ async fn no_execution_belongs_to_a_map_run_a_version_or_an_alias() {
     }
 }
 
-#[tokio::test]
-async fn executions_that_start_between_pages_neither_hide_nor_repeat_others() {
-    let server = with_executions(&["a", "b", "c", "d"]).await;
+pub async fn executions_that_start_between_pages_neither_hide_nor_repeat_others(backend: Backend) {
+    let server = with_executions(backend, &["a", "b", "c", "d"]).await;
     let page = server.ok(list().query("Limit", "2")).await;
     server.set_time(NOW + 60_000);
     let start = Call::new("StartExecution")
@@ -196,9 +190,8 @@ async fn executions_that_start_between_pages_neither_hide_nor_repeat_others() {
     assert_eq!(names(&server.ok(rest).await), ["b", "a"]);
 }
 
-#[tokio::test]
-async fn invalid_arguments_are_refused_by_name() {
-    let server = with_executions(&[]).await;
+pub async fn invalid_arguments_are_refused_by_name(backend: Backend) {
+    let server = with_executions(backend, &[]).await;
     for (parameter, value) in [
         ("Limit", "0"),
         ("Limit", "101"),

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Call, Server};
+use crate::support::{Call, Server, backend::Backend};
 
-async fn with_flows(names: &[&str]) -> Server {
-    let server = Server::start().await;
+async fn with_flows(backend: Backend, names: &[&str]) -> Server {
+    let server = Server::start_on(backend).await;
     for name in names {
         let create = Call::new("CreateFlow")
             .form("Name", name)
@@ -26,15 +26,16 @@ fn names(page: &Value) -> Vec<&str> {
         .collect()
 }
 
-#[tokio::test]
-async fn list_of_no_flows_is_empty() {
-    let page = Server::start().await.ok(Call::new("ListFlows")).await;
+pub async fn list_of_no_flows_is_empty(backend: Backend) {
+    let page = Server::start_on(backend)
+        .await
+        .ok(Call::new("ListFlows"))
+        .await;
     assert_eq!((&page["Flows"], page.get("NextToken")), (&json!([]), None));
 }
 
-#[tokio::test]
-async fn flows_are_listed_by_name_in_pages_in_the_form_of_describe_flow() {
-    let server = with_flows(&["c", "a", "_b", "B", "d"]).await;
+pub async fn flows_are_listed_by_name_in_pages_in_the_form_of_describe_flow(backend: Backend) {
+    let server = with_flows(backend, &["c", "a", "_b", "B", "d"]).await;
     let mut call = Call::new("ListFlows").query("Limit", "2");
     let mut pages = Vec::new();
     loop {
@@ -55,9 +56,12 @@ async fn flows_are_listed_by_name_in_pages_in_the_form_of_describe_flow() {
     assert_eq!(server.ok(Call::new("ListFlows")).await["Flows"][0], one);
 }
 
-#[tokio::test]
-async fn list_holds_only_flows_that_the_key_sees() {
-    let server = with_flows(&["exact", "exact-not", "other", "reader-a", "reader-b", "z"]).await;
+pub async fn list_holds_only_flows_that_the_key_sees(backend: Backend) {
+    let server = with_flows(
+        backend,
+        &["exact", "exact-not", "other", "reader-a", "reader-b", "z"],
+    )
+    .await;
     let list = || Call::new("ListFlows").key("narrow", "narrow-secret");
     assert_eq!(
         names(&server.ok(list()).await),
@@ -70,9 +74,8 @@ async fn list_holds_only_flows_that_the_key_sees() {
     );
 }
 
-#[tokio::test]
-async fn flows_are_filtered_by_resource_group() {
-    let server = with_flows(&["a", "bb", "cc"]).await;
+pub async fn flows_are_filtered_by_resource_group(backend: Backend) {
+    let server = with_flows(backend, &["a", "bb", "cc"]).await;
     assert_eq!(
         names(
             &server
@@ -83,9 +86,8 @@ async fn flows_are_filtered_by_resource_group() {
     );
 }
 
-#[tokio::test]
-async fn invalid_limits_and_tokens_are_refused() {
-    let server = Server::start().await;
+pub async fn invalid_limits_and_tokens_are_refused(backend: Backend) {
+    let server = Server::start_on(backend).await;
     for limit in ["0", "1001", "x"] {
         let (status, code, message) = server
             .refused(Call::new("ListFlows").query("Limit", limit))

@@ -2,15 +2,14 @@
 
 use serde_json::json;
 
-use crate::support::{Call, Server, invalid_names};
+use crate::support::{Call, Server, backend::Backend, invalid_names};
 
 fn list(flow: &str) -> Call {
     Call::new("ListSchedules").query("FlowName", flow)
 }
 
-#[tokio::test]
-async fn flow_has_no_schedules_and_no_next_page() {
-    let server = Server::with_execution().await;
+pub async fn flow_has_no_schedules_and_no_next_page(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     for call in [
         list("f"),
         list("f").query("Limit", "1000").query("NextToken", ""),
@@ -22,9 +21,8 @@ async fn flow_has_no_schedules_and_no_next_page() {
     }
 }
 
-#[tokio::test]
-async fn missing_flow_is_404_and_named() {
-    let server = Server::with_execution().await;
+pub async fn missing_flow_is_404_and_named(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let absent = (
         404,
         "FlowNotExists".to_owned(),
@@ -35,9 +33,8 @@ async fn missing_flow_is_404_and_named() {
     assert_eq!(server.refused(list("f")).await.1, "FlowNotExists");
 }
 
-#[tokio::test]
-async fn invalid_arguments_are_refused() {
-    let server = Server::with_execution().await;
+pub async fn invalid_arguments_are_refused(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     for limit in ["0", "1001", "x"] {
         let (_, code, message) = server.refused(list("f").query("Limit", limit)).await;
         assert_eq!(code, "InvalidArgument", "{limit}");

@@ -1,10 +1,9 @@
 //! ReportTaskFailed: appends an event with error and cause.
 
 use super::report_task_succeeded::{events, submit};
-use crate::support::{Call, Server};
+use crate::support::{Call, Server, backend::Backend};
 
-#[tokio::test]
-async fn failed_task_appends_an_event_with_error_and_cause() {
+pub async fn failed_task_appends_an_event_with_error_and_cause(backend: Backend) {
     for (cause, detail) in [
         (
             "because \"so\"",
@@ -12,7 +11,7 @@ async fn failed_task_appends_an_event_with_error_and_cause() {
         ),
         ("", "{\"error\":\"E.1\"}"),
     ] {
-        let server = Server::with_execution().await;
+        let server = Server::with_execution_on(backend).await;
         let token = submit(&server).await;
         let call = Call::new("ReportTaskFailed")
             .query("TaskToken", &token)
@@ -32,9 +31,8 @@ async fn failed_task_appends_an_event_with_error_and_cause() {
     }
 }
 
-#[tokio::test]
-async fn invalid_and_missing_arguments_are_refused() {
-    let server = Server::with_execution().await;
+pub async fn invalid_and_missing_arguments_are_refused(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let token = submit(&server).await;
     let report = |error: &str, cause: &str| {
         Call::new("ReportTaskFailed")

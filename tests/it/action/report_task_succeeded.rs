@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Call, Server};
+use crate::support::{Call, Server, backend::Backend};
 
 /// Submits a task in step `s` of execution `e` and returns its token.
 pub async fn submit(server: &Server) -> String {
@@ -29,9 +29,8 @@ fn report(token: &str) -> Call {
         .form("Output", "{\"步\": 1.50}")
 }
 
-#[tokio::test]
-async fn succeeded_task_appends_an_event_with_its_output() {
-    let server = Server::with_execution().await;
+pub async fn succeeded_task_appends_an_event_with_its_output(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let token = submit(&server).await;
     server
         .append(&json!([{"Type": "StepEntered", "StepName": "other"}]))
@@ -46,9 +45,8 @@ async fn succeeded_task_appends_an_event_with_its_output() {
     );
 }
 
-#[tokio::test]
-async fn task_can_be_reported_once() {
-    let server = Server::with_execution().await;
+pub async fn task_can_be_reported_once(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let token = submit(&server).await;
     server
         .ok(Call::new("ReportTaskSucceeded")
@@ -71,15 +69,14 @@ async fn task_can_be_reported_once() {
     assert_eq!(events(&server).await.len(), 4);
 }
 
-#[tokio::test]
-async fn report_on_an_ended_task_or_execution_is_refused() {
+pub async fn report_on_an_ended_task_or_execution_is_refused(backend: Backend) {
     for event in [
         "TaskSucceeded",
         "TaskFailed",
         "TaskTimedOut",
         "ExecutionTimedOut",
     ] {
-        let server = Server::with_execution().await;
+        let server = Server::with_execution_on(backend).await;
         let token = submit(&server).await;
         server.append(&json!([{"Type": event}])).await;
         assert_eq!(
@@ -90,9 +87,8 @@ async fn report_on_an_ended_task_or_execution_is_refused() {
     }
 }
 
-#[tokio::test]
-async fn task_token_survives_a_restart_and_is_the_same_for_a_retried_append() {
-    let server = Server::with_execution().await;
+pub async fn task_token_survives_a_restart_and_is_the_same_for_a_retried_append(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let token = submit(&server).await;
     let server = Server::open(server.stop().await).await;
     let repeat = Call::new("AppendExecutionEvents")
@@ -106,11 +102,10 @@ async fn task_token_survives_a_restart_and_is_the_same_for_a_retried_append() {
     server.ok(report(&token)).await;
 }
 
-#[tokio::test]
-async fn forged_task_token_is_refused() {
-    let server = Server::with_execution().await;
+pub async fn forged_task_token_is_refused(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let token = submit(&server).await;
-    let other = Server::with_execution().await;
+    let other = Server::with_execution_on(backend).await;
     let foreign = submit(&other).await;
     assert_ne!(token, foreign, "another database signs with another key");
     let mut refused: Vec<String> = vec![
@@ -138,9 +133,8 @@ async fn forged_task_token_is_refused() {
     server.ok(report(&token)).await;
 }
 
-#[tokio::test]
-async fn task_token_of_a_deleted_flow_is_invalid_for_a_new_flow_of_its_name() {
-    let server = Server::with_execution().await;
+pub async fn task_token_of_a_deleted_flow_is_invalid_for_a_new_flow_of_its_name(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let token = submit(&server).await;
     server.ok(Call::new("DeleteFlow").form("Name", "f")).await;
     assert_eq!(server.refused(report(&token)).await.1, "FlowNotExists");
@@ -159,9 +153,8 @@ async fn task_token_of_a_deleted_flow_is_invalid_for_a_new_flow_of_its_name() {
     assert_eq!(server.refused(report(&token)).await.1, "FlowNotExists");
 }
 
-#[tokio::test]
-async fn key_reports_only_tasks_of_flows_that_it_sees() {
-    let server = Server::with_execution().await;
+pub async fn key_reports_only_tasks_of_flows_that_it_sees(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let token = submit(&server).await;
     for (key, secret) in [("narrow", "narrow-secret"), ("reader", "reader-secret")] {
         assert_eq!(
@@ -174,9 +167,8 @@ async fn key_reports_only_tasks_of_flows_that_it_sees() {
         .await;
 }
 
-#[tokio::test]
-async fn output_must_be_a_json_object_that_fits_into_an_event() {
-    let server = Server::with_execution().await;
+pub async fn output_must_be_a_json_object_that_fits_into_an_event(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let token = submit(&server).await;
     let report = |output: &str| {
         Call::new("ReportTaskSucceeded")

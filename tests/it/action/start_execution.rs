@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Call, NOW, Server, call::seconds, invalid_names};
+use crate::support::{Call, NOW, Server, backend::Backend, call::seconds, invalid_names};
 
 fn start(execution: &str) -> Call {
     Call::new("StartExecution")
@@ -16,9 +16,8 @@ fn history(execution: &str) -> Call {
         .query("ExecutionName", execution)
 }
 
-#[tokio::test]
-async fn started_execution_has_event_1_with_its_input() {
-    let server = Server::with_execution().await;
+pub async fn started_execution_has_event_1_with_its_input(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let input = r#"{ "k": "v *~+/%&=", "中文":"\u503c" }"#;
     let mut execution = server.ok(start("x").form("Input", input)).await;
     execution.as_object_mut().unwrap().remove("RequestId");
@@ -36,9 +35,8 @@ async fn started_execution_has_event_1_with_its_input() {
     );
 }
 
-#[tokio::test]
-async fn missing_input_is_an_empty_object_and_missing_name_is_generated() {
-    let server = Server::with_execution().await;
+pub async fn missing_input_is_an_empty_object_and_missing_name_is_generated(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let one = server
         .ok(Call::new("StartExecution").form("FlowName", "f"))
         .await;
@@ -50,9 +48,8 @@ async fn missing_input_is_an_empty_object_and_missing_name_is_generated() {
     server.ok(history(one["Name"].as_str().unwrap())).await;
 }
 
-#[tokio::test]
-async fn name_may_be_a_lower_case_uuid_in_every_action() {
-    let server = Server::with_execution().await;
+pub async fn name_may_be_a_lower_case_uuid_in_every_action(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let uuid = "69f71f89-8efc-4b3a-a2d9-1a2b3c4d5e6f";
     let about = |action| {
         Call::new(action)
@@ -76,9 +73,8 @@ async fn name_may_be_a_lower_case_uuid_in_every_action() {
     assert_eq!(listed["Executions"][0]["Name"], uuid);
 }
 
-#[tokio::test]
-async fn uuid_in_another_form_and_a_uuid_as_flow_are_refused() {
-    let server = Server::with_execution().await;
+pub async fn uuid_in_another_form_and_a_uuid_as_flow_are_refused(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     for name in [
         "69F71F89-8EFC-4B3A-A2D9-1A2B3C4D5E6F",
         "69f71f898efc4b3aa2d91a2b3c4d5e6f",
@@ -101,9 +97,8 @@ async fn uuid_in_another_form_and_a_uuid_as_flow_are_refused() {
     assert!(!message.contains("UUID"), "{message}");
 }
 
-#[tokio::test]
-async fn starting_a_running_execution_answers_it_and_an_ended_one_is_refused() {
-    let server = Server::with_execution().await;
+pub async fn starting_a_running_execution_answers_it_and_an_ended_one_is_refused(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let first = server.ok(start("x").form("Input", "{\"n\":1}")).await;
     let again = server.ok(start("x").form("Input", "{\"n\":2}")).await;
     assert_eq!(
@@ -131,9 +126,8 @@ async fn starting_a_running_execution_answers_it_and_an_ended_one_is_refused() {
     );
 }
 
-#[tokio::test]
-async fn input_must_be_one_json_object_within_limits() {
-    let server = Server::with_execution().await;
+pub async fn input_must_be_one_json_object_within_limits(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let nested = |depth: usize| {
         format!(
             "{}{}",
@@ -182,9 +176,8 @@ async fn input_must_be_one_json_object_within_limits() {
     assert_eq!(server.refused(history("x")).await.1, "ExecutionNotExists");
 }
 
-#[tokio::test]
-async fn invalid_names_and_missing_flows_are_refused() {
-    let server = Server::with_execution().await;
+pub async fn invalid_names_and_missing_flows_are_refused(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     for name in invalid_names() {
         assert_eq!(
             server.refused(start(&name)).await.1,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Call, NOW, Server, call::seconds};
+use crate::support::{Call, NOW, Server, backend::Backend, call::seconds};
 
 fn stop() -> Call {
     Call::new("StopExecution")
@@ -18,9 +18,8 @@ async fn last_event(server: &Server) -> serde_json::Value {
     page["Events"][0].clone()
 }
 
-#[tokio::test]
-async fn stopped_execution_holds_the_callers_reason() {
-    let server = Server::with_execution().await;
+pub async fn stopped_execution_holds_the_callers_reason(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let execution = server
         .ok(stop()
             .form("Error", "E.Manual")
@@ -42,16 +41,14 @@ async fn stopped_execution_holds_the_callers_reason() {
     );
 }
 
-#[tokio::test]
-async fn stop_without_a_reason_is_accepted() {
-    let server = Server::with_execution().await;
+pub async fn stop_without_a_reason_is_accepted(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     server.ok(stop().form("Error", "").form("Cause", "")).await;
     assert_eq!(last_event(&server).await["EventDetail"], "{}");
 }
 
-#[tokio::test]
-async fn stopping_an_ended_execution_is_refused() {
-    let server = Server::with_execution().await;
+pub async fn stopping_an_ended_execution_is_refused(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     server.ok(stop()).await;
     let message = "Execution 'e' for flow 'f' has already completed.".to_owned();
     assert_eq!(
@@ -60,9 +57,8 @@ async fn stopping_an_ended_execution_is_refused() {
     );
 }
 
-#[tokio::test]
-async fn invalid_arguments_are_refused_and_the_execution_runs_on() {
-    let server = Server::with_execution().await;
+pub async fn invalid_arguments_are_refused_and_the_execution_runs_on(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     for (parameter, value, rule) in [
         ("Error", "x".repeat(129), "at most 128 characters"),
         ("Cause", "é".repeat(4097), "at most 4096 characters"),
@@ -96,9 +92,8 @@ async fn invalid_arguments_are_refused_and_the_execution_runs_on() {
         .await;
 }
 
-#[tokio::test]
-async fn answer_holds_the_role_of_the_flow() {
-    let server = Server::with_execution().await;
+pub async fn answer_holds_the_role_of_the_flow(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     server
         .ok(Call::new("UpdateFlow")
             .form("Name", "f")

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use crate::support::{Call, NOW, Server};
+use crate::support::{Call, NOW, Server, backend::Backend};
 
 fn update() -> Call {
     Call::new("UpdateFlow").form("Name", "f")
 }
 
-async fn with_flow() -> Server {
-    let server = Server::start().await;
+async fn with_flow(backend: Backend) -> Server {
+    let server = Server::start_on(backend).await;
     let create = Call::new("CreateFlow")
         .form("Name", "f")
         .form("Definition", "one")
@@ -31,9 +31,8 @@ async fn described(server: &Server) -> Value {
     flow
 }
 
-#[tokio::test]
-async fn update_changes_only_the_parameters_that_are_sent() {
-    let server = with_flow().await;
+pub async fn update_changes_only_the_parameters_that_are_sent(backend: Backend) {
+    let server = with_flow(backend).await;
     let mut expected = described(&server).await;
     server.set_time(NOW + 5000);
     for (parameter, value) in [
@@ -55,9 +54,10 @@ async fn update_changes_only_the_parameters_that_are_sent() {
     assert_eq!(described(&server).await, expected);
 }
 
-#[tokio::test]
-async fn empty_description_and_role_are_cleared_and_empty_definition_counts_as_absent() {
-    let server = with_flow().await;
+pub async fn empty_description_and_role_are_cleared_and_empty_definition_counts_as_absent(
+    backend: Backend,
+) {
+    let server = with_flow(backend).await;
     let call = update()
         .form("Description", "")
         .form("RoleArn", "")
@@ -75,9 +75,8 @@ async fn empty_description_and_role_are_cleared_and_empty_definition_counts_as_a
     assert!(flow["Environment"].is_object());
 }
 
-#[tokio::test]
-async fn executions_keep_the_definition_they_started_with() {
-    let server = with_flow().await;
+pub async fn executions_keep_the_definition_they_started_with(backend: Backend) {
+    let server = with_flow(backend).await;
     let start = |name| {
         Call::new("StartExecution")
             .form("FlowName", "f")
@@ -94,9 +93,8 @@ async fn executions_keep_the_definition_they_started_with() {
     }
 }
 
-#[tokio::test]
-async fn invalid_arguments_are_refused_and_nothing_changes() {
-    let server = with_flow().await;
+pub async fn invalid_arguments_are_refused_and_nothing_changes(backend: Backend) {
+    let server = with_flow(backend).await;
     let before = described(&server).await;
     for (parameter, value) in [
         ("Type", "fdl"),

@@ -2,14 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flowledger::{
-    limits::{ClientId, Limits, PeerAddr},
-    store,
-};
+use flowledger::limits::{ClientId, Limits, PeerAddr};
 use tokio::task::JoinHandle;
 
 use super::{create, history, start};
-use crate::support::{Call, Server, test_store::at};
+use crate::support::{Call, Server, test_store::TestDatabase};
 
 /// A long poll by this key that has parked, beside those that have parked already.
 async fn park(server: &Arc<Server>, key: (&str, &str)) -> JoinHandle<String> {
@@ -26,12 +23,9 @@ async fn park(server: &Arc<Server>, key: (&str, &str)) -> JoinHandle<String> {
 
 #[tokio::test]
 async fn long_polls_of_one_key_leave_room_for_those_of_other_keys() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}/test.db", folder.path().display());
-    let store = store::open(&url, at(0)).await.unwrap();
     // Four long polls: two of a key, three of a network.
     let limits = Limits::with_connections(8);
-    let server = Arc::new(Server::with_limits(store, folder, limits).await);
+    let server = Arc::new(Server::with_limits(TestDatabase::sqlite(), limits).await);
     server.ok(create("f")).await;
     server.ok(start("f", "e")).await;
 

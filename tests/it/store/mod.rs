@@ -13,22 +13,10 @@ mod starts;
 pub mod tasks;
 pub mod upkeep;
 
-/// Declares each function as a test on each backend. The compiler reports a function that is missing here as dead code.
-macro_rules! suite {
-    ($($file:ident: $($check:ident)+;)+) => {
-        mod on_sqlite {
-            $(mod $file {
-                $(#[tokio::test]
-                async fn $check() {
-                    let database = crate::support::test_store::TestDatabase::sqlite();
-                    crate::store::$file::$check(database).await;
-                })+
-            })+
-        }
-    };
-}
+use crate::support::backend::on_each_backend;
 
-suite! {
+on_each_backend! {
+    |backend| backend.database().await =>
     flows:
         describe_flow_returns_the_flow_as_created
         optional_fields_of_a_flow_stay_absent

@@ -1,8 +1,8 @@
 //! A server in this process on a temporary file, and calls to it over real HTTP.
 
 pub mod appender;
-
 pub mod audit;
+pub mod backend;
 pub mod browser;
 pub mod call;
 pub mod pending;
@@ -23,7 +23,6 @@ use flowledger::{
     store::{self, Store},
 };
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -32,6 +31,9 @@ use tokio::{
 };
 
 pub use call::Call;
+
+use backend::Backend;
+use test_store::TestDatabase;
 
 /// The time of fixed clocks: 2026-11-22T12:00:00Z, in milliseconds since 1970.
 pub const NOW: i64 = 1_795_348_800_000;
@@ -78,7 +80,7 @@ expires = "2026-11-22T12:00:00Z"
 pub struct Server {
     pub address: std::net::SocketAddr,
     pub app: Arc<App>,
-    folder: TempDir,
+    database: TestDatabase,
     stop: oneshot::Sender<()>,
     task: JoinHandle<bool>,
 }
@@ -94,10 +96,9 @@ pub struct Answer {
     pub json: Value,
 }
 
-async fn open_store(folder: &TempDir) -> Arc<dyn Store> {
-    let url = format!("sqlite://{}/test.db", folder.path().display());
+async fn open_store(database: &TestDatabase) -> Arc<dyn Store> {
     let now = Timestamp::from_millis(NOW).unwrap();
-    store::open(&url, now).await.unwrap()
+    store::open(&database.url, now).await.unwrap()
 }
 
 /// Returns what a server without a base path works with.
@@ -115,37 +116,42 @@ fn app(store: Arc<dyn Store>, limits: Limits) -> App {
 }
 
 impl Server {
+    /// Starts on a new SQLite file.
     pub async fn start() -> Self {
-        Server::open(tempfile::tempdir().unwrap()).await
+        Server::start_on(Backend::Sqlite).await
     }
 
-    /// Starts on the database in `folder`, which an earlier server may have used.
-    pub async fn open(folder: TempDir) -> Self {
-        Server::with_store(open_store(&folder).await, folder).await
+    /// Starts on a new database.
+    pub async fn start_on(backend: Backend) -> Self {
+        Server::open(backend.database().await).await
     }
 
-    /// Starts with an open store whose files are in `folder`.
-    pub async fn with_store(store: Arc<dyn Store>, folder: TempDir) -> Self {
-        Server::with_limits(store, folder, Limits::default()).await
+    /// Starts on a database that an earlier server may have used.
+    pub async fn open(database: TestDatabase) -> Self {
+        Server::with_limits(database, Limits::default()).await
     }
 
-    /// Starts on a store that is open, with other limits than usual.
-    pub async fn with_limits(store: Arc<dyn Store>, folder: TempDir, limits: Limits) -> Self {
-        Server::with_app(app(store, limits), folder).await
+    /// Starts with other limits than usual.
+    pub async fn with_limits(database: TestDatabase, limits: Limits) -> Self {
+        Server::with_store(open_store(&database).await, database, limits).await
     }
 
-    /// Starts with an empty database below a base path.
+    /// Starts on a store that is open.
+    pub async fn with_store(store: Arc<dyn Store>, database: TestDatabase, limits: Limits) -> Self {
+        Server::with_app(app(store, limits), database).await
+    }
+
+    /// Starts on a new SQLite file below a base path.
     pub async fn below(base_path: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = open_store(&folder).await;
+        let database = TestDatabase::sqlite();
         let app = App {
             base_path: base_path.into(),
-            ..app(store, Limits::default())
+            ..app(open_store(&database).await, Limits::default())
         };
-        Server::with_app(app, folder).await
+        Server::with_app(app, database).await
     }
 
-    async fn with_app(app: App, folder: TempDir) -> Self {
+    async fn with_app(app: App, database: TestDatabase) -> Self {
         let app = Arc::new(app);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -157,7 +163,7 @@ impl Server {
         Server {
             address,
             app,
-            folder,
+            database,
             stop,
             task,
         }
@@ -171,20 +177,25 @@ impl Server {
         }
     }
 
-    /// Shuts down gracefully; returns the folder of the database.
-    pub async fn stop(self) -> TempDir {
+    /// Shuts down gracefully; returns the database.
+    pub async fn stop(self) -> TestDatabase {
         self.stop.send(()).unwrap();
         assert!(
             self.task.await.unwrap(),
             "everything in flight was finished"
         );
         self.app.store.close().await;
-        self.folder
+        self.database
+    }
+
+    /// Starts a server on a new SQLite file, with flow `f` and its running execution `e`.
+    pub async fn with_execution() -> Self {
+        Server::with_execution_on(Backend::Sqlite).await
     }
 
     /// Starts a server with flow `f` and its running execution `e`.
-    pub async fn with_execution() -> Self {
-        let server = Server::start().await;
+    pub async fn with_execution_on(backend: Backend) -> Self {
+        let server = Server::start_on(backend).await;
         server
             .ok(Call::new("CreateFlow")
                 .form("Name", "f")

@@ -27,7 +27,13 @@ impl TestDatabase {
         TestDatabase { url, folder }
     }
 
-    /// The path of a file beside the database.
+    /// A database of a server.
+    pub fn of_server(url: String) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        TestDatabase { url, folder }
+    }
+
+    /// The path of a file beside a SQLite database.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use flowledger::{model::NewEvent, store};
+use flowledger::{limits::Limits, model::NewEvent, store};
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::TestRunner};
 use serde_json::{Value, json};
 use sqlx::Row;
@@ -197,11 +197,10 @@ struct Counts {
 impl Counts {
     /// Opens a damaged file and reads all histories in pages of several sizes.
     async fn read_all(&mut self, written: &Written, damage: &Damage) -> Result<(), TestCaseError> {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("test.db");
-        fs::write(&file, written.damaged(damage)).unwrap();
+        let database = TestDatabase::sqlite();
+        fs::write(database.file("test.db"), written.damaged(damage)).unwrap();
         self.files += 1;
-        let store = match store::open(&format!("sqlite://{}", file.display()), at(0)).await {
+        let store = match store::open(&database.url, at(0)).await {
             Ok(store) => store,
             Err(fault) => {
                 self.files_not_opened += 1;
@@ -213,7 +212,7 @@ impl Counts {
                 return Ok(());
             }
         };
-        let server = Server::with_store(store, folder).await;
+        let server = Server::with_store(store, database, Limits::default()).await;
         let met = self.pages_refused + self.pages_not_found;
         for ((flow, execution), events) in &written.histories {
             for limit in [60, 1000] {
@@ -242,9 +241,8 @@ impl Counts {
                 }
             }
         }
-        let folder = server.stop().await;
-        let url = format!("sqlite://{}/test.db", folder.path().display());
-        let checked = store::check(&url, false, &mut |_, _| {}).await;
+        let database = server.stop().await;
+        let checked = store::check(&database.url, false, &mut |_, _| {}).await;
         let faults = checked.map_or_else(|fault| vec![fault], |checked| checked.faults);
         self.files_sound += usize::from(faults.is_empty());
         let met = self.pages_refused + self.pages_not_found > met;

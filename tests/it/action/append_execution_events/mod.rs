@@ -1,10 +1,10 @@
 //! AppendExecutionEvents: EventIds, defaults, retries, conflicts, ends of executions, limits.
 
-mod starts;
+pub mod starts;
 
 use serde_json::{Value, json};
 
-use crate::support::{Call, NOW, Server, call::seconds, invalid_names};
+use crate::support::{Call, NOW, Server, backend::Backend, call::seconds, invalid_names};
 
 fn append(events: &Value) -> Call {
     Call::new("AppendExecutionEvents")
@@ -34,9 +34,8 @@ async fn refuses(server: &Server, call: Call, code: &str, message: &str) {
     assert_eq!(events(server).await, before);
 }
 
-#[tokio::test]
-async fn appended_events_get_the_next_ids_and_defaults() {
-    let server = Server::with_execution().await;
+pub async fn appended_events_get_the_next_ids_and_defaults(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let answer = server
         .ok(append(
             &json!([{"Type": "StepEntered"}, {"Type": "StepExited", "StepName": null}]),
@@ -56,9 +55,8 @@ async fn appended_events_get_the_next_ids_and_defaults() {
     );
 }
 
-#[tokio::test]
-async fn retried_append_at_the_expected_event_id_returns_the_same_ids() {
-    let server = Server::with_execution().await;
+pub async fn retried_append_at_the_expected_event_id_returns_the_same_ids(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let batch = json!([{"Type": "StepEntered", "StepName": "s"}, {"Type": "ExecutionSucceeded"}]);
     let first = server.ok(expecting(2, &batch)).await;
     for _ in 0..2 {
@@ -71,9 +69,8 @@ async fn retried_append_at_the_expected_event_id_returns_the_same_ids() {
     assert_eq!(events(&server).await.len(), 3);
 }
 
-#[tokio::test]
-async fn append_with_wrong_expected_event_id_returns_conflict() {
-    let server = Server::with_execution().await;
+pub async fn append_with_wrong_expected_event_id_returns_conflict(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let batch = json!([{"Type": "StepEntered", "StepName": "s"}, {"Type": "StepExited"}]);
     server.ok(expecting(2, &batch)).await;
     for other in [
@@ -111,9 +108,8 @@ async fn append_with_wrong_expected_event_id_returns_conflict() {
         .await;
 }
 
-#[tokio::test]
-async fn event_id_inside_an_event_implies_the_expected_event_id() {
-    let server = Server::with_execution().await;
+pub async fn event_id_inside_an_event_implies_the_expected_event_id(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let batch = json!([{"Type": "A"}, {"Type": "B", "EventId": 3}]);
     server.ok(append(&batch)).await;
     server.ok(append(&batch)).await;
@@ -142,9 +138,8 @@ async fn event_id_inside_an_event_implies_the_expected_event_id() {
     .await;
 }
 
-#[tokio::test]
-async fn append_to_an_ended_execution_is_refused() {
-    let server = Server::with_execution().await;
+pub async fn append_to_an_ended_execution_is_refused(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     server
         .ok(append(&json!([{"Type": "ExecutionFailed"}])))
         .await;
@@ -165,9 +160,8 @@ async fn append_to_an_ended_execution_is_refused() {
     .await;
 }
 
-#[tokio::test]
-async fn execution_started_must_be_event_1_and_an_ending_event_the_last() {
-    let server = Server::with_execution().await;
+pub async fn execution_started_must_be_event_1_and_an_ending_event_the_last(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let started = json!([{"Type": "ExecutionStarted", "EventDetail": "{\"input\":{}}"}]);
     server.ok(expecting(1, &started)).await; // a retry of event 1
     refuses(
@@ -201,9 +195,8 @@ async fn execution_started_must_be_event_1_and_an_ending_event_the_last() {
     .await;
 }
 
-#[tokio::test]
-async fn schedule_event_id_must_be_smaller_than_the_event_id() {
-    let server = Server::with_execution().await;
+pub async fn schedule_event_id_must_be_smaller_than_the_event_id(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     server
         .ok(append(
             &json!([{"Type": "A", "ScheduleEventId": 0}, {"Type": "B", "ScheduleEventId": 2}]),
@@ -228,9 +221,8 @@ async fn schedule_event_id_must_be_smaller_than_the_event_id() {
     .await;
 }
 
-#[tokio::test]
-async fn text_is_stored_byte_for_byte_however_it_was_escaped() {
-    let server = Server::with_execution().await;
+pub async fn text_is_stored_byte_for_byte_however_it_was_escaped(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let text = "步骤 \"q\" \\ / </script> \u{0}\u{1}\u{1f}\u{7f}\u{2028}\u{fffd} 🎉 %2B+&= \r\n\t\u{8}\u{c}";
     let escaped: String = text
         .encode_utf16()
@@ -266,9 +258,8 @@ async fn text_is_stored_byte_for_byte_however_it_was_escaped() {
     );
 }
 
-#[tokio::test]
-async fn json_body_may_hold_the_events_as_an_array() {
-    let server = Server::with_execution().await;
+pub async fn json_body_may_hold_the_events_as_an_array(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let body = json!({"FlowName": "f", "ExecutionName": "e", "ExpectedEventId": 2, "Events": [{"Type": "A", "StepName": "é"}]});
     let call = Call::new("AppendExecutionEvents")
         .acs3()
@@ -277,9 +268,8 @@ async fn json_body_may_hold_the_events_as_an_array() {
     assert_eq!(events(&server).await[1]["StepName"], "é");
 }
 
-#[tokio::test]
-async fn invalid_event_refuses_the_whole_batch_and_is_named_by_its_index() {
-    let server = Server::with_execution().await;
+pub async fn invalid_event_refuses_the_whole_batch_and_is_named_by_its_index(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let good = json!({"Type": "StepEntered"});
     for (event, message) in [
         (json!({}), "missing field `Type`"),
@@ -401,9 +391,8 @@ async fn invalid_event_refuses_the_whole_batch_and_is_named_by_its_index() {
     server.ok(append(&json!(vec![good; 1000]))).await;
 }
 
-#[tokio::test]
-async fn invalid_expected_event_ids_and_names_are_refused() {
-    let server = Server::with_execution().await;
+pub async fn invalid_expected_event_ids_and_names_are_refused(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let batch = json!([{"Type": "A"}]);
     for place in ["0", "-1", "x", "2.0", "9223372036854775808"] {
         let call = append(&batch).form("ExpectedEventId", place);

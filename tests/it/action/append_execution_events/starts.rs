@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{events, expecting};
-use crate::support::{Call, NOW, Server, call::seconds};
+use crate::support::{Call, NOW, Server, backend::Backend, call::seconds};
 
 /// The vendor's sample of a history, as GetExecutionHistory answers it.
 fn sample() -> Value {
@@ -33,9 +33,8 @@ async fn history_of(server: &Server, execution: &str) -> Value {
     server.ok(call).await["Events"].take()
 }
 
-#[tokio::test]
-async fn history_of_long_ago_is_brought_in_with_its_own_times() {
-    let server = Server::with_execution().await;
+pub async fn history_of_long_ago_is_brought_in_with_its_own_times(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     for _ in 0..2 {
         let answer = server.ok(append_to("copy", &sample())).await;
         assert_eq!(
@@ -60,9 +59,8 @@ async fn history_of_long_ago_is_brought_in_with_its_own_times() {
     assert_eq!(listed["Executions"][1]["Name"], "copy", "older than `e`");
 }
 
-#[tokio::test]
-async fn history_is_copied_in_batches() {
-    let server = Server::with_execution().await;
+pub async fn history_is_copied_in_batches(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let batch = json!([{"Type": "StepEntered", "StepName": "s"}, {"Type": "ExecutionFailed"}]);
     server.ok(expecting(2, &batch)).await;
     let events = events(&server).await;
@@ -74,9 +72,8 @@ async fn history_is_copied_in_batches() {
     assert_eq!(history_of(&server, "copy").await, json!(events));
 }
 
-#[tokio::test]
-async fn only_event_1_of_type_execution_started_starts_an_execution() {
-    let server = Server::with_execution().await;
+pub async fn only_event_1_of_type_execution_started_starts_an_execution(backend: Backend) {
+    let server = Server::with_execution_on(backend).await;
     let refused = async |call: Call| server.refused(call).await.1;
     let started = json!([{"Type": "ExecutionStarted"}]);
     for (call, code) in [
