@@ -81,7 +81,8 @@ async fn start(config: Config) -> Result<(), String> {
     }
     welcome += &format!(
         "FlowLedger serves {} at http://{address}{}",
-        config.database_url, config.base_path
+        store::shown(&config.database_url),
+        config.base_path
     );
     serve(listener, app, Some(config.keys), welcome).await
 }

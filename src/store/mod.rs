@@ -146,6 +146,14 @@ pub async fn open(url: &str, now: Timestamp) -> Result<Arc<dyn Store>, String> {
     }
 }
 
+/// Returns what may be shown of a URL: that of a server may have a password in it.
+pub fn shown(url: &str) -> String {
+    match url.split_once(':') {
+        Some(("postgres" | "postgresql", _)) => postgres::shown(url),
+        _ => url.to_owned(),
+    }
+}
+
 /// Checks the store that `url` names for corruption, also while a server has it open. Reads everything, or, if `quick`,
 /// the sample that each start reads; changes nothing. The error is one line that says why the store cannot be checked.
 pub async fn check(

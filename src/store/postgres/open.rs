@@ -124,6 +124,11 @@ pub(super) fn location(options: &PgConnectOptions) -> String {
     format!("database '{database}' at {host}:{}", options.get_port())
 }
 
+/// Says which database a URL names, without its password.
+pub fn shown(url: &str) -> String {
+    options(url).map_or_else(|fault| fault, |options| location(&options))
+}
+
 /// One line for the operator. The server quotes what it cannot read, with all control characters in it.
 pub(super) fn one_line(location: &str, error: &Error) -> String {
     let error = error.to_string().replace(char::is_control, " ");
