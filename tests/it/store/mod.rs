@@ -8,6 +8,7 @@ mod flows;
 mod lists;
 mod nonces;
 mod pages;
+mod postgres;
 pub mod sqlite;
 mod starts;
 pub mod tasks;
