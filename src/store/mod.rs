@@ -1,6 +1,7 @@
 //! Persistence of flows, executions and events. `Store` is the contract; `open` selects the backend by the URL's
 //! scheme. Nothing outside this module knows the database.
 
+mod activity;
 mod checksum;
 mod list;
 pub mod notify;

@@ -204,7 +204,7 @@ impl Transaction<'_> {
             .bind(at_place.flow)
             .bind(at_place.execution)
             .bind(status.as_str())
-            .bind(stopped_at(status, history.started_at, second, end).millis())
+            .bind(stopped_at(history.started_at, second, end, event.has_engine_time()).millis())
             .bind(event.output())
             .execute(&mut *self.connection)
             .await?;

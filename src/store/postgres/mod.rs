@@ -11,6 +11,7 @@ mod get_execution_history;
 mod insert;
 mod keys;
 mod list_executions;
+mod list_flow_activity;
 mod list_flows;
 mod nonces;
 mod open;
@@ -32,9 +33,10 @@ use sqlx::{PgPool, Row, pool::PoolConnection, postgres::PgConnectOptions};
 use tokio::{sync::OnceCell, task::JoinSet};
 
 use super::{
-    AppendRequest, Appended, Description, Error, FlowChange, FlowDeletion, HistoryPage,
-    HistoryQuery, ListExecutions, ListFlows, Listed, Outcome, Position, ReportTask, StartExecution,
-    StopExecution, Store, Subscription, Visible, notify::Notifier, scan, scans::Scans,
+    AppendRequest, Appended, Description, Error, FlowActivity, FlowChange, FlowDeletion,
+    FlowPosition, HistoryPage, HistoryQuery, ListExecutions, ListFlowActivity, ListFlows, Listed,
+    Outcome, Position, ReportTask, StartExecution, StopExecution, Store, Subscription, Visible,
+    activity, notify::Notifier, scan, scans::Scans,
 };
 use crate::model::{Execution, Flow, Name, Nonce, task_token::TaskKey};
 use describe_execution::find_execution;
@@ -137,6 +139,20 @@ impl Store for Postgres {
         let database = &self.database;
         retry(|| async {
             list_flows::list_flows(database.pool()?, &database.scans, &list, visible).await
+        })
+        .await
+    }
+
+    async fn list_flow_activity(
+        &self,
+        list: ListFlowActivity,
+        visible: Visible<'_>,
+    ) -> Result<Listed<FlowActivity, FlowPosition>, Error> {
+        let database = &self.database;
+        retry(|| async {
+            let pool = database.pool()?;
+            let read = |from, limit| list_flow_activity::activity(pool, from, limit);
+            activity::list_flow_activity(&database.scans, &list, visible, read).await
         })
         .await
     }

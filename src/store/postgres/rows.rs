@@ -16,6 +16,11 @@ pub(super) fn flow_name_at(row: &PgRow, index: usize) -> Result<Name, Fault> {
         .ok_or_else(|| Error::damaged("name"))?)
 }
 
+pub(super) fn execution_name_at(row: &PgRow, index: usize) -> Result<Name, Fault> {
+    let name = Name::parse_execution(row.try_get(index)?);
+    Ok(name.ok_or_else(|| Error::damaged("name"))?)
+}
+
 pub(super) fn time_at(row: &PgRow, index: usize) -> Result<Timestamp, Fault> {
     Ok(Timestamp::from_millis(row.try_get(index)?).ok_or_else(|| Error::damaged("time"))?)
 }
@@ -53,10 +58,9 @@ pub(super) fn execution_in(row: &PgRow, flow: &Name) -> Result<Execution, Fault>
         Some(_) => Some(time_at(row, 6)?.max(started_at)),
         None => None,
     };
-    let name = Name::parse_execution(row.try_get(0)?);
     Ok(Execution {
         flow: flow.clone(),
-        name: name.ok_or_else(|| Error::damaged("name"))?,
+        name: execution_name_at(row, 0)?,
         status: status_at(row, 1)?,
         input: row.try_get(2)?,
         output: row.try_get(3)?,

@@ -36,7 +36,7 @@ use super::{
     AppendRequest, Appended, Description, Error, FlowActivity, FlowChange, FlowDeletion,
     FlowPosition, HistoryPage, HistoryQuery, ListExecutions, ListFlowActivity, ListFlows, Listed,
     Outcome, Position, ReportTask, StartExecution, StopExecution, Store, Subscription, Visible,
-    notify::Notifier, scan, scans::Scans,
+    activity, notify::Notifier, scan, scans::Scans,
 };
 use crate::model::{Execution, Flow, Name, Nonce, task_token::TaskKey};
 pub(super) use check::check;
@@ -91,7 +91,10 @@ impl Store for Sqlite {
         list: ListFlowActivity,
         visible: Visible<'_>,
     ) -> Result<Listed<FlowActivity, FlowPosition>, Error> {
-        list_flow_activity::list_flow_activity(&self.readers, &self.scans, &list, visible).await
+        activity::list_flow_activity(&self.scans, &list, visible, |from, limit| {
+            list_flow_activity::activity(&self.readers, from, limit)
+        })
+        .await
     }
 
     async fn start_execution(

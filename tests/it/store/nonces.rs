@@ -276,6 +276,9 @@ pub async fn forgotten_nonce_is_refused_by_its_signed_time(database: TestDatabas
     );
     test_store.close().await;
     let store = database.open().await.inner;
-    assert_eq!(refusal(&*store, old).await, forgotten);
+    // The write at 64 minutes may have let the one that was signed at 31 be forgotten too.
+    let refused = refusal(&*store, old).await;
+    let is_forgotten = matches!(refused, Some(Refusal::SignedTooEarly(until)) if until >= at(0));
+    assert!(is_forgotten, "{refused:?}");
     assert_eq!(refusal(&*store, ahead).await, Some(Refusal::NonceUsed));
 }

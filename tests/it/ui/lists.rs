@@ -105,12 +105,7 @@ async fn durations_of_running_executions_can_grow() {
     let expected = format!("<span data-since=\"{NOW}\">1 min 01 s</span>");
     assert!(page.contains(&expected), "{page}");
     fail(&server, "f", 61_000).await;
-    assert!(
-        !server
-            .page("/ui/flows/f")
-            .await
-            .contains("data-since")
-    );
+    assert!(!server.page("/ui/flows/f").await.contains("data-since"));
 }
 
 /// A server with the failed history, and a browser that shows its flows.
