@@ -38,6 +38,7 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "DATABASE_URL",
+        hide_env_values = true, // it may have a password
         default_value = DATABASE_URL,
         value_name = "URL"
     )]

@@ -44,6 +44,8 @@ enum Command {
     Call(cli::call::CallArgs),
     /// Check a database for corruption, also while it is served; exit code 0 if it is sound
     Check(cli::check::CheckArgs),
+    /// Bring the schema of a database up to date
+    Migrate(cli::migrate::MigrateArgs),
     /// Ask a server whether it is ready; exit code 0 if it is
     Health(cli::health::HealthArgs),
     /// Print a completion script for a shell
@@ -89,6 +91,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Append(args) => return cli::append::run(args).await.map(done),
         Command::Call(args) => cli::call::run(args).await,
         Command::Check(args) => cli::check::run(args).await,
+        Command::Migrate(args) => cli::migrate::run(args).await.map(done),
         Command::Health(args) => cli::health::run(args).await.map(done),
         Command::Completion(args) => cli::completion::run(&args, CommandLine::command()).map(done),
     };

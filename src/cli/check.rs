@@ -25,6 +25,7 @@ pub struct CheckArgs {
     #[arg(
         long,
         env = "DATABASE_URL",
+        hide_env_values = true, // it may have a password
         default_value = config::DATABASE_URL,
         value_name = "URL"
     )]

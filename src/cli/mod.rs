@@ -10,6 +10,7 @@ pub mod health;
 mod keys;
 mod log;
 pub mod ls;
+pub mod migrate;
 mod remote;
 pub mod serve;
 pub mod show;

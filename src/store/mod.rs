@@ -147,6 +147,19 @@ pub async fn open(url: &str, now: Timestamp) -> Result<Arc<dyn Store>, String> {
     }
 }
 
+/// Brings the schema of the database that `url` names up to date, as `open` does, and on Citus spreads its tables over
+/// the workers. Can run again. The error is one line for the operator.
+pub async fn migrate(url: &str, now: Timestamp) -> Result<Description, String> {
+    match url.split_once(':') {
+        Some(("postgres" | "postgresql", _)) => postgres::migrate(url).await,
+        _ => {
+            let store = open(url, now).await?;
+            store.close().await;
+            Ok(store.describe())
+        }
+    }
+}
+
 /// Returns what may be shown of a URL: that of a server may have a password in it.
 pub fn shown(url: &str) -> String {
     match url.split_once(':') {

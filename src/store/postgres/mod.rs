@@ -45,7 +45,7 @@ use fault::{Fault, retry};
 use get_execution_history::get_execution_history;
 use keys::{FlowKeys, Ids};
 use nonces::Nonces;
-pub(super) use open::shown;
+pub(super) use open::{migrate, shown};
 use turns::Turns;
 use write::Writes;
 

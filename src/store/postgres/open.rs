@@ -95,13 +95,43 @@ impl Postgres {
         Ok(Postgres {
             database,
             tasks: tasks.into(),
-            description: Description {
-                location,
-                engine,
-                schema: schema::newest(),
-                readers: CONNECTIONS_MAX as usize,
-            },
+            description: description(location, engine),
         })
+    }
+}
+
+/// Brings the tables of a database up to date, and spreads them over the workers if it is one of Citus. Can run again.
+///
+/// # Errors
+///
+/// One line for the operator.
+pub async fn migrate(url: &str) -> Result<Description, String> {
+    let options = options(url)?;
+    let location = location(&options);
+    let migrate = async {
+        let mut connection = connect(&options).await?;
+        let (engine, name) = Engine::of(&mut connection).await?;
+        if schema::look(&mut connection).await? == Schema::Old {
+            schema::migrate(&mut connection, engine).await?;
+        }
+        if engine == Engine::Citus {
+            schema::distribute(&mut connection).await?;
+        }
+        let _ = connection.close().await;
+        Ok(name)
+    };
+    match migrate.await.map_err(Fault::into_error) {
+        Ok(engine) => Ok(description(location, engine)),
+        Err(error) => Err(one_line(&location, &error)),
+    }
+}
+
+fn description(location: String, engine: String) -> Description {
+    Description {
+        location,
+        engine,
+        schema: schema::newest(),
+        readers: CONNECTIONS_MAX as usize,
     }
 }
 

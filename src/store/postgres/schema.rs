@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sqlx::{PgConnection, Row, migrate::Migrator};
+use sqlx::{AssertSqlSafe, PgConnection, Row, migrate::Migrator};
 
 use super::fault::Fault;
 use crate::store::Error;
@@ -116,6 +116,90 @@ pub(super) async fn migrate(connection: &mut PgConnection, engine: Engine) -> Re
     migrated.map_err(failed)
 }
 
+/// Tables that Citus spreads over its workers, and the column by whose hash it does so. The first one is that to which
+/// the tables with the same column are tied (colocated): a write to an execution then stays on one worker.
+const DISTRIBUTED: [(&str, &str); 4] = [
+    ("executions", "execution"),
+    ("events", "execution"),
+    ("ended_tasks", "execution"),
+    ("nonces", "digest"),
+];
+/// Small tables that Citus copies to each worker.
+const COPIED: [&str; 5] = [
+    "flows",
+    "definitions",
+    "deleted_flows",
+    "forgotten_nonces",
+    "task_key",
+];
+
+/// Returns the statements that spread the tables over the workers of Citus. Each can run again.
+fn distribution() -> impl Iterator<Item = String> {
+    let unless_done = |call: String, table: &str| {
+        format!(
+            "SELECT {call} WHERE NOT EXISTS \
+             (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = '{table}'::regclass)"
+        )
+    };
+    let copied = COPIED
+        .into_iter()
+        .map(move |table| unless_done(format!("create_reference_table('{table}')"), table));
+    let (first, first_column) = DISTRIBUTED[0];
+    let distributed = DISTRIBUTED.into_iter().map(move |(table, column)| {
+        let with = match (table == first, column == first_column) {
+            (false, true) => first,
+            _ => "none",
+        };
+        let call =
+            format!("create_distributed_table('{table}', '{column}', colocate_with => '{with}')");
+        unless_done(call, table)
+    });
+    copied.chain(distributed)
+}
+
+/// Spreads the tables over the workers of Citus.
+pub(super) async fn distribute(connection: &mut PgConnection) -> Result<(), Fault> {
+    for statement in distribution() {
+        let done = sqlx::query(AssertSqlSafe(statement))
+            .execute(&mut *connection)
+            .await;
+        done.map_err(failed)?;
+    }
+    Ok(())
+}
+
 fn failed(error: impl fmt::Display) -> Fault {
     Error::Unavailable(format!("its schema cannot be brought up to date: {error}")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_is_distributed_or_copied_on_citus() {
+        let files: String = MIGRATIONS.iter().map(|file| file.sql.as_str()).collect();
+        let mut tables: Vec<_> = files
+            .split("CREATE TABLE IF NOT EXISTS ")
+            .skip(1)
+            .map(|rest| rest.split_once(' ').unwrap().0)
+            .collect();
+        tables.sort_unstable();
+        let distributed = DISTRIBUTED.map(|(table, _)| table);
+        let mut spread = [&COPIED[..], &distributed].concat();
+        spread.sort_unstable();
+        assert_eq!(tables, spread);
+        for (table, column) in DISTRIBUTED {
+            let body = files.split_once(&format!("EXISTS {table} (")).unwrap().1;
+            let key = body.split_once("PRIMARY KEY (").unwrap().1;
+            let key = key.split_once(')').unwrap().0;
+            assert!(key.split(", ").any(|part| part == column), "{table}: {key}");
+        }
+        let statements: Vec<_> = distribution().collect();
+        assert_eq!(
+            statements[6],
+            "SELECT create_distributed_table('events', 'execution', colocate_with => 'executions') WHERE NOT EXISTS \
+             (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'events'::regclass)"
+        );
+    }
 }

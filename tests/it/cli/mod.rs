@@ -11,6 +11,7 @@ mod log;
 mod ls;
 mod mermaid;
 mod output;
+mod postgres;
 mod serve;
 mod show;
 mod tail;
@@ -307,6 +308,7 @@ async fn every_command_has_examples_and_every_shell_has_a_completion() {
         "append",
         "call",
         "check",
+        "migrate",
         "completion",
     ] {
         let help = printed(&server, &[command, "--help"]).await;

@@ -270,7 +270,7 @@ pub async fn forgotten_nonce_is_refused_by_its_signed_time(database: TestDatabas
     assert_eq!(refusal(store, old).await, forgotten);
     assert_eq!(refusal(store, ahead).await, Some(Refusal::NonceUsed));
     assert_eq!(
-        refusal(store, timed(4, 1, 64)).await,
+        refusal(store, timed(4, 60, 64)).await,
         None,
         "signed after the newest deleted nonce"
     );

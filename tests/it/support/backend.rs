@@ -137,7 +137,7 @@ impl Cluster {
 
     /// Starts the server and waits until it accepts connections. A shell between this process and the server stops the
     /// server and deletes its files at the end of this process, which closes the shell's input.
-    fn start(&self, settings: &[&str]) {
+    pub fn start(&self, settings: &[&str]) {
         let log = File::create(self.folder.join("log")).unwrap();
         let mut shell = self.command(Path::new("sh"));
         shell
@@ -170,6 +170,14 @@ impl Cluster {
             std::thread::sleep(Duration::from_millis(50));
         }
         panic!("{}", fs::read_to_string(self.folder.join("log")).unwrap());
+    }
+
+    /// Ends the server as a crash would: it writes nothing more.
+    pub fn crash(&self) {
+        let mut stop = self.command(&self.programs.join("pg_ctl"));
+        let data = self.folder.join("data");
+        stop.args(["stop", "-m", "immediate", "-D"]).arg(data);
+        assert!(stop.output().unwrap().status.success());
     }
 
     /// The URL of the database `postgres`; `parameters` begin with `&` or are empty.
