@@ -246,13 +246,20 @@ impl Timeline {
         id
     }
 
-    /// Closes the open descendants of a span, innermost first; `failing` as for `close`.
+    /// Closes the open descendants of a span, innermost first; `failing` as for `close`. Those without a result were
+    /// open until now.
     pub(super) fn close_children(&mut self, id: i64, failing: bool) {
+        let now = self.nodes[&id].seen;
         let mut stack: Vec<i64> = self.nodes[&id].open_children.iter().copied().collect();
         while let Some(&last) = stack.last() {
             let inner = &self.nodes[&last].open_children;
             if inner.is_empty() {
                 stack.pop();
+                if let Some(node) = self.nodes.get_mut(&last)
+                    && matches!(node.span.state, SpanState::Open(_))
+                {
+                    node.seen = node.seen.max(now);
+                }
                 self.close(last, None, failing);
             } else {
                 stack.extend(inner);

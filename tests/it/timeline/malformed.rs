@@ -23,9 +23,9 @@ fn spans_open_at_the_end_of_the_execution_are_incomplete() {
     );
     assert_snapshot!(text(&timeline), @r#"
     execution TimedOut 0–107 !9 FnF.Timeout: 
-      a Incomplete 1–7 [queued 1–2, works 2–7]
-        branch 0 Incomplete 3–7
-          b Incomplete 4–7 [queued 4–5, works 5–6, 1: queued 6–7]
+      a Incomplete 1–107 [queued 1–2, works 2–107]
+        branch 0 Incomplete 3–107
+          b Incomplete 4–107 [queued 4–5, works 5–6, 1: queued 6–7, 1: works 7–107]
     "#);
     let failure = timeline.root_cause().unwrap();
     assert_eq!(failure.path, ["a", "branch 0", "b"]);
@@ -46,8 +46,8 @@ fn exit_of_a_span_closes_its_open_children() {
     assert_snapshot!(text(&timeline), @r#"
     execution Running 0–
       a Succeeded 1–6 [queued 1–2, works 2–6]
-        branch 0 Incomplete 3–5
-          b Incomplete 4–5
+        branch 0 Incomplete 3–6
+          b Incomplete 4–6 [queued 4–5, works 5–6]
     "#);
 }
 
