@@ -54,7 +54,7 @@ fn reasons(failure: &Value) -> Vec<String> {
 
 /// Returns the text of the failure card of a page, without tags, with single blanks.
 fn card(page: &str) -> String {
-    let (_, card) = page.split_once("aria-label=\"What failed\">").unwrap();
+    let (_, card) = page.split_once("aria-label=\"Why it ended\">").unwrap();
     let (card, _) = card.split_once("</section>").unwrap();
     let mut text = String::new();
     for part in card.split('<') {
