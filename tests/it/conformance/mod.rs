@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use self::{driver::Driver, scenario::Scenario};
 use crate::{
     cli::Process,
-    support::{Answer, Call},
+    support::{Answer, Call, backend::Backend},
 };
 
 const KEYS: &str = r#"
@@ -56,6 +56,11 @@ pub fn is_installed(driver: &str) -> bool {
     installed
 }
 
+fn block_on<T>(task: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(task)
+}
+
 /// Appends with a call of our own.
 fn append(server: SocketAddr, parameters: &Value) {
     let mut call = Call::new("AppendExecutionEvents")
@@ -64,11 +69,7 @@ fn append(server: SocketAddr, parameters: &Value) {
     for (name, value) in parameters.as_object().unwrap() {
         call = call.form(name, value.as_str().unwrap());
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let answer = runtime.block_on(async {
+    let answer = block_on(async {
         let mut stream = TcpStream::connect(server).await.unwrap();
         let request = call.bytes();
         tokio::io::AsyncWriteExt::write_all(&mut stream, &request)
@@ -79,13 +80,15 @@ fn append(server: SocketAddr, parameters: &Value) {
     assert_eq!(answer.status, 200, "{}", answer.text);
 }
 
-fn run(driver: &str) {
+fn run(driver: &str, backend: Backend) {
     if !is_installed(driver) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("keys.toml"), KEYS).unwrap();
-    let server = Process::serve(folder.path(), &["--keys", "keys.toml"], &[]);
+    let database = block_on(backend.database());
+    let environment = [("DATABASE_URL", database.url.as_str())];
+    let server = Process::serve(folder.path(), &["--keys", "keys.toml"], &environment);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/scenario.json");
     let scenario: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let run = Scenario::new(driver, server.address, &scenario, append);
@@ -149,57 +152,37 @@ fn java_classic_reaches_a_base_path_by_acs3() {
     run_below_base_path("java-classic-acs3");
 }
 
-#[test]
-fn python_tea_signs_rpc_v1() {
-    run("python-tea-2.0.1");
+/// Declares the scenario with each driver as a test on each backend.
+macro_rules! scenarios {
+    ($($test:ident: $driver:literal)+) => {
+        mod on_sqlite {
+            $(#[test]
+            fn $test() {
+                super::run($driver, super::Backend::Sqlite);
+            })+
+        }
+
+        mod on_postgres {
+            $(#[test]
+            fn $test() {
+                if let Some(backend) = super::Backend::postgres() {
+                    super::run($driver, backend);
+                }
+            })+
+        }
+    };
 }
 
-#[test]
-fn python_tea_signs_acs3() {
-    run("python-tea-1.0.1");
-}
-
-#[test]
-fn python_classic_signs_rpc_v1() {
-    run("python-classic");
-}
-
-#[test]
-fn node_signs_rpc_v1() {
-    run("node");
-}
-
-#[test]
-fn go_classic_signs_rpc_v1() {
-    run("go-classic");
-}
-
-#[test]
-fn go_generic_signs_rpc_v1() {
-    run("go-generic-rpc");
-}
-
-#[test]
-fn go_generic_signs_acs3() {
-    run("go-generic-acs3");
-}
-
-#[test]
-fn java_classic_signs_rpc_v1() {
-    run("java-classic-rpc");
-}
-
-#[test]
-fn java_classic_signs_acs3_without_host() {
-    run("java-classic-acs3");
-}
-
-#[test]
-fn java_generic_signs_rpc_v1_except_empty_values() {
-    run("java-generic-rpc");
-}
-
-#[test]
-fn java_generic_signs_acs3() {
-    run("java-generic-acs3");
+scenarios! {
+    python_tea_signs_rpc_v1: "python-tea-2.0.1"
+    python_tea_signs_acs3: "python-tea-1.0.1"
+    python_classic_signs_rpc_v1: "python-classic"
+    node_signs_rpc_v1: "node"
+    go_classic_signs_rpc_v1: "go-classic"
+    go_generic_signs_rpc_v1: "go-generic-rpc"
+    go_generic_signs_acs3: "go-generic-acs3"
+    java_classic_signs_rpc_v1: "java-classic-rpc"
+    java_classic_signs_acs3_without_host: "java-classic-acs3"
+    java_generic_signs_rpc_v1_except_empty_values: "java-generic-rpc"
+    java_generic_signs_acs3: "java-generic-acs3"
 }
