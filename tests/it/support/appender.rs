@@ -84,12 +84,17 @@ impl Appender {
         }
     }
 
-    /// Appends until `down` is set.
-    pub async fn run(mut self, address: SocketAddr, down: Arc<AtomicBool>) -> Self {
+    /// Appends until `down` is set. If there are several servers, each request goes to another one.
+    pub async fn run(mut self, servers: Arc<[SocketAddr]>, down: Arc<AtomicBool>) -> Self {
         let mut stream = None;
+        let mut turns = servers.iter().cycle();
         while !down.load(Relaxed) {
-            if self.send_request(address, &mut stream).await.is_err() {
+            let address = *turns.next().expect("a server");
+            let sent = self.send_request(address, &mut stream).await;
+            if sent.is_err() || servers.len() > 1 {
                 stream = None;
+            }
+            if sent.is_err() {
                 sleep(Duration::from_millis(1)).await;
             }
         }

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::test_store::TestDatabase;
@@ -103,27 +104,70 @@ const UNPRIVILEGED: u32 = 65534;
 impl Cluster {
     /// Creates a data directory. Returns `None` if PostgreSQL is not installed.
     pub fn create() -> Option<Self> {
-        let programs = programs()?;
-        let folder = tempfile::Builder::new().prefix("flowledger-pg").tempdir();
-        let folder = folder.unwrap().keep();
-        let cluster = Cluster { folder, programs };
-        if rustix::process::geteuid().is_root() {
-            chown(&cluster.folder, Some(UNPRIVILEGED), Some(UNPRIVILEGED)).unwrap();
-        }
-        let created = cluster
-            .command(&cluster.programs.join("initdb"))
-            .args([
+        let cluster = Cluster::in_new_folder(programs()?);
+        cluster.run("initdb", |initdb| {
+            initdb.args([
                 "--auth=trust",
                 "--username=test",
                 "--encoding=UTF8",
                 "--no-sync",
-                "-D",
             ])
-            .arg(cluster.folder.join("data"))
-            .output()
-            .unwrap();
-        assert!(created.status.success(), "{created:?}");
+        });
         Some(cluster)
+    }
+
+    fn in_new_folder(programs: PathBuf) -> Self {
+        let folder = tempfile::Builder::new().prefix("flowledger-pg").tempdir();
+        let folder = folder.unwrap().keep();
+        if rustix::process::geteuid().is_root() {
+            chown(&folder, Some(UNPRIVILEGED), Some(UNPRIVILEGED)).unwrap();
+        }
+        Cluster { folder, programs }
+    }
+
+    /// Runs one of the server's programs on the data directory.
+    fn run(&self, program: &str, arguments: impl FnOnce(&mut Command) -> &mut Command) {
+        let mut command = self.command(&self.programs.join(program));
+        let ended = arguments(&mut command)
+            .arg("-D")
+            .arg(self.folder.join("data"))
+            .output();
+        let ended = ended.unwrap();
+        assert!(ended.status.success(), "{program}: {ended:?}");
+    }
+
+    /// Starts a standby of this server, and makes every commit wait for it (synchronous replication).
+    pub async fn start_standby(&self) -> Cluster {
+        let standby = Cluster::in_new_folder(self.programs.clone());
+        standby.run("pg_basebackup", |copy| {
+            copy.args(["-R", "--checkpoint=fast", "--no-sync", "-U", "test", "-h"])
+                .arg(&self.folder)
+        });
+        standby.start(&[]);
+        let mut connection = PgConnection::connect(&self.url("")).await.unwrap();
+        for sql in [
+            "ALTER SYSTEM SET synchronous_standby_names = '*'",
+            "SELECT pg_reload_conf()",
+        ] {
+            connection.execute(sql).await.unwrap();
+        }
+        let is_synchronous = "SELECT FROM pg_stat_replication WHERE sync_state = 'sync'";
+        while connection
+            .execute(is_synchronous)
+            .await
+            .unwrap()
+            .rows_affected()
+            == 0
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        connection.close().await.unwrap();
+        standby
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) {
+        self.run("pg_ctl", |promote| promote.arg("promote"));
     }
 
     fn command(&self, program: &Path) -> Command {
@@ -174,10 +218,22 @@ impl Cluster {
 
     /// Ends the server as a crash would: it writes nothing more.
     pub fn crash(&self) {
-        let mut stop = self.command(&self.programs.join("pg_ctl"));
+        self.run("pg_ctl", |stop| stop.args(["stop", "-m", "immediate"]));
+    }
+
+    /// Kills the server, and waits until all of its processes have ended.
+    pub fn kill(&self) {
         let data = self.folder.join("data");
-        stop.args(["stop", "-m", "immediate", "-D"]).arg(data);
-        assert!(stop.output().unwrap().status.success());
+        let lock = fs::read_to_string(data.join("postmaster.pid")).unwrap();
+        let id = lock.lines().next().unwrap().parse().unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), Signal::KILL).unwrap();
+        let works_in_data = |process: io::Result<fs::DirEntry>| {
+            let folder = process.and_then(|process| fs::read_link(process.path().join("cwd")));
+            folder.is_ok_and(|folder| folder == data)
+        };
+        while fs::read_dir("/proc").unwrap().any(works_in_data) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The URL of the database `postgres`; `parameters` begin with `&` or are empty.

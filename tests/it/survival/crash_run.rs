@@ -112,7 +112,7 @@ impl CrashRun {
     /// goes to `folder`.
     pub async fn cycle(&mut self, folder: &Path, url: &str, end: impl FnOnce(Process)) {
         let server = self.start(folder, url).await;
-        let work = self.work(server.address);
+        let work = self.work(&[server.address]);
         sleep(self.moment()).await;
         tokio::task::block_in_place(|| end(server));
         self.rest(work).await;
@@ -131,10 +131,12 @@ impl CrashRun {
     }
 
     /// Starts the appenders.
-    pub fn work(&mut self, address: SocketAddr) -> Work {
+    pub fn work(&mut self, servers: &[SocketAddr]) -> Work {
         let down = Arc::new(AtomicBool::new(false));
+        let servers: Arc<[SocketAddr]> = servers.into();
         let appenders = mem::take(&mut self.appenders).into_iter();
-        let appenders = appenders.map(|appender| tokio::spawn(appender.run(address, down.clone())));
+        let appenders =
+            appenders.map(|appender| tokio::spawn(appender.run(servers.clone(), down.clone())));
         Work {
             appenders: appenders.collect(),
             down,

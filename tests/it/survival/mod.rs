@@ -11,6 +11,7 @@ mod fuzz;
 mod hostile;
 mod one_file;
 mod overload;
+mod postgres;
 mod power;
 mod process;
 mod replay;

@@ -131,7 +131,7 @@ async fn stop_under_load_answers_every_request_sent_before_it() {
         for n in 0..8 {
             readers.spawn(read(address, n % 2 == 0));
         }
-        let work = crash_run.work(address);
+        let work = crash_run.work(&[address]);
         sleep(crash_run.moment() + Duration::from_millis(100)).await;
 
         let stopped_at = Instant::now();
