@@ -322,7 +322,11 @@ async fn reads_go_on_while_writes_stall() {
     let database = TestDatabase::sqlite();
     let store = database.with_execution().await;
     let other = rusqlite::Connection::open(database.file("test.db")).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    other.busy_timeout(Duration::ZERO).unwrap();
+    // A write of the store's own cannot end while this thread is blocked.
+    while other.execute_batch("BEGIN IMMEDIATE").is_err() {
+        sleep(Duration::from_millis(5)).await;
+    }
 
     // More than one group and the queue hold.
     let refused = Cell::new(0);
