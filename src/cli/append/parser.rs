@@ -108,8 +108,8 @@ impl Position {
         }
     }
 
-    /// Returns the line that is to be changed to mend the syntax. What is wrong at the beginning of a line is missing at the end of one
-    /// before.
+    /// Returns the line that must change to mend the syntax: a comma or bracket that the parser misses at the beginning
+    /// of a line belongs at the end of the line before.
     fn fault_line(&self, error: &serde_json::Error) -> usize {
         let ends = error.is_eof() || self.byte.get().is_ascii_whitespace();
         match !ends && self.length.get() > 1 {
